@@ -1,0 +1,44 @@
+# make lesson: set up and run the whole lesson.  make test: set up and run all tests.  make lab: open JupyterLab.
+# Needs Python 3.11 or newer (another one: make PYTHON=python3.13 …). Everything goes into .venv.
+
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3.14 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+NEEDS := pyproject.toml constraints.txt kernel/kernel.json
+
+.PHONY: lesson lab test format clean
+.DELETE_ON_ERROR:
+
+lesson: .venv/ready
+	@$(BIN)/openai-lesson run
+
+lab: .venv/ready
+	@$(BIN)/openai-local bases fetch
+	@$(BIN)/jupyter lab --notebook-dir notebooks
+
+test: .venv/ready-for-tests
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/openai-local bases fetch
+	@$(BIN)/pytest
+
+format: .venv/ready-for-tests
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.venv/ready: $(NEEDS)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make PYTHON=… $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || { echo "Setting up .venv (once; downloads about 500 MB)"; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable . \
+		| grep --line-buffered -E '^(Collecting|Installing|Successfully)' || true
+	@$(BIN)/python -c 'import openai_lesson, openai_local'
+	@touch $@
+
+.venv/ready-for-tests: .venv/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv lesson-run

@@ -1,0 +1,128 @@
+"""The command ``openai-local``: serve, keys, bases, status, stop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from openai_local import __version__
+from openai_local.errors import LocalError
+from openai_local.home import Home, default_cache
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except LocalError as error:
+        print(f"openai-local: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="openai-local", description="OpenAI's fine-tuning API on your own machine.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    home = argparse.ArgumentParser(add_help=False)
+    home.add_argument("--home", type=Path, metavar="DIR", help="where the service keeps its state")
+
+    serve = commands.add_parser("serve", parents=[home], help="start the service")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=int, default=8765, help="port (default: %(default)s; 0 picks a free one)")
+    serve.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="stop when nobody called for so long")
+    serve.set_defaults(run=_serve)
+
+    keys = commands.add_parser("keys", help="make keys").add_subparsers(required=True, metavar="ACTION")
+    new = keys.add_parser("new", parents=[home], help="make a key and print it")
+    new.add_argument("name", help="whose key it is: letters, digits, - and _")
+    new.set_defaults(run=_new_key)
+
+    bases = commands.add_parser("bases", help="base models").add_subparsers(required=True, metavar="ACTION")
+    fetch = bases.add_parser("fetch", help="fetch and check the base model, once")
+    fetch.set_defaults(run=_fetch)
+
+    status = commands.add_parser("status", parents=[home], help="whether a service runs, and where")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.set_defaults(run=_status)
+
+    stop = commands.add_parser("stop", parents=[home], help="stop the running service")
+    stop.set_defaults(run=_stop)
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from openai_local.service.app import serve
+
+    home = Home.open(arguments.home)
+    serve(
+        home, default_cache(), host=arguments.host, port=arguments.port, idle_timeout=arguments.idle_timeout
+    )
+
+
+def _new_key(arguments: argparse.Namespace) -> None:
+    from openai_local.service.auth import make_key
+    from openai_local.service.store import Store
+
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", arguments.name):
+        raise LocalError("A key's name has 1 to 64 letters, digits, - or _.  For example:  openai-local keys new ada")
+    store = Store(Home.open(arguments.home).database)
+    print(make_key(store, arguments.name))
+    store.close()
+
+
+def _fetch(_: argparse.Namespace) -> None:
+    from openai_local.engine.base import SMOLLM2, fetch
+
+    cache = default_cache()
+    fetched = fetch(SMOLLM2, cache)
+    print(f"{SMOLLM2.title} {'is ready' if fetched else 'was here already'}: {SMOLLM2.folder(cache)}")
+
+
+def _running(home: Home) -> dict[str, Any] | None:
+    """Address and process number of the service that holds the home's lock, or None."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(home.lock, timeout=0):
+            return None
+    except Timeout:
+        return home.read_running()
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    home = Home.open(arguments.home)
+    running = _running(home) or {}
+    facts = {"home": str(home.path), "log": str(home.log), "url": running.get("url"), "pid": running.get("pid")}
+    if arguments.json:
+        print(json.dumps(facts))
+    elif running:
+        print(f"A service runs at {facts['url']} (process {facts['pid']}), home {home.path}")
+    else:
+        print(f"No service runs on {home.path}. Start one with:  openai-local serve")
+
+
+def _stop(arguments: argparse.Namespace) -> None:
+    home = Home.open(arguments.home)
+    running = _running(home)
+    if running is None:
+        print(f"No service runs on {home.path}.")
+        return
+    os.kill(running["pid"], signal.SIGTERM)
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(home.lock, timeout=30):
+            print(f"Stopped the service at {running['url']}.")
+    except Timeout:
+        raise LocalError(f"Process {running['pid']} did not stop within 30 seconds. See {home.log}.") from None

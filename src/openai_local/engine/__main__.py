@@ -1,0 +1,53 @@
+"""``python -m openai_local.engine JOB``: train one job's directory. The service starts it.
+
+Exit codes: 0 the job is over (``result.json`` says how), 3 another process is at it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from openai_local.engine.examples import DataError
+from openai_local.engine.journal import Journal
+
+
+def main() -> int:
+    """Train the job in the directory named on the command line."""
+    journal = Journal(Path(sys.argv[1]))
+    lock = FileLock(journal.lock, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return 3
+    if journal.result() is not None:
+        return 0
+    journal.write_pid(os.getpid())
+    if hasattr(os, "nice"):
+        os.nice(10)  # else a model that answers meanwhile would wait seconds for each token
+    try:
+        # Late, because it takes seconds and the lock must be taken at once.
+        from openai_local.engine.training import train
+
+        journal.event("Fine-tuning job started")
+        train(journal)
+    except DataError as error:
+        journal.finish(status="failed", code=error.code, message=str(error), param="training_file")
+    except Exception as error:
+        traceback.print_exc()
+        journal.finish(status="failed", code="server_error", message=_explain(error, journal), param=None)
+    return 0
+
+
+def _explain(error: Exception, journal: Journal) -> str:
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return "Training ran out of memory. Close other programs, or use a smaller batch_size or shorter examples."
+    return f"Training stopped: {type(error).__name__}: {error}. Details are in {journal.log}."
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

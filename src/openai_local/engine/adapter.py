@@ -1,0 +1,67 @@
+"""A trained LoRA as a GGUF adapter, the file that llama.cpp answers from.
+
+Both matrices of every trained linear layer are written as float16. llama.cpp keeps the rows of a Llama's q and
+k projections in another order than transformers, so the rows of their B are put into that order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from openai_local.engine.convert import permute
+
+_NAMES = {
+    "q_proj": "attn_q",
+    "k_proj": "attn_k",
+    "v_proj": "attn_v",
+    "o_proj": "attn_output",
+    "gate_proj": "ffn_gate",
+    "up_proj": "ffn_up",
+    "down_proj": "ffn_down",
+}
+
+
+@dataclass(frozen=True)
+class Factors:
+    """The two matrices of one LoRA: ``a`` is (rank, inputs), ``b`` is (outputs, rank)."""
+
+    a: np.ndarray
+    b: np.ndarray
+
+
+def write_adapter(
+    path: Path, factors: Mapping[tuple[int, str], Factors], *, alpha: float, heads: int, kv_heads: int
+) -> None:
+    """Write a GGUF adapter, whole or not at all.
+
+    Args:
+        path: where it goes.
+        factors: for each (layer number, transformers' module name such as ``q_proj``) its matrices.
+        alpha: LoRA's alpha; the product B·A is scaled by alpha / rank.
+        heads: attention heads of the base model.
+        kv_heads: its key and value heads.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    writer = gguf.GGUFWriter(temporary, "llama")
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+    rotated = {"q_proj": heads, "k_proj": kv_heads}
+    for (layer, module), pair in sorted(factors.items()):
+        b = permute(pair.b, rotated[module]) if module in rotated else pair.b
+        name = f"blk.{layer}.{_NAMES[module]}.weight"
+        writer.add_tensor(f"{name}.lora_a", pair.a.astype(np.float16))
+        writer.add_tensor(f"{name}.lora_b", b.astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)

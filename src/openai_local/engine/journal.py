@@ -1,0 +1,112 @@
+"""A job is a directory: how the training process tells what it does, and how others read it.
+
+The service writes ``job.json``; the training process appends lines to ``events.jsonl`` and ends with
+``result.json``. Nothing else is shared, so a job runs the same way as a child process or on another machine
+with a common file system, outlives a crash of the service, and can be read by a person.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from openai_local.home import write_whole
+
+
+def new_id(prefix: str) -> str:
+    """An id of OpenAI's shape, such as ``ftjob-3f9a…``: the prefix and 24 random hexadecimal digits."""
+    return f"{prefix}-{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train: the content of ``job.json``. ``None`` and ``"auto"`` are left to the training process."""
+
+    id: str
+    base: str
+    weights: str
+    training_file: str
+    validation_file: str | None
+    seed: int
+    n_epochs: int | str
+    batch_size: int | str
+    learning_rate_multiplier: float | str
+
+
+class Journal:
+    """One job's directory, written by the training process and read by the service."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` exists."""
+        self.folder = folder
+        self.events = folder / "events.jsonl"
+        self.lock = folder / "job.lock"
+        self.adapter = folder / "adapter.gguf"
+        self.table = folder / "results.csv"
+        self.log = folder / "train.log"
+        self._result = folder / "result.json"
+
+    def write_job(self, job: Job) -> None:
+        """Write ``job.json``."""
+        write_whole(self.folder / "job.json", json.dumps(asdict(job), indent=2))
+
+    def read_job(self) -> Job:
+        """Read ``job.json``."""
+        return Job(**json.loads((self.folder / "job.json").read_text(encoding="utf-8")))
+
+    def write_pid(self, pid: int) -> None:
+        """Write down which process trains."""
+        write_whole(self.folder / "pid", str(pid))
+
+    def read_pid(self) -> int | None:
+        """The number of the process that trains or trained last, or None."""
+        try:
+            return int((self.folder / "pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def event(self, message: str, *, level: str = "info", data: dict[str, Any] | None = None) -> None:
+        """Tell people something; with `data`, an event of type ``metrics``."""
+        kind = "message" if data is None else "metrics"
+        self._append("event", id=new_id("ftevent"), level=level, message=message, type=kind, data=data)
+
+    def settle(self, **hyperparameters: Any) -> None:
+        """Tell what ``auto`` became."""
+        self._append("hyperparameters", **hyperparameters)
+
+    def estimate(self, finish: float) -> None:
+        """Tell when training will probably end, as a Unix time in seconds."""
+        self._append("estimate", finish=int(finish))
+
+    def _append(self, kind: str, **fields: Any) -> None:
+        line = json.dumps({"kind": kind, "created_at": int(time.time()), **fields})
+        with self.events.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def read(self, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The whole lines from byte `offset` on, each with the offset behind it."""
+        if not self.events.exists():
+            return
+        with self.events.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # still being written
+                offset += len(line)
+                yield offset, json.loads(line)
+
+    def finish(self, **result: Any) -> None:
+        """End the job: ``status`` is ``succeeded`` or ``failed``."""
+        write_whole(self._result, json.dumps(result))
+
+    def result(self) -> dict[str, Any] | None:
+        """What `finish` wrote, or None while the job is not over."""
+        try:
+            return json.loads(self._result.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None

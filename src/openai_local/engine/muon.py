@@ -1,0 +1,78 @@
+"""Muon, the optimizer that trains the LoRA matrices.
+
+Muon replaces each update matrix by the nearest one whose singular values are all about 1 (a few Newton-Schulz
+steps instead of an SVD), so that every direction of a matrix learns at the same speed (K. Jordan et al., 2024,
+"Muon: An optimizer for hidden layers in neural networks"). On the lesson's data it needs about two thirds of
+AdamW's epochs. PyTorch has one too, but it works in bfloat16, which many processors can only emulate, and one
+matrix at a time; here all matrices of one shape go through together, in float32.
+
+Left out: weight decay.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# The quintic a·x + b·x³ + c·x⁵ that pulls singular values towards 1 fastest (Jordan et al., 2024).
+_A, _B, _C = 3.4445, -4.7750, 2.0315
+_STEPS = 5
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum with orthogonalised updates, for matrices only.
+
+    Args:
+        parameters: matrices, shape (rows, columns).
+        lr: how far each update moves a matrix, in singular values.
+        momentum: of the (Nesterov) running sum of gradients.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9) -> None:
+        """See the class."""
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    alike[parameter.shape].append(parameter)
+            for shape, parameters in alike.items():
+                updates = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
+                scale = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+                for parameter, update in zip(parameters, orthogonalise(updates), strict=True):
+                    parameter.sub_(update.to(parameter.dtype), alpha=scale)
+
+    def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
+        state, gradient = self.state[parameter], parameter.grad
+        assert gradient is not None
+        running = state.setdefault("momentum", torch.zeros_like(gradient))
+        running.mul_(momentum).add_(gradient)
+        return gradient + momentum * running
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """Bring all singular values of each matrix near 1.
+
+    Args:
+        matrices: shape (count, rows, columns).
+
+    Returns:
+        A tensor of the same shape, float32; singular values lie in about 0.7 to 1.2.
+    """
+    x = matrices.float()
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(_STEPS):
+        gram = x @ x.mT
+        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+    return x.mT if tall else x

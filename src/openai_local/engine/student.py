@@ -1,0 +1,184 @@
+"""A base model with LoRA on its upper layers, fed with packed examples.
+
+Three things make training quick on a machine without a GPU:
+
+- Several examples lie in one row, without padding; a mask keeps each from seeing its neighbours.
+- Only the upper third of the layers learns. What the layers below make of an example never changes, so it is
+  computed once and kept (as long as it fits into `CACHE_BYTES`).
+- Logits are computed only where a token counts, and their gradient only for words that matter (`AnswerLoss`).
+
+Left out: architectures whose layers differ among themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from openai_local.engine.adapter import Factors
+from openai_local.engine.examples import Example
+
+RANK = 16
+ALPHA = 32.0
+CACHE_BYTES = 1 << 30
+MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Packed examples: shapes (tokens,), (tokens,), (1, 1, tokens, tokens), (targets,), (targets,)."""
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    targets: Tensor
+    places: Tensor
+
+
+def pack(examples: Sequence[Example], device: torch.device) -> Row:
+    """Lay examples one behind the other.
+
+    ``places`` are the positions whose next token counts, ``targets`` those next tokens. ``mask`` is True where
+    one token may attend to another: earlier ones of its own example.
+    """
+    lengths = torch.tensor([len(example.tokens) for example in examples])
+    owner = torch.repeat_interleave(torch.arange(len(examples)), lengths)
+    ids = torch.tensor([token for example in examples for token in example.tokens])
+    positions = torch.cat([torch.arange(int(length)) for length in lengths])
+    mask = (owner[:, None] == owner[None, :]).tril()
+    # The first token of an example never counts: nothing stands before it.
+    counts = torch.tensor([c for e in examples for c in (False, *e.counts[1:])])
+    places = counts.nonzero()[:, 0] - 1
+    row = (ids, positions, mask[None, None], ids[places + 1], places)
+    return Row(*(tensor.to(device) for tensor in row))
+
+
+class Student:
+    """The model in training."""
+
+    def __init__(self, folder: Path, *, device: torch.device, dtype: torch.dtype) -> None:
+        """Load the base from its Hugging Face folder and put LoRA on its upper third."""
+        base = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").to(device)
+        self.device, self.config = device, base.config
+        depth = base.config.num_hidden_layers
+        self.first = depth - max(1, round(depth / 3))
+        lora = LoraConfig(
+            r=RANK,
+            lora_alpha=ALPHA,  # type: ignore[arg-type]
+            target_modules=list(MODULES),
+            layers_to_transform=list(range(self.first, depth)),
+        )
+        self.model: Any = get_peft_model(base, lora)
+        self.body = base.model
+        self.head: Tensor = base.lm_head.weight.detach()
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self._kept: dict[int, Tensor] | None = None
+
+    @torch.no_grad()
+    def keep_below(self, examples: Sequence[Example]) -> None:
+        """Compute what the frozen layers make of each example, once, if all of it fits into memory."""
+        size = sum(len(e.tokens) for e in examples) * self.config.hidden_size * self.head.element_size()
+        if size > CACHE_BYTES:
+            return
+        self._kept = {}
+        for start in range(0, len(examples), 4):
+            some = examples[start : start + 4]
+            hidden = self._below(pack(some, self.device))[0]
+            for example, piece in zip(some, hidden.split([len(e.tokens) for e in some]), strict=True):
+                self._kept[id(example)] = piece.clone()
+
+    def hidden(self, examples: Sequence[Example], row: Row) -> Tensor:
+        """The last hidden states at `row.places`, normalised, ready for the head: (targets, width)."""
+        if self._kept is not None and all(id(example) in self._kept for example in examples):
+            states = torch.cat([self._kept[id(example)] for example in examples])[None]
+        else:
+            with torch.no_grad():
+                states = self._below(row)
+        states = self._layers(states, row, self.body.layers[self.first :])
+        return self.body.norm(states[0, row.places])
+
+    def _below(self, row: Row) -> Tensor:
+        return self._layers(self.body.embed_tokens(row.ids[None]), row, self.body.layers[: self.first])
+
+    def _layers(self, states: Tensor, row: Row, layers: Any) -> Tensor:
+        angles = self.body.rotary_emb(states, row.positions[None])
+        for layer in layers:
+            states = layer(
+                states, attention_mask=row.mask, position_ids=row.positions[None], position_embeddings=angles
+            )
+        return states
+
+    def factors(self) -> dict[tuple[int, str], Factors]:
+        """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
+        found = {}
+        for name, module in self.model.named_modules():
+            if hasattr(module, "lora_A") and "default" in module.lora_A:
+                parts = name.split(".")
+                layer = int(parts[parts.index("layers") + 1])
+                a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+                found[layer, parts[-1]] = Factors(*(w.detach().float().cpu().numpy() for w in (a, b)))
+        return found
+
+
+class AnswerLoss(torch.autograd.Function):
+    """Cross-entropy over the whole vocabulary, with a gradient for the words that matter.
+
+    The loss is exact. Its gradient with respect to the hidden states is (p - y)·W, a product with every word of
+    the vocabulary; words whose probability is below `NEGLIGIBLE` at every place of the row are left out of it.
+    As the model learns, that is nearly all of them, and the backward half of the head costs almost nothing.
+    """
+
+    NEGLIGIBLE = 1e-3
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: Tensor, total: int) -> tuple[Tensor, Tensor]:
+        """Return the sum of -log p(target) divided by `total`, and whether each target was the likeliest word."""
+        p = torch.softmax((hidden @ head.T).float(), dim=-1)
+        places = torch.arange(len(targets), device=targets.device)
+        loss = -p[places, targets].clamp_min(1e-30).log().sum() / total
+        right = p.argmax(dim=-1) == targets
+        p[places, targets] -= 1.0
+        words = (p.abs().amax(dim=0) > AnswerLoss.NEGLIGIBLE).nonzero()[:, 0]
+        gradient = (p[:, words].to(head.dtype) @ head[words]) / total
+        ctx.save_for_backward(gradient)
+        ctx.mark_non_differentiable(right)
+        return loss, right
+
+    @staticmethod
+    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        """Pass on what `forward` computed."""
+        (gradient,) = ctx.saved_tensors
+        return gradient * loss_gradient.to(gradient.dtype), None, None, None
+
+
+def choose_device() -> torch.device:
+    """The GPU or Apple's MPS where there is one, otherwise the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where this processor multiplies matrices at least twice as fast in it, otherwise float32."""
+    if device.type != "cpu":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if _product_time(torch.bfloat16) * 2 < _product_time(torch.float32) else torch.float32
+
+
+def _product_time(dtype: torch.dtype) -> float:
+    """Seconds for one (128, 512)x(512, 512) product: the best of three after one to warm up."""
+    a, b = torch.randn(128, 512).to(dtype), torch.randn(512, 512).to(dtype)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - start)
+    return min(times[1:])

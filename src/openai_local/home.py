@@ -1,0 +1,97 @@
+"""The one folder in which the service keeps its state, and the cache beside it.
+
+The home holds what must not be lost: the database, uploaded files, jobs and trained models. The cache holds
+what can be fetched again: base models. Both are private to the user.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+APP = "openai-local"
+
+
+def default_home() -> Path:
+    """``OPENAI_LOCAL_HOME``, or the platform's folder for user data."""
+    return Path(os.environ.get("OPENAI_LOCAL_HOME") or platformdirs.user_data_dir(APP, appauthor=False))
+
+
+def default_cache() -> Path:
+    """``OPENAI_LOCAL_CACHE``, or the platform's folder for caches."""
+    return Path(os.environ.get("OPENAI_LOCAL_CACHE") or platformdirs.user_cache_dir(APP, appauthor=False))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old content or the new one, never a part.
+
+    The file is readable by its owner only, and on disk before this returns.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths below one home folder."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path | None = None) -> Home:
+        """The home at `path` (default: `default_home`), with its folders made."""
+        home = cls((path or default_home()).expanduser().absolute())
+        for folder in (home.path, home.files, home.jobs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return home
+
+    @property
+    def database(self) -> Path:
+        """SQLite: everything that must be queried."""
+        return self.path / "openai-local.db"
+
+    @property
+    def files(self) -> Path:
+        """Uploaded and result files, named by their id."""
+        return self.path / "files"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder per fine-tuning job, named by its id."""
+        return self.path / "jobs"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the running service."""
+        return self.path / "service.lock"
+
+    @property
+    def log(self) -> Path:
+        """What a service that was started in the background prints."""
+        return self.path / "service.log"
+
+    @property
+    def running(self) -> Path:
+        """Address and process number of the running service."""
+        return self.path / "service.json"
+
+    def note_running(self, **facts: Any) -> None:
+        """Write down where the service listens."""
+        write_whole(self.running, json.dumps(facts))
+
+    def read_running(self) -> dict[str, Any] | None:
+        """What `note_running` wrote, or None. A service that was killed leaves its note behind."""
+        try:
+            return json.loads(self.running.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None

@@ -1,0 +1,159 @@
+"""The web application, and the process that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvicorn
+from filelock import FileLock, Timeout
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from openai_local.engine.answering import Answering
+from openai_local.errors import LocalError
+from openai_local.home import Home
+from openai_local.service import errors
+from openai_local.service.auth import RequireKey
+from openai_local.service.context import Context
+from openai_local.service.queue import Queue
+from openai_local.service.routes import chat, completions, files, jobs, models
+from openai_local.service.runners import LocalRunner
+from openai_local.service.store import Store
+
+
+def health(_: Request) -> Response:
+    """The one address that needs no key: whether the service lives."""
+    return JSONResponse({"status": "ok"})
+
+
+class NoteCalls:
+    """ASGI middleware: remembers when the last call came, for `--idle-timeout`."""
+
+    def __init__(self, app: ASGIApp, shared: Context) -> None:
+        """`shared.last_call` is set at each call's start and end."""
+        self.app, self.shared = app, shared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on."""
+        self.shared.last_call = time.monotonic()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.shared.last_call = time.monotonic()
+
+
+def create_app(home: Home, cache: Path) -> Starlette:
+    """The application for one home. Its queue works from start-up to shutdown."""
+    store = Store(home.database)
+    queue = Queue(store, home, cache, LocalRunner())
+    shared = Context(home, cache, store, queue, Answering())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        shared.answering.on_load = lambda: loop.call_soon_threadsafe(_take_back_signals)
+        queue.start()
+        try:
+            yield
+        finally:
+            queue.stop()
+            shared.answering.close()
+            store.close()
+
+    resources = (files, jobs, models, completions, chat)
+    app = Starlette(
+        routes=[
+            Route("/health", health),
+            Mount("/v1", routes=[route for resource in resources for route in resource.ROUTES]),
+        ],
+        middleware=[Middleware(NoteCalls, shared=shared), Middleware(RequireKey, store=store)],
+        exception_handlers={
+            errors.APIError: errors.on_api_error,
+            LocalError: errors.on_local_error,
+            HTTPException: errors.on_http_error,
+            Exception: errors.on_crash,
+        },
+        lifespan=lifespan,
+    )
+    app.state.context = shared
+    return app
+
+
+def _take_back_signals() -> None:
+    """llama.cpp installs its own handlers for SIGINT and SIGTERM; put Python's back."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.getsignal(number))
+
+
+def serve(home: Home, cache: Path, *, host: str, port: int, idle_timeout: float | None) -> None:
+    """Serve until a signal comes, or until nobody called and no job ran for `idle_timeout` seconds.
+
+    Prints one line with the base URL when it listens.
+
+    Raises:
+        LocalError: another service has this home, or the port is taken.
+    """
+    lock = FileLock(home.lock, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        running = home.read_running() or {}
+        raise LocalError(
+            f"A service is running on {home.path} already: {running.get('url', 'it is just starting')}. "
+            "Use it, or stop it with:  openai-local stop"
+        ) from None
+    with lock, _listen(host, port) as listener:
+        url = f"http://{'[' + host + ']' if ':' in host else host}:{listener.getsockname()[1]}/v1"
+        asyncio.run(_serve(create_app(home, cache), home, listener, url, idle_timeout))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform != "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise LocalError(f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port.") from None
+    listener.listen(128)
+    return listener
+
+
+async def _serve(
+    app: Starlette, home: Home, listener: socket.socket, url: str, idle_timeout: float | None
+) -> None:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
+    task = asyncio.ensure_future(server.serve(sockets=[listener]))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        home.note_running(url=url, pid=os.getpid())
+        print(url, flush=True)
+    shared = app.state.context
+    while not task.done():
+        await asyncio.sleep(0.5)
+        idle = time.monotonic() - shared.last_call
+        if idle_timeout is not None and idle > idle_timeout and not shared.queue.busy():
+            logging.getLogger(__name__).warning("nobody called for %d seconds; the service stops", idle)
+            server.should_exit = True
+            await task
+    home.running.unlink(missing_ok=True)
+    await task
+
+

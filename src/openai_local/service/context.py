@@ -1,0 +1,60 @@
+"""What the routes share: the parts of one running service, and who is asking."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openai.types import Model
+from starlette.requests import HTTPConnection
+
+from openai_local.engine.answering import Answering, Target
+from openai_local.engine.base import BASES, find_base
+from openai_local.home import Home
+from openai_local.service.errors import APIError, model_not_found
+from openai_local.service.queue import Queue
+from openai_local.service.store import Store
+
+
+@dataclass
+class Context:
+    """One running service."""
+
+    home: Home
+    cache: Path
+    store: Store
+    queue: Queue
+    answering: Answering
+    last_call: float = field(default_factory=time.monotonic)
+
+    def target(self, name: str) -> tuple[str, Target]:
+        """What a model's name means: its full name, and the files to answer from.
+
+        Raises:
+            APIError: there is no such model.
+            LocalError: its base is not on this machine.
+        """
+        if base := find_base(name):
+            base.require(self.cache)
+            return base.name, Target(base.gguf(self.cache))
+        if self.store.get(Model, name) is None:
+            raise self.no_model(name)
+        private = self.store.private(Model, name)
+        base = BASES[private["base"]]
+        base.require(self.cache)
+        return name, Target(base.gguf(self.cache), self.queue.journal(private["job"]).adapter)
+
+    def no_model(self, name: str) -> APIError:
+        """404 with the names of the models that exist."""
+        return model_not_found(name, [model.id for model in self.store.page(Model)])
+
+
+def context(request: HTTPConnection) -> Context:
+    """The service that a request came to."""
+    return request.app.state.context
+
+
+def owner(request: HTTPConnection) -> str:
+    """The name that the request's key belongs to."""
+    return request.scope["owner"]

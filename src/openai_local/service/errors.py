@@ -1,0 +1,88 @@
+"""OpenAI's error envelope, and the errors that the routes raise.
+
+``{"error": {"message", "type", "param", "code"}}`` with the HTTP status that makes the official client raise
+the exception a user expects: 400 BadRequestError, 401 AuthenticationError, 404 NotFoundError, and so on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from openai_local.engine.answering import AnswerError
+from openai_local.engine.base import BASES
+from openai_local.errors import LocalError
+
+
+class APIError(LocalError):
+    """An answer in OpenAI's error envelope."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        kind: str = "invalid_request_error",
+    ) -> None:
+        super().__init__(message)
+        self.status, self.param, self.code, self.kind = status, param, code, kind
+
+    def body(self) -> dict[str, Any]:
+        """The envelope."""
+        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
+
+
+def not_found(what: str, id_: str) -> APIError:
+    """404 for a file or job that does not exist, in OpenAI's words."""
+    return APIError(404, f"No such {what}: {id_}", param="id", code="resource_missing" if what == "file" else None)
+
+
+def model_not_found(name: str, fine_tunes: list[str]) -> APIError:
+    """404 for a model that does not exist, with the names of those that do."""
+    names = ", ".join([*BASES, *fine_tunes])
+    message = (
+        f"The model `{name}` does not exist or you do not have access to it. Models here: {names}; "
+        "the names of OpenAI's fine-tunable models, such as ada, stand for the first."
+    )
+    return APIError(404, message, param="model", code="model_not_found")
+
+
+def respond(error: APIError) -> Response:
+    """An error as an HTTP answer."""
+    return JSONResponse(error.body(), status_code=error.status)
+
+
+async def on_api_error(_: Request, error: Exception) -> Response:
+    """Starlette's handler for `APIError`."""
+    assert isinstance(error, APIError)
+    return respond(error)
+
+
+async def on_local_error(_: Request, error: Exception) -> Response:
+    """Starlette's handler for errors of the engine: llama.cpp's refusals, a base model that is missing."""
+    status = error.status if isinstance(error, AnswerError) else 503
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    code = "context_length_exceeded" if "context size" in str(error) else None
+    return respond(APIError(status, str(error), code=code, kind=kind))
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler for unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        message = f"Unknown request URL: {request.method} {request.url.path}. Please check the URL for typos."
+        return respond(APIError(404, message, code="unknown_url"))
+    if error.status_code == 405:
+        return respond(APIError(405, f"Not allowed: {request.method} {request.url.path}.", code="method_not_supported"))
+    return respond(APIError(error.status_code, str(error.detail)))
+
+
+async def on_crash(_: Request, error: Exception) -> Response:
+    """Starlette's handler for everything else: a bug here, whose details go to the log only."""
+    message = f"The service failed at this request ({type(error).__name__}). Its log says more."
+    return respond(APIError(500, message, kind="server_error"))

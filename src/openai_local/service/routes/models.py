@@ -1,0 +1,53 @@
+"""``/v1/models``: list, retrieve, delete."""
+
+from __future__ import annotations
+
+from openai.types import Model, ModelDeleted
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from openai_local.engine.base import BASES, find_base
+from openai_local.service.context import context
+from openai_local.service.errors import APIError
+
+_EPOCH = 1738886400  # 2025-02-07, when the built-in base was published
+
+
+def _base(name: str) -> Model:
+    return Model(id=name, object="model", created=_EPOCH, owned_by="openai-local")
+
+
+def list_models(request: Request) -> Response:
+    """The bases, then the fine-tunes, newest first."""
+    models = [_base(name) for name in BASES] + context(request).store.page(Model)
+    return JSONResponse({"object": "list", "data": [model.to_dict(mode="json") for model in models]})
+
+
+def retrieve(request: Request) -> Response:
+    """One model. A name that a base stands in for is one too."""
+    service, name = context(request), request.path_params["id"]
+    model = _base(name) if find_base(name) else service.store.get(Model, name)
+    if model is None:
+        raise service.no_model(name)
+    return JSONResponse(model.to_dict(mode="json"))
+
+
+def delete(request: Request) -> Response:
+    """Remove a fine-tune."""
+    service, name = context(request), request.path_params["id"]
+    if find_base(name):
+        message = f"{name} is a base model and can't be deleted; fine-tunes can."
+        raise APIError(403, message, param="model", code="model_not_deletable")
+    job = service.store.private(Model, name).get("job")
+    if job is None or not service.store.delete(Model, name):
+        raise service.no_model(name)
+    service.queue.journal(job).adapter.unlink(missing_ok=True)
+    return JSONResponse(ModelDeleted(id=name, object="model", deleted=True).to_dict())
+
+
+ROUTES = [
+    Route("/models", list_models, methods=["GET"]),
+    Route("/models/{id:path}", retrieve, methods=["GET"]),
+    Route("/models/{id:path}", delete, methods=["DELETE"]),
+]
