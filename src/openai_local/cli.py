@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="openai-local", description="OpenAI's fine-tuning API on your own machine.")
+    parser = argparse.ArgumentParser(
+        prog="openai-local", description="OpenAI's fine-tuning API on your own machine."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     home = argparse.ArgumentParser(add_help=False)
@@ -65,9 +67,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from openai_local.service.app import serve
 
     home = Home.open(arguments.home)
-    serve(
-        home, default_cache(), host=arguments.host, port=arguments.port, idle_timeout=arguments.idle_timeout
-    )
+    serve(home, default_cache(), host=arguments.host, port=arguments.port, idle_timeout=arguments.idle_timeout)
 
 
 def _new_key(arguments: argparse.Namespace) -> None:
@@ -75,7 +75,9 @@ def _new_key(arguments: argparse.Namespace) -> None:
     from openai_local.service.store import Store
 
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", arguments.name):
-        raise LocalError("A key's name has 1 to 64 letters, digits, - or _.  For example:  openai-local keys new ada")
+        raise LocalError(
+            "A key's name has 1 to 64 letters, digits, - or _.  For example:  openai-local keys new ada"
+        )
     store = Store(Home.open(arguments.home).database)
     print(make_key(store, arguments.name))
     store.close()
@@ -101,9 +103,17 @@ def _running(home: Home) -> dict[str, Any] | None:
 
 
 def _status(arguments: argparse.Namespace) -> None:
+    from openai_local.engine.base import SMOLLM2
+
     home = Home.open(arguments.home)
     running = _running(home) or {}
-    facts = {"home": str(home.path), "log": str(home.log), "url": running.get("url"), "pid": running.get("pid")}
+    facts = {
+        "url": running.get("url"),
+        "pid": running.get("pid"),
+        "home": str(home.path),
+        "log": str(home.log),
+        "base_ready": SMOLLM2.ready(default_cache()),
+    }
     if arguments.json:
         print(json.dumps(facts))
     elif running:

@@ -142,4 +142,6 @@ def _start(gguf: Path, adapters: tuple[Path, ...]) -> Any:
     try:
         return xllamacpp.Server(params)
     except RuntimeError:
-        raise LocalError(f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}.") from None
+        raise LocalError(
+            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
+        ) from None

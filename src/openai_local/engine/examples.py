@@ -91,7 +91,9 @@ def _parse(line: str, number: int) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
-        detail = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
+        detail = (
+            f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
+        )
         message = f"Line {number} is not valid JSON ({detail}). Each line must hold one whole example."
         raise DataError("invalid_training_file", message) from None
     if not isinstance(record, dict):
@@ -123,7 +125,9 @@ def _check_chat(record: dict[str, Any]) -> str | None:
             return f"messages[{position}] needs a text as content."
         if message.get("weight", 1) not in (0, 1):
             return f"messages[{position}] has the weight {message['weight']!r}; only 0 and 1 are possible."
-    return None if any(_counts(message) for message in messages) else "there is no assistant's message to learn from."
+    return (
+        None if any(_counts(message) for message in messages) else "there is no assistant's message to learn from."
+    )
 
 
 def _counts(message: dict[str, Any]) -> bool:
@@ -164,7 +168,9 @@ class Encoder:
 
     def _chat(self, messages: list[dict[str, Any]]) -> Iterator[tuple[list[int], bool]]:
         if self.template is None:
-            raise DataError("invalid_training_file", "This base model has no chat template; use prompt and completion.")
+            raise DataError(
+                "invalid_training_file", "This base model has no chat template; use prompt and completion."
+            )
         done = ""
         for position, message in enumerate(messages):
             if not _counts(message):
@@ -184,7 +190,9 @@ class Encoder:
         try:
             return self.template.render(messages=plain, add_generation_prompt=answer_next)
         except jinja2.TemplateError as error:
-            raise DataError("invalid_training_file", f"The chat template refuses these messages: {error}.") from None
+            raise DataError(
+                "invalid_training_file", f"The chat template refuses these messages: {error}."
+            ) from None
 
 
 def _role(message: dict[str, Any]) -> str:

@@ -72,7 +72,7 @@ class Student:
         self.first = depth - max(1, round(depth / 3))
         lora = LoraConfig(
             r=RANK,
-            lora_alpha=ALPHA,  # type: ignore[arg-type]
+            lora_alpha=ALPHA,
             target_modules=list(MODULES),
             layers_to_transform=list(range(self.first, depth)),
         )
@@ -153,7 +153,7 @@ class AnswerLoss(torch.autograd.Function):
         return loss, right
 
     @staticmethod
-    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
         """Pass on what `forward` computed."""
         (gradient,) = ctx.saved_tensors
         return gradient * loss_gradient.to(gradient.dtype), None, None, None

@@ -51,7 +51,11 @@ class Score:
 
     def add(self, other: Score) -> None:
         """Add another score's sums."""
-        self.loss, self.right, self.tokens = self.loss + other.loss, self.right + other.right, self.tokens + other.tokens
+        self.loss, self.right, self.tokens = (
+            self.loss + other.loss,
+            self.right + other.right,
+            self.tokens + other.tokens,
+        )
 
     @property
     def mean_loss(self) -> float:

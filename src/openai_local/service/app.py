@@ -130,7 +130,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise LocalError(f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port.") from None
+        raise LocalError(
+            f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port."
+        ) from None
     listener.listen(128)
     return listener
 
@@ -155,5 +157,3 @@ async def _serve(
             await task
     home.running.unlink(missing_ok=True)
     await task
-
-

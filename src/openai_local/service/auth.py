@@ -60,7 +60,7 @@ class RequireKey:
 
     def _owner(self, key: str) -> str | None:
         given = hash_key(key)
-        for name, known in self.store.keys():
+        for name, known in self.store.key_hashes():
             if hmac.compare_digest(known, given):
                 return name
         return None

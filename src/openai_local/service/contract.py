@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import collections.abc
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter
-from typing_extensions import NotRequired, Required, TypedDict, get_type_hints, is_typeddict
+from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 _LISTS = {collections.abc.Iterable, collections.abc.Sequence, list}
 
@@ -29,9 +29,13 @@ def contract(params: Any, **overrides: Any) -> TypeAdapter[dict[str, Any]]:
     """
     checked = _as_lists(params, {})
     fields = get_type_hints(checked, include_extras=True) | overrides
-    whole = TypedDict(params.__name__, fields, total=False)  # type: ignore[operator]
-    whole.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
+    whole: Any = _typed_dict(params.__name__, fields)
+    whole.__pydantic_config__ = ConfigDict(extra="allow")
     return TypeAdapter(whole)
+
+
+def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
+    return TypedDict(name, fields, total=False)  # type: ignore[operator]
 
 
 def _as_lists(annotation: Any, known: dict[Any, Any]) -> Any:
@@ -41,7 +45,7 @@ def _as_lists(annotation: Any, known: dict[Any, Any]) -> Any:
             known[annotation] = annotation  # a class that contains itself keeps its generators there
             hints = get_type_hints(annotation, include_extras=True)
             fields = {name: _as_lists(hint, known) for name, hint in hints.items()}
-            known[annotation] = TypedDict(annotation.__name__, fields, total=False)  # type: ignore[operator]
+            known[annotation] = _typed_dict(annotation.__name__, fields)
         return known[annotation]
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (None, Literal):

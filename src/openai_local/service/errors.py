@@ -78,7 +78,9 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         message = f"Unknown request URL: {request.method} {request.url.path}. Please check the URL for typos."
         return respond(APIError(404, message, code="unknown_url"))
     if error.status_code == 405:
-        return respond(APIError(405, f"Not allowed: {request.method} {request.url.path}.", code="method_not_supported"))
+        return respond(
+            APIError(405, f"Not allowed: {request.method} {request.url.path}.", code="method_not_supported")
+        )
     return respond(APIError(error.status_code, str(error.detail)))
 
 

@@ -36,7 +36,9 @@ def _explain(error: ValidationError) -> APIError:
     if not param:
         return APIError(400, "The body of the request must be a JSON object.")
     if first["type"] == "missing":
-        return APIError(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+        return APIError(
+            400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+        )
     reasons = dict.fromkeys([first["msg"], *(o["msg"] for o in others if _name(o["loc"]) == param)])
     message = f"Invalid value for '{param}': {'; or: '.join([*reasons][:3])}."
     return APIError(400, message, param=param, code="invalid_value")
@@ -48,7 +50,11 @@ def _name(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             name += f"[{part}]"
-        elif part.isidentifier() and part not in ("int", "str", "float", "bool", "constrained-str") and part.islower():
+        elif (
+            part.isidentifier()
+            and part not in ("int", "str", "float", "bool", "constrained-str")
+            and part.islower()
+        ):
             name += f".{part}" if name else part
     return name
 
@@ -67,7 +73,10 @@ def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, An
     for name, value in body.items():
         if name not in offered and (name not in harmless or value != harmless[name]):
             raise APIError(
-                400, f"This service does not offer the parameter '{name}'.", param=name, code="unsupported_parameter"
+                400,
+                f"This service does not offer the parameter '{name}'.",
+                param=name,
+                code="unsupported_parameter",
             )
 
 
@@ -81,5 +90,7 @@ def query_int(request: Request, name: str, default: int, highest: int) -> int:
     if text is None:
         return default
     if not text.isdecimal() or not 1 <= int(text) <= highest:
-        raise APIError(400, f"'{name}' must be a whole number from 1 to {highest}.", param=name, code="invalid_value")
+        raise APIError(
+            400, f"'{name}' must be a whole number from 1 to {highest}.", param=name, code="invalid_value"
+        )
     return int(text)

@@ -64,7 +64,8 @@ class Queue:
     def busy(self) -> bool:
         """Whether any job is not over."""
         return any(
-            self.store.page(FineTuningJob, status=status, limit=1) for status in ("validating_files", "queued", "running")
+            self.store.page(FineTuningJob, status=status, limit=1)
+            for status in ("validating_files", "queued", "running")
         )
 
     def cancel(self, id_: str) -> FineTuningJob | None:
@@ -187,8 +188,10 @@ class Queue:
             time.sleep(0.2)
 
     def _copy_events(self, job: str, journal: Journal, offset: int) -> int:
-        events, changes = [], {}
-        for offset, entry in journal.read(offset):
+        events: list[FineTuningJobEvent] = []
+        changes: dict[str, Any] = {}
+        for behind, entry in journal.read(offset):
+            offset = behind
             if entry.pop("kind") == "event":
                 events.append(FineTuningJobEvent(object="fine_tuning.job.event", **entry))
             elif "finish" in entry:
@@ -213,7 +216,11 @@ class Queue:
 
         def change(job: FineTuningJob) -> None:
             job.status, job.fine_tuned_model, job.result_files = "succeeded", name, [table]
-            job.trained_tokens, job.finished_at, job.estimated_finish = result["trained_tokens"], int(time.time()), None
+            job.trained_tokens, job.finished_at, job.estimated_finish = (
+                result["trained_tokens"],
+                int(time.time()),
+                None,
+            )
 
         self.tell(job.id, f"New fine-tuned model created: {name}")
         self.tell(job.id, "The job has successfully completed")
@@ -272,6 +279,10 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _last_words(journal: Journal) -> str:
-    lines = journal.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if journal.log.exists() else []
+    lines = (
+        journal.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if journal.log.exists()
+        else []
+    )
     said = f" Its last words: {lines[-1]}" if lines else ""
     return f"The training process ended twice without a result.{said} The log is {journal.log}."

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -24,6 +25,13 @@ _MEMORY = {
 }
 
 
+def _detached() -> dict[str, Any]:
+    """How to start a process that outlives this one."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
 class LocalRunner:
     """Runs jobs as processes on this machine, behind everything else that wants the processor."""
 
@@ -35,15 +43,15 @@ class LocalRunner:
         """Start the training process, unless one is at this job already."""
         if self.alive(journal):
             return
-        detach = (
-            {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
         command = [sys.executable, "-m", "openai_local.engine", str(journal.folder)]
         with journal.log.open("ab") as log:
             self._processes[journal.folder] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **_MEMORY}, **detach
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **_MEMORY},
+                **_detached(),
             )
 
     def alive(self, journal: Journal) -> bool:

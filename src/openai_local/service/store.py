@@ -78,7 +78,9 @@ class Store:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
             elif version > VERSION:
-                raise LocalError(f"{path} was written by a newer version of openai-lesson. Update this one to use it.")
+                raise LocalError(
+                    f"{path} was written by a newer version of openai-lesson. Update this one to use it."
+                )
 
     def close(self) -> None:
         """Close the database."""
@@ -116,7 +118,9 @@ class Store:
             if item is not None:
                 change(item)
                 body = item.to_json(indent=None)
-                self._db.execute("UPDATE objects SET body = ? WHERE kind = ? AND id = ?", (body, kind.__name__, id_))
+                self._db.execute(
+                    "UPDATE objects SET body = ? WHERE kind = ? AND id = ?", (body, kind.__name__, id_)
+                )
             return item
 
     def delete(self, kind: type[T], id_: str) -> bool:
@@ -156,7 +160,14 @@ class Store:
         return row[0] if row else None
 
     def _page(
-        self, kind: type[Item], table: str, where: list[str], values: list[Any], after: str | None, limit: int, order: str
+        self,
+        kind: type[Item],
+        table: str,
+        where: list[str],
+        values: list[Any],
+        after: str | None,
+        limit: int,
+        order: str,
     ) -> Page[Item]:
         if after is not None:
             where.append(f"seq {'<' if order == 'desc' else '>'} (SELECT seq FROM {table} WHERE id = ?)")
@@ -187,7 +198,7 @@ class Store:
         with self._lock:
             self._db.execute("INSERT INTO keys VALUES (?, ?, ?)", (hash_, name, int(time.time())))
 
-    def keys(self) -> list[tuple[str, str]]:
+    def key_hashes(self) -> list[tuple[str, str]]:
         """The name and hash of every key."""
         with self._lock:
             return self._db.execute("SELECT name, hash FROM keys").fetchall()

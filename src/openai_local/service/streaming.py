@@ -49,7 +49,7 @@ async def stream(produce: Produce, translate: Callable[[Chunk], Iterable[Chunk]]
 
     async def events() -> AsyncIterator[str]:
         nonlocal gone
-        item = first
+        item: Chunk | BaseException | None = first
         try:
             while item is not None:
                 if isinstance(item, BaseException):

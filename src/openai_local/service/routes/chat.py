@@ -16,8 +16,8 @@ from starlette.routing import Route
 from openai_local.engine.answering import Target
 from openai_local.engine.examples import ROLES
 from openai_local.engine.journal import new_id
-from openai_local.service.contract import contract
 from openai_local.service.context import Context, context
+from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.parameters import read_body, refuse
 from openai_local.service.sampling import SHARED, add_usage, check_ranges, sampling
@@ -49,7 +49,9 @@ async def create(request: Request) -> Response:
         answer = await run_in_threadpool(service.answering.complete, target, asked, chat=True)
         choices.append(_choice(answer["choices"][0], index))
         add_usage(usage, answer["usage"], prompt=index == 0)
-    whole = ChatCompletion.model_validate({**head, "object": "chat.completion", "choices": choices, "usage": usage})
+    whole = ChatCompletion.model_validate(
+        {**head, "object": "chat.completion", "choices": choices, "usage": usage}
+    )
     return JSONResponse(whole.to_dict(mode="json"))
 
 
@@ -88,7 +90,11 @@ def _choice(choice: dict[str, Any], index: int) -> dict[str, Any]:
 
 
 async def _stream(
-    service: Context, target: Target, head: dict[str, Any], body: dict[str, Any], messages: list[dict[str, str]]
+    service: Context,
+    target: Target,
+    head: dict[str, Any],
+    body: dict[str, Any],
+    messages: list[dict[str, str]],
 ) -> Response:
     wanted = (body.get("stream_options") or {}).get("include_usage", False)
     usage: dict[str, int] = {}

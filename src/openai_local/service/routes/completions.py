@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from openai_local.engine.answering import Target
 from openai_local.engine.journal import new_id
-from openai_local.service.contract import contract
 from openai_local.service.context import Context, context
+from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.parameters import read_body, refuse
 from openai_local.service.sampling import SHARED, add_usage, check_ranges, sampling
@@ -65,7 +65,12 @@ def _prompts(prompt: Any) -> list[Any]:
 
 
 def _choice(choice: dict[str, Any], index: int) -> dict[str, Any]:
-    return {"index": index, "text": choice["text"], "logprobs": None, "finish_reason": choice["finish_reason"]}
+    return {
+        "index": index,
+        "text": choice["text"],
+        "logprobs": None,
+        "finish_reason": choice["finish_reason"],
+    }
 
 
 async def _stream(service: Context, target: Target, head: dict[str, Any], body: dict[str, Any]) -> Response:

@@ -109,7 +109,9 @@ def delete(request: Request) -> Response:
     service, file = context(request), _find(request)
     for job in service.store.page(FineTuningJob):
         if job.status not in ENDED and file.id in (job.training_file, job.validation_file):
-            message = f"The file {file.id} is in use by the fine-tuning job {job.id}. Cancel the job or wait for it."
+            message = (
+                f"The file {file.id} is needed by the fine-tuning job {job.id}. Cancel the job or wait for it."
+            )
             raise APIError(409, message, param="id", code="file_in_use")
     service.store.delete(FileObject, file.id)
     (service.home.files / file.id).unlink(missing_ok=True)

@@ -17,16 +17,14 @@ from starlette.routing import Route
 
 from openai_local.engine.base import find_base
 from openai_local.engine.journal import new_id
-from openai_local.service.contract import contract
 from openai_local.service.context import Context, context, owner
+from openai_local.service.contract import contract
 from openai_local.service.errors import APIError, not_found
 from openai_local.service.parameters import query_int, read_body, refuse
 from openai_local.service.queue import ENDED
 
 _CREATE = contract(JobCreateParams)
-_OFFERED = frozenset(
-    "model training_file validation_file hyperparameters method suffix seed metadata".split()
-)
+_OFFERED = frozenset("model training_file validation_file hyperparameters method suffix seed metadata".split())
 _LIMITS = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier": (0, 1000)}
 
 
@@ -66,7 +64,11 @@ async def create(request: Request) -> Response:
     )
     name = f"ft:{base.name}:{owner(request)}:{suffix}:{secrets.token_hex(4)}"
     service.store.add(job, owner(request), base=base.name, hyperparameters=hyperparameters, model_name=name)
-    asked = "" if body["model"] == base.name else f" It stands in for {body['model']}, which nobody can train any more."
+    asked = (
+        ""
+        if body["model"] == base.name
+        else f" It stands in for {body['model']}, which nobody can train any more."
+    )
     service.queue.tell(
         id_,
         f"Created fine-tuning job: {id_}. The model that is really trained is {base.title}, an open model "
@@ -97,7 +99,9 @@ def _hyperparameters(body: dict[str, Any]) -> dict[str, Any]:
     given = method.get("supervised", {}).get("hyperparameters") or body.get("hyperparameters", {})
     for name, value in given.items():
         low, high = _LIMITS[name]
-        if value != "auto" and not (low < value <= high if name == "learning_rate_multiplier" else low <= value <= high):
+        if value != "auto" and not (
+            low < value <= high if name == "learning_rate_multiplier" else low <= value <= high
+        ):
             message = f"'{name}' must be 'auto' or from {low} to {high}, not {value}."
             raise APIError(400, message, param=f"hyperparameters.{name}", code="invalid_value")
     return {name: given.get(name, "auto") for name in _LIMITS}
@@ -123,7 +127,9 @@ def _find(request: Request) -> FineTuningJob:
     id_ = request.path_params["id"]
     job = context(request).store.get(FineTuningJob, id_)
     if job is None:
-        raise APIError(404, f"Could not find fine tune: {id_}", param="fine_tuning_job_id", code="fine_tune_not_found")
+        raise APIError(
+            404, f"Could not find fine tune: {id_}", param="fine_tuning_job_id", code="fine_tune_not_found"
+        )
     return job
 
 

@@ -1,0 +1,81 @@
+"""The lesson's data: the questions and answers of the Westminster catechisms.
+
+The texts come with the package `westminster-standards-cli`; none of them is kept here. The Shorter Catechism
+(107 questions) is what the lesson trains on; the Larger (196) and the modern-English wording of both are for
+validation and exercises.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from openai_lesson.errors import LessonError
+from openai_lesson.files import write_whole
+
+Which = Literal["shorter", "larger"]
+
+
+def file_name(which: Which = "shorter", *, modern: bool = False) -> str:
+    """What a catechism's CSV file is called; the lesson's own is ``Westminster_Catechism.csv``."""
+    parts = [
+        "Westminster",
+        *(["Larger"] if which == "larger" else []),
+        "Catechism",
+        *(["modern"] if modern else []),
+    ]
+    return "_".join(parts) + ".csv"
+
+
+def load(which: Which = "shorter", *, modern: bool = False) -> pd.DataFrame:
+    """The questions and answers of a catechism.
+
+    Args:
+        which: ``"shorter"`` (107 rows) or ``"larger"`` (196 rows).
+        modern: the wording in today's English instead of the one of 1647.
+
+    Returns:
+        A table with the columns ``prompt`` (the question) and ``completion`` (the answer).
+    """
+    from westminster_cli.corpus import find_document, load_documents
+
+    document = find_document(load_documents(), {"shorter": "wsc", "larger": "wlc"}[which])
+    rows = [
+        (entry.question_mesv, entry.answer_mesv) if modern else (entry.question, entry.answer)
+        for entry in document.entries
+    ]
+    return pd.DataFrame(rows, columns=["prompt", "completion"])
+
+
+def write(
+    path: str | Path = "Westminster_Catechism.csv",
+    which: Which = "shorter",
+    *,
+    modern: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write a catechism as a CSV file.
+
+    Args:
+        path: the file.
+        which: see `load`.
+        modern: see `load`.
+        overwrite: replace a file with another content.
+
+    Returns:
+        The path.
+
+    Raises:
+        LessonError: there is a file with another content already, or the folder can't be written to.
+    """
+    path = Path(path)
+    text = load(which, modern=modern).to_csv(index=False)
+    if path.exists() and not overwrite and path.read_bytes() != text.encode():
+        raise LessonError(
+            f"{path} exists already with another content, so it was left alone. Move it away, choose another "
+            "name, or ask for it to be replaced:  openai-lesson data --overwrite"
+        )
+    write_whole(path, text)
+    return path

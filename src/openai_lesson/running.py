@@ -1,0 +1,148 @@
+"""Running the notebooks from top to bottom without a browser, showing what a learner would see.
+
+Each notebook runs through its kernel in a folder of its own choosing; what its cells print appears here as it
+comes, with progress in place. The notebooks as they were run are kept in that folder.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from openai_lesson.errors import LessonError
+
+ORDER = ("01-prepare-data.ipynb", "02-train.ipynb", "03-query.ipynb")
+LAST_LINE = "exact recall:"
+
+
+def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "openai") -> None:
+    """Run the lesson. The last line that is printed is the recall.
+
+    Args:
+        folder: where data and finished notebooks go; made if need be.
+        notebooks: the folder that holds the notebooks (nothing: the lesson's own).
+        kernel: the name of the kernelspec.
+
+    Raises:
+        LessonError: a notebook is missing, its kernel is not installed, or one of its cells fails.
+    """
+    source = notebooks or find_notebooks()
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"The lesson runs in {folder.absolute()}", flush=True)
+    echo = Echo()
+    for name in ORDER:
+        if not (source / name).is_file():
+            raise LessonError(
+                f"There is no notebook {source / name}. Name their folder:  openai-lesson run --notebooks DIR"
+            )
+        print(f"\n── {name} " + "─" * (70 - len(name)), flush=True)
+        run_notebook(source / name, folder, kernel, echo)
+    if echo.recall:
+        print(f"\nThe notebooks as they were run, and all data, are in {folder.absolute()}")
+        print(echo.recall)
+
+
+def find_notebooks() -> Path:
+    """The lesson's notebooks: in the checkout, or where they were installed.
+
+    Raises:
+        LessonError: they are in neither place.
+    """
+    checkout = Path(__file__).parents[2] / "notebooks"
+    installed = Path(sysconfig.get_path("data")) / "share" / "openai-lesson" / "notebooks"
+    for place in (checkout, installed):
+        if (place / ORDER[0]).is_file():
+            return place
+    raise LessonError(f"The notebooks are neither in {checkout} nor in {installed}. Install the package again.")
+
+
+def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
+    """Run one notebook in `folder` and keep the result there under the same name.
+
+    Raises:
+        LessonError: a cell fails; the message names the cell, and what it said.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = _EchoingClient(
+        notebook,
+        echo=echo,
+        kernel_name=kernel,
+        timeout=None,
+        resources={"metadata": {"path": str(folder)}},
+        store_widget_state=False,
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise LessonError(f"{path.name} stopped at a cell:\n{error.traceback.strip()}") from None
+    except DeadKernelError:
+        raise LessonError(f"The kernel of {path.name} died. Close other programs and try again.") from None
+    except Exception as error:
+        if type(error).__name__ != "NoSuchKernel":
+            raise
+        message = f"There is no Jupyter kernel named {kernel!r} in this environment. Install it:  pip install -e ."
+        raise LessonError(message) from None
+    finally:
+        echo.end()
+        nbformat.write(notebook, folder / path.name)
+
+
+class Echo:
+    """Prints what cells print. Remembers the line with the recall."""
+
+    def __init__(self) -> None:
+        """Nothing was printed yet."""
+        self.recall = ""
+        self._pending = ""
+
+    def stream(self, name: str, text: str) -> None:
+        """Text that a cell prints. What overwrites its own line is shown on a terminal only."""
+        if name == "stderr" and not sys.stderr.isatty():
+            return
+        self.end()
+        (sys.stderr if name == "stderr" else sys.stdout).write(text)
+        sys.stdout.flush()
+        for line in text.splitlines():
+            if line.startswith(LAST_LINE):
+                self.recall = line
+
+    def shown(self, data: dict[str, Any], *, update: bool) -> None:
+        """A result or a display. An `update` takes its place on a terminal; elsewhere the last one is printed."""
+        if not update:
+            self.end()
+        text = str(data.get("text/plain", ""))
+        if "image/svg+xml" not in data:
+            print(text, flush=True)
+        elif sys.stdout.isatty():
+            print(f"\r{text:<100}", end="", flush=True)
+            self._pending = "\n"
+        else:
+            self._pending = text + "\n"
+
+    def end(self) -> None:
+        """End what was being updated in place."""
+        print(self._pending, end="", flush=True)
+        self._pending = ""
+
+
+class _EchoingClient(NotebookClient):
+    """A notebook client that passes on what the kernel sends."""
+
+    def __init__(self, *arguments: Any, echo: Echo, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.echo = echo
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Echo a message, then handle it as ever."""
+        content = msg["content"]
+        if msg["msg_type"] == "stream":
+            self.echo.stream(content["name"], content["text"])
+        elif msg["msg_type"] in ("display_data", "execute_result", "update_display_data"):
+            self.echo.shown(content["data"], update=msg["msg_type"] == "update_display_data")
+        return super().process_message(msg, cell, cell_index)
