@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import openai
 import pandas as pd
 
 from openai_lesson.connection import host
+from openai_lesson.display import text_table
 from openai_lesson.prepare import Form
 
 MAX_TOKENS = 200
@@ -50,9 +52,22 @@ def ask(
     return (chat.choices[0].message.content or "").strip()
 
 
-def compare(
-    client: openai.OpenAI, questions: Iterable[str], trained: str, base: str | None = None
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Comparison:
+    """Answers side by side: a table with the columns ``question``, ``base model`` and ``trained model``."""
+
+    table: pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return self.table.to_html(index=False, justify="left")
+
+    def __repr__(self) -> str:
+        """The table as text, with the answers wrapped."""
+        return text_table(self.table, (26, 38, 38))
+
+
+def compare(client: openai.OpenAI, questions: Iterable[str], trained: str, base: str | None = None) -> Comparison:
     """Ask the base model and the trained model the same questions.
 
     The base model is asked in a conversation, the form that its makers trained it in.
@@ -64,11 +79,11 @@ def compare(
         base: the base model (nothing: the one that suits the host).
 
     Returns:
-        A table with the columns ``question``, ``base model`` and ``trained model``.
+        The answers, as a table that a notebook shows well.
     """
     base = base or host(client).model
     rows = [
         (question, ask(client, question, base, form="chat", max_tokens=60), ask(client, question, trained))
         for question in questions
     ]
-    return pd.DataFrame(rows, columns=["question", "base model", "trained model"])
+    return Comparison(pd.DataFrame(rows, columns=["question", "base model", "trained model"]))

@@ -1,4 +1,4 @@
-"""What one looks at while a model trains: one card that updates in place.
+"""What one looks at: a card that updates in place while a model trains, and tables as plain text.
 
 The card is a picture (SVG) where pictures can be shown and a line of text elsewhere: in a terminal, and in tools
 that read the notebook without a browser. Its colours read on a light and on a dark page.
@@ -7,11 +7,15 @@ that read the notebook without a browser. Its colours read on a light and on a d
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import zip_longest
 from typing import Any
+
+import pandas as pd
 
 _WIDTH, _HEIGHT = 640, 230
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 64, 620, 196
@@ -96,6 +100,19 @@ def _curve(losses: Sequence[tuple[int, float]], total: int) -> str:
     points = " ".join(f"{x(step):.1f},{y(loss):.1f}" for step, loss in losses)
     parts.append(f'<polyline points="{points}" fill="none" stroke="{_TRAIN}" stroke-width="1.6"/>')
     return "".join(parts)
+
+
+def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
+    """A table as plain text, each column wrapped to its width in characters."""
+
+    def lines(cells: Sequence[str]) -> Iterator[str]:
+        wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
+        for parts in zip_longest(*wrapped, fillvalue=""):
+            yield " │ ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+
+    rule = "─┼─".join("─" * width for width in widths)
+    blocks = ["\n".join(lines([str(cell) for cell in row])) for row in table.itertuples(index=False)]
+    return "\n".join([*lines(list(table.columns)), rule, f"\n{rule}\n".join(blocks)])
 
 
 class Card:

@@ -33,6 +33,7 @@ def main() -> int:
         # Late, because it takes seconds and the lock must be taken at once.
         from openai_local.engine.training import train
 
+        journal.resume()
         journal.event("Fine-tuning job started")
         train(journal)
     except DataError as error:

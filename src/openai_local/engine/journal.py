@@ -70,6 +70,16 @@ class Journal:
         except (FileNotFoundError, ValueError):
             return None
 
+    def resume(self) -> None:
+        """Make the journal ready for a process that takes over from one that was killed."""
+        if not self.events.exists():
+            return
+        lines = self.events.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):  # killed while it wrote; nobody has read that line
+            with self.events.open("r+b") as file:
+                file.truncate(sum(map(len, lines[:-1])))
+        self.event("Training was interrupted and starts again from the beginning.", level="warn")
+
     def event(self, message: str, *, level: str = "info", data: dict[str, Any] | None = None) -> None:
         """Tell people something; with `data`, an event of type ``metrics``."""
         kind = "message" if data is None else "metrics"

@@ -26,8 +26,8 @@ from transformers import AutoModelForCausalLM
 from openai_local.engine.adapter import Factors
 from openai_local.engine.examples import Example
 
-RANK = 16
-ALPHA = 32.0
+RANK = 32
+ALPHA = 64.0
 CACHE_BYTES = 1 << 30
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -95,6 +96,8 @@ def create_app(home: Home, cache: Path) -> Starlette:
 
 def _take_back_signals() -> None:
     """llama.cpp installs its own handlers for SIGINT and SIGTERM; put Python's back."""
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.getsignal(number))
 

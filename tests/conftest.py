@@ -1,0 +1,151 @@
+"""What the tests share: the tiny base model, and a service of its own that answers from it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import openai
+import pytest
+from openai.types.fine_tuning import FineTuningJob
+from tiny import make_cache
+
+os.environ["TQDM_DISABLE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the user's own keys, home or settings."""
+    folder = tmp_path_factory.mktemp("user")
+    monkeypatch.setenv("OPENAI_LESSON_CONFIG", str(folder / "config"))
+    monkeypatch.setenv("OPENAI_LOCAL_HOME", str(folder / "home"))
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_LESSON_LOCAL_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache whose base model is the tiny one."""
+    return make_cache(tmp_path_factory.mktemp("cache"))
+
+
+@dataclass
+class Service:
+    """A service as a process of its own."""
+
+    home: Path
+    cache: Path
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
+    start_seconds: float = 0.0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its commands need to know."""
+        return {**os.environ, "OPENAI_LOCAL_HOME": str(self.home), "OPENAI_LOCAL_CACHE": str(self.cache)}
+
+    def command(self, *words: str) -> str:
+        """Run `openai-local` and return what it prints."""
+        command = [sys.executable, "-m", "openai_local", *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "openai_local", "serve", "--port", "0", *self.options],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        assert self.url, "the service ended before it listened"
+        self.start_seconds = time.monotonic() - begun
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it as a user would."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            assert self.process.wait(timeout=30) in (0, -15), "the service did not end in good order"
+
+    def client(self, name: str = "tester") -> openai.OpenAI:
+        """The official client, with a key of its own."""
+        if name not in self.keys:
+            self.keys[name] = self.command("keys", "new", name)
+        return openai.OpenAI(base_url=self.url, api_key=self.keys[name], max_retries=0)
+
+
+@pytest.fixture
+def new_service(tmp_path: Path, tiny_cache: Path) -> Iterator[Callable[..., Service]]:
+    """Makes services with an empty home, and stops them at the end."""
+    made = []
+
+    def make(*options: str) -> Service:
+        service = Service(tmp_path / f"home{len(made)}", tiny_cache, options)
+        made.append(service)
+        service.start()
+        return service
+
+    yield make
+    for service in made:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, tiny_cache: Path) -> Iterator[Service]:
+    """One service for all tests that only need one."""
+    service = Service(tmp_path_factory.mktemp("home"), tiny_cache)
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def client(service: Service) -> openai.OpenAI:
+    """The official client of `service`."""
+    return service.client()
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training file with twelve prompts and completions."""
+    path = tmp_path_factory.mktemp("data") / "pairs.jsonl"
+    lines = [json.dumps({"prompt": f"What is {n}?", "completion": f" It is the {n}."}) for n in NAMES]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+NAMES = "sun moon star tree leaf root bird fish stone rain wind fire".split()
+
+
+def finished(client: openai.OpenAI, job_id: str, seconds: float = 120) -> FineTuningJob:
+    """Wait until a job is over."""
+    deadline = time.monotonic() + seconds
+    while (job := client.fine_tuning.jobs.retrieve(job_id)).status not in ("succeeded", "failed", "cancelled"):
+        assert time.monotonic() < deadline, f"{job_id} is still {job.status}"
+        time.sleep(0.1)
+    return job
+
+
+@pytest.fixture(scope="session")
+def trained(client: openai.OpenAI, pairs: Path) -> FineTuningJob:
+    """A job that the tiny model finished."""
+    with pairs.open("rb") as file:
+        upload = client.files.create(file=file, purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(training_file=upload.id, model="ada", suffix="My tiny!", seed=7)
+    return finished(client, job.id)

@@ -1,0 +1,25 @@
+import pytest
+import torch
+
+from openai_local.engine.muon import Muon, orthogonalise
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 64), (3, 64, 8), (1, 16, 16)])
+def test_singular_values_come_near_one(shape):
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+    assert 0.5 < values.min() and values.max() < 1.4
+
+
+def test_it_minimises():
+    torch.manual_seed(0)
+    goal, found = torch.randn(8, 4), torch.zeros(8, 4, requires_grad=True)
+    optimizer = Muon([found], lr=0.05)
+    first = (found - goal).square().mean().item()
+    for step in range(200):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 200)
+        loss = (found - goal).square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.item() < first / 1000

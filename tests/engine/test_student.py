@@ -1,0 +1,72 @@
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from openai_local.engine.base import SMOLLM2
+from openai_local.engine.examples import Encoder
+from openai_local.engine.student import AnswerLoss, Student, choose_dtype, pack
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def student(tiny_cache):
+    torch.manual_seed(0)
+    return Student(SMOLLM2.weights(tiny_cache), device=CPU, dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def examples(tiny_cache):
+    encoder = Encoder(SMOLLM2.weights(tiny_cache))
+    texts = [("What is the sun?", " A star."), ("And", " the moon is a stone in the sky."), ("x", " y")]
+    return [encoder.encode({"prompt": p, "completion": c}, 100) for p, c in texts]
+
+
+def test_neighbours_in_a_row_do_not_see_each_other(student, examples):
+    together = student.hidden(examples, pack(examples, CPU))
+    alone = torch.cat([student.hidden([example], pack([example], CPU)) for example in examples])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_places_and_targets_are_what_counts(examples):
+    row = pack(examples, CPU)
+    assert len(row.targets) == sum(example.n_targets for example in examples)
+    assert (row.ids[row.places + 1] == row.targets).all()
+
+
+def test_kept_hidden_states_change_nothing(student, examples):
+    row = pack(examples, CPU)
+    fresh = student.hidden(examples, row)
+    student.keep_below(examples)
+    assert student._kept, "so few tokens must be kept"
+    torch.testing.assert_close(student.hidden(examples, row), fresh, atol=1e-5, rtol=1e-4)
+    student._kept = None
+
+
+def test_the_loss_is_the_cross_entropy_and_its_gradient_nearly(student):
+    torch.manual_seed(1)
+    head = torch.randn(500, 16)
+    targets = torch.randint(500, (7,))
+    hidden = (3 * head[targets] + torch.randn(7, 16)).requires_grad_()  # half learned, as in training
+    exact = F.cross_entropy(hidden @ head.T, targets)
+    (expected,) = torch.autograd.grad(exact, hidden)
+    loss, right = AnswerLoss.apply(hidden, targets, head, len(targets))
+    (found,) = torch.autograd.grad(loss, hidden)
+    torch.testing.assert_close(loss, exact)
+    assert (right == ((hidden @ head.T).argmax(-1) == targets)).all()
+    assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
+
+
+def test_only_the_upper_third_learns(student):
+    assert {layer for layer, _ in student.factors()} == {2}
+    assert len(student.factors()) == 7
+
+
+def test_bfloat16_works_too(tiny_cache, examples):
+    student = Student(SMOLLM2.weights(tiny_cache), device=CPU, dtype=torch.bfloat16)
+    row = pack(examples, CPU)
+    loss, _ = AnswerLoss.apply(student.hidden(examples, row), row.targets, student.head, len(row.targets))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in student.parameters)
+    assert choose_dtype(CPU) in (torch.float32, torch.bfloat16)

@@ -1,0 +1,87 @@
+import sqlite3
+
+import pytest
+from openai.types import FileObject
+from openai.types.fine_tuning import FineTuningJobEvent
+
+from openai_local.errors import LocalError
+from openai_local.service.auth import make_key
+from openai_local.service.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "test.db")
+    yield store
+    store.close()
+
+
+def file(number, **changes):
+    fields = {"bytes": number, "created_at": 1, "filename": "a.jsonl", "purpose": "fine-tune", "status": "processed"}
+    return FileObject(id=f"file-{number}", object="file", **(fields | changes))
+
+
+def event(number):
+    return FineTuningJobEvent(
+        id=f"ftevent-{number}", object="fine_tuning.job.event", created_at=1, level="info", message=str(number)
+    )
+
+
+def test_what_was_added_is_there_after_a_restart(store, tmp_path):
+    store.add(file(1), "ada", secret=5)
+    again = Store(tmp_path / "test.db")
+    assert again.get(FileObject, "file-1") == file(1)
+    assert again.private(FileObject, "file-1") == {"secret": 5}
+    assert again.owner(FileObject, "file-1") == "ada"
+    again.close()
+
+
+def test_pages_follow_one_another(store):
+    for number in range(5):
+        store.add(file(number), "ada")
+    first = store.page(FileObject, limit=2)
+    second = store.page(FileObject, limit=2, after=first[-1].id)
+    third = store.page(FileObject, limit=2, after=second[-1].id)
+    assert [f.id for page in (first, second, third) for f in page] == [f"file-{n}" for n in (4, 3, 2, 1, 0)]
+    assert (first.has_more, second.has_more, third.has_more) == (True, True, False)
+    assert [f.id for f in store.page(FileObject, order="asc", limit=1)] == ["file-0"]
+    assert [f.id for f in store.page(FileObject, purpose="fine-tune-results")] == []
+
+
+def test_update_changes_what_is_kept(store):
+    store.add(file(1), "ada")
+    changed = store.update(FileObject, "file-1", lambda f: setattr(f, "filename", "b.jsonl"))
+    assert changed.filename == store.get(FileObject, "file-1").filename == "b.jsonl"
+    assert store.update(FileObject, "file-9", lambda f: None) is None
+
+
+def test_an_update_that_fails_changes_nothing(store):
+    store.add(file(1), "ada")
+    with pytest.raises(ZeroDivisionError):
+        store.update(FileObject, "file-1", lambda f: 1 / 0)
+    assert store.get(FileObject, "file-1") == file(1)
+    assert store.delete(FileObject, "file-1") and not store.delete(FileObject, "file-1")
+
+
+def test_events_come_once_and_newest_first(store):
+    store.add_events("ftjob-1", [event(1), event(2)])
+    store.add_events("ftjob-1", [event(2), event(3)])
+    assert [e.message for e in store.events("ftjob-1")] == ["3", "2", "1"]
+    assert [e.message for e in store.events("ftjob-1", after="ftevent-2")] == ["1"]
+    assert store.events("ftjob-2") == []
+
+
+def test_keys_are_kept_as_hashes(store, tmp_path):
+    key = make_key(store, "ada")
+    assert [name for name, _ in store.key_hashes()] == ["ada"]
+    store.close()
+    for path in tmp_path.iterdir():
+        assert key.encode() not in path.read_bytes()
+
+
+def test_a_database_from_the_future_is_refused(tmp_path):
+    path = tmp_path / "test.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(LocalError, match="newer version"):
+        Store(path)
