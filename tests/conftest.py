@@ -12,6 +12,7 @@ from pathlib import Path
 import openai
 import pytest
 from openai.types.fine_tuning import FineTuningJob
+
 from tiny import make_cache
 
 os.environ["TQDM_DISABLE"] = "1"

@@ -25,7 +25,7 @@ from openai_lesson.prepare import Form
 
 OPENAI_URL = "https://api.openai.com/v1"
 IDLE_SECONDS = 2 * 60 * 60
-_STARTED_HERE = "OPENAI_LESSON_LOCAL_URL"
+_SET_HERE = "OPENAI_LESSON_LOCAL_URL"
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,14 @@ def connect(to: str | None = None) -> openai.OpenAI:
     Raises:
         LessonError: the service can't be started, or there is no key for the host.
     """
-    url = os.environ.get("OPENAI_BASE_URL")
-    if to is None and url and url != os.environ.get(_STARTED_HERE):
-        to = url
+    given_url, given_key = _given()
+    to = to or given_url
     if to in (None, "local"):
         url, key = _local()
-        os.environ[_STARTED_HERE] = url
+        os.environ[_SET_HERE] = url
     else:
         url = OPENAI_URL if to == "openai" else str(to)
-        key = _key_for("openai" if to == "openai" else url)
+        key = _key_for(to, given_key)
     os.environ["OPENAI_BASE_URL"], os.environ["OPENAI_API_KEY"] = url, key
     client = openai.OpenAI()
     print(f"Connected to {host(client).name} ({url})")
@@ -80,9 +79,18 @@ def host(client: openai.OpenAI) -> Host:
     return Host(known, False, "gpt-4.1-nano-2025-04-14", "chat")
 
 
-def _key_for(name: str) -> str:
-    given = os.environ.get("OPENAI_API_KEY", "")
-    key = keys.load(name) or ("" if given.startswith("sk-local-") else given)
+def _given() -> tuple[str | None, str]:
+    """Address and key that the learner set in the environment, and not an earlier `connect`."""
+    url = os.environ.get("OPENAI_BASE_URL") or None
+    if url and url == os.environ.get(_SET_HERE):
+        return None, ""
+    return url, os.environ.get("OPENAI_API_KEY", "")
+
+
+def _key_for(name: str, given: str) -> str:
+    if name == "openai" and given.startswith("sk-local-"):
+        given = ""
+    key = given or keys.load(name)
     if not key:
         raise LessonError(
             f"There is no key for {name}. Enter it once, hidden, with:\n"

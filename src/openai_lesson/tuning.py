@@ -146,7 +146,7 @@ class _Watcher:
     def _news(self) -> list[FineTuningJobEvent]:
         """The events that were not seen yet, oldest first."""
         new: list[FineTuningJobEvent] = []
-        for event in self.client.fine_tuning.jobs.list_events(self.job.id, limit=100):
+        for event in self.client.fine_tuning.jobs.list_events(self.job.id, limit=20):
             if event.id in self.seen:
                 break
             new.append(event)

@@ -14,6 +14,8 @@ from typing import Any
 
 import platformdirs
 
+from openai_local.errors import LocalError
+
 APP = "openai-local"
 
 
@@ -49,10 +51,20 @@ class Home:
 
     @classmethod
     def open(cls, path: Path | None = None) -> Home:
-        """The home at `path` (default: `default_home`), with its folders made."""
+        """The home at `path` (default: `default_home`), with its folders made.
+
+        Raises:
+            LocalError: they can't be made.
+        """
         home = cls((path or default_home()).expanduser().absolute())
-        for folder in (home.path, home.files, home.jobs):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            for folder in (home.path, home.files, home.jobs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = (
+                f"The folder {error.filename} can't be made: {error.strerror}. Choose another with --home DIR."
+            )
+            raise LocalError(message) from None
         return home
 
     @property

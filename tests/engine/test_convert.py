@@ -7,7 +7,13 @@ from openai_local.engine.convert import _unpermute, convert, permute
 from openai_local.engine.examples import Encoder
 from openai_local.errors import LocalError
 
-TEXTS = ["What is 1647?", "  two  spaces\nand a line", "naïve café — 日本語 🙂", "<|im_start|>user\nhi<|im_end|>", "I'm 3.14%"]
+TEXTS = [
+    "What is 1647?",
+    "  two  spaces\nand a line",
+    "naïve café — 日本語 🙂",
+    "<|im_start|>user\nhi<|im_end|>",
+    "I'm 3.14%",
+]
 
 
 def test_permute_and_back():

@@ -33,7 +33,11 @@ def test_good_files_are_read(write):
     [
         ('{"prompt": "a"', "invalid_training_file", "Line 2 is not valid JSON"),
         ("[1, 2]", "invalid_training_file", "Line 2 is no JSON object"),
-        ('{"prompt": "a", "completion": 5}', "invalid_training_file", "Line 2: 'completion' is missing or no text"),
+        (
+            '{"prompt": "a", "completion": 5}',
+            "invalid_training_file",
+            "Line 2: 'completion' is missing or no text",
+        ),
         ('{"prompt": "a", "completion": "  "}', "invalid_training_file", "Line 2: 'completion' is empty"),
         (b'{"prompt": "\xff", "completion": "b"}\n', "invalid_training_file", "Line 2 is not UTF-8"),
         ("[" * 100_000, "invalid_training_file", "Line 2 is not valid JSON (nested too deep)"),

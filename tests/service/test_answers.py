@@ -62,7 +62,11 @@ def test_a_chat_completion(client):
     assert answer.usage.completion_tokens <= 5
     chunks = list(
         client.chat.completions.create(
-            model="ada", messages=HI, max_completion_tokens=5, temperature=0, stream=True,
+            model="ada",
+            messages=HI,
+            max_completion_tokens=5,
+            temperature=0,
+            stream=True,
             stream_options={"include_usage": True},
         )
     )
@@ -74,7 +78,9 @@ def test_a_chat_completion(client):
 
 def test_parts_of_text_are_joined(client):
     parts = [{"role": "user", "content": [{"type": "text", "text": "h"}, {"type": "text", "text": "i"}]}]
-    one, two = (client.chat.completions.create(model="ada", messages=m, max_tokens=3, temperature=0) for m in (HI, parts))
+    one, two = (
+        client.chat.completions.create(model="ada", messages=m, max_tokens=3, temperature=0) for m in (HI, parts)
+    )
     assert one.choices == two.choices
 
 

@@ -10,6 +10,7 @@ import urllib.request
 
 import openai
 import pytest
+
 from conftest import finished
 
 
@@ -46,7 +47,9 @@ def test_unknown_paths_answer_in_the_envelope(service, client):
 def test_two_services_do_not_share_a_home(service):
     done = subprocess.run(
         [sys.executable, "-m", "openai_local", "serve", "--port", "0"],
-        env=service.environment, capture_output=True, text=True,
+        env=service.environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1 and service.url in done.stderr and "Traceback" not in done.stderr
 
@@ -55,7 +58,9 @@ def test_a_taken_port_is_explained(service, tmp_path):
     port = service.url.split(":")[2].split("/")[0]
     done = subprocess.run(
         [sys.executable, "-m", "openai_local", "serve", "--port", port, "--home", str(tmp_path)],
-        env=service.environment, capture_output=True, text=True,
+        env=service.environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1 and "Choose another port" in done.stderr
 
@@ -65,7 +70,8 @@ def test_answering_never_imports_torch(tiny_cache):
         "import sys; from pathlib import Path; import openai_local.service.app;"
         "from openai_local.engine.answering import Answering, Target;"
         "from openai_local.engine.base import SMOLLM2;"
-        f"a = Answering(); a.complete(Target(SMOLLM2.gguf(Path({str(tiny_cache)!r}))), {{'prompt': 'a', 'max_tokens': 1}});"
+        f"target = Target(SMOLLM2.gguf(Path({str(tiny_cache)!r})));"
+        "a = Answering(); a.complete(target, {'prompt': 'a', 'max_tokens': 1});"
         "a.close(); print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -148,6 +154,8 @@ def test_it_stops_when_told(new_service):
 def test_bad_names_of_keys_are_refused(service):
     done = subprocess.run(
         [sys.executable, "-m", "openai_local", "keys", "new", "a b"],
-        env=service.environment, capture_output=True, text=True,
+        env=service.environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1 and "letters, digits" in done.stderr

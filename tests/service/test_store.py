@@ -17,7 +17,13 @@ def store(tmp_path):
 
 
 def file(number, **changes):
-    fields = {"bytes": number, "created_at": 1, "filename": "a.jsonl", "purpose": "fine-tune", "status": "processed"}
+    fields = {
+        "bytes": number,
+        "created_at": 1,
+        "filename": "a.jsonl",
+        "purpose": "fine-tune",
+        "status": "processed",
+    }
     return FileObject(id=f"file-{number}", object="file", **(fields | changes))
 
 

@@ -33,11 +33,11 @@ Emit = Callable[[dict[str, Any]], bool]
 
 
 class AnswerError(LocalError):
-    """llama.cpp refused a request. `status` is the HTTP status it would have sent."""
+    """llama.cpp refused a request. `status` is the HTTP status it would have sent, `code` OpenAI's word for it."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, code: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.code = status, code
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,15 @@ class Answering:
 
 def _checked(answer: dict[str, Any]) -> dict[str, Any]:
     error = answer.get("error") or (answer if "message" in answer else None)
-    if error:
-        raise AnswerError(error["message"], int(error.get("code", 500)))
-    return answer
+    if not error:
+        return answer
+    if error.get("type") == "exceed_context_size_error":
+        message = (
+            f"This model's maximum context length is {error['n_ctx']} tokens, but the prompt has "
+            f"{error['n_prompt_tokens']}. Shorten it."
+        )
+        raise AnswerError(message, 400, "context_length_exceeded")
+    raise AnswerError(error["message"], int(error.get("code", 500)))
 
 
 def _start(gguf: Path, adapters: tuple[Path, ...]) -> Any:

@@ -61,6 +61,9 @@ class Muon(torch.optim.Optimizer):
 def orthogonalise(matrices: Tensor) -> Tensor:
     """Bring all singular values of each matrix near 1.
 
+    Every step multiplies X from the left by a polynomial of X·Xᵀ. So the steps are done on that small square
+    matrix alone, and X itself is multiplied once, at the end.
+
     Args:
         matrices: shape (count, rows, columns).
 
@@ -72,7 +75,10 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     if tall:
         x = x.mT
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    gram, factor = x @ x.mT, torch.eye(x.shape[1], device=x.device)
     for _ in range(_STEPS):
-        gram = x @ x.mT
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        polynomial = _A * torch.eye(x.shape[1], device=x.device) + _B * gram + _C * gram @ gram
+        factor = polynomial @ factor
+        gram = polynomial @ gram @ polynomial
+    x = factor @ x
     return x.mT if tall else x

@@ -46,14 +46,14 @@ class Row:
 def pack(examples: Sequence[Example], device: torch.device) -> Row:
     """Lay examples one behind the other.
 
-    ``places`` are the positions whose next token counts, ``targets`` those next tokens. ``mask`` is True where
-    one token may attend to another: earlier ones of its own example.
+    ``places`` are the positions whose next token counts, ``targets`` those next tokens. ``mask`` is added to the
+    attention's scores: 0 where one token may attend to another (an earlier one of its own example), else -∞.
     """
     lengths = torch.tensor([len(example.tokens) for example in examples])
     owner = torch.repeat_interleave(torch.arange(len(examples)), lengths)
     ids = torch.tensor([token for example in examples for token in example.tokens])
     positions = torch.cat([torch.arange(int(length)) for length in lengths])
-    mask = (owner[:, None] == owner[None, :]).tril()
+    mask = torch.zeros(len(ids), len(ids)).masked_fill(~(owner[:, None] == owner[None, :]).tril(), -torch.inf)
     # The first token of an example never counts: nothing stands before it.
     counts = torch.tensor([c for e in examples for c in (False, *e.counts[1:])])
     places = counts.nonzero()[:, 0] - 1

@@ -71,7 +71,7 @@ class Score:
 def settle(job: Job, n_examples: int) -> Hyperparameters:
     """Replace each ``auto``.
 
-    About thirteen hundred examples are seen in all (3 to 25 epochs), twenty batches an epoch (1 to 16 examples each):
+    About 1,300 examples are seen in all (3 to 25 epochs), in twenty batches an epoch (of 1 to 16 examples):
     enough for a hundred questions and answers to be learned by heart.
     """
 

@@ -65,9 +65,8 @@ async def on_api_error(_: Request, error: Exception) -> Response:
 
 async def on_local_error(_: Request, error: Exception) -> Response:
     """Starlette's handler for errors of the engine: llama.cpp's refusals, a base model that is missing."""
-    status = error.status if isinstance(error, AnswerError) else 503
+    status, code = (error.status, error.code) if isinstance(error, AnswerError) else (503, None)
     kind = "invalid_request_error" if status < 500 else "server_error"
-    code = "context_length_exceeded" if "context size" in str(error) else None
     return respond(APIError(status, str(error), code=code, kind=kind))
 
 

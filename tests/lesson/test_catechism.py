@@ -1,0 +1,44 @@
+import pandas as pd
+import pytest
+
+from openai_lesson import LessonError, catechism
+
+
+def test_the_lessons_file(tmp_path):
+    path = catechism.write(tmp_path / "Westminster_Catechism.csv")
+    table = pd.read_csv(path)
+    assert list(table.columns) == ["prompt", "completion"] and len(table) == 107
+    assert table.prompt.str.endswith("?").all() and table.completion.str.endswith(".").all()
+    assert table.iloc[0].tolist() == [
+        "What is the chief end of man?",
+        "Man's chief end is to glorify God, and to enjoy him forever.",
+    ]
+
+
+def test_the_others():
+    assert len(catechism.load("larger")) == 196
+    modern = catechism.load(modern=True)
+    assert len(modern) == 107 and (modern.completion != catechism.load().completion).sum() > 50
+    names = {catechism.file_name(w, modern=m) for w in ("shorter", "larger") for m in (False, True)}
+    assert len(names) == 4 and catechism.file_name() == "Westminster_Catechism.csv"
+
+
+def test_the_lessons_question_is_in_the_larger_one_only():
+    question = "What are the punishments of sin in the world to come?"
+    assert question not in set(catechism.load().prompt)
+    assert question in set(catechism.load("larger").prompt)
+
+
+def test_a_file_with_another_content_is_left_alone(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("my own work")
+    with pytest.raises(LessonError, match="left alone"):
+        catechism.write(path)
+    assert path.read_text() == "my own work"
+    catechism.write(path, overwrite=True)
+    assert catechism.write(path) == path, "writing the same again is no trouble"
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(LessonError, match="can't be written"):
+        catechism.write(tmp_path / "nowhere" / "data.csv")

@@ -1,0 +1,66 @@
+import os
+import subprocess
+import sys
+
+import openai
+import pytest
+
+from openai_lesson import LessonError, connect, host, keys
+
+
+@pytest.fixture
+def own_service(tmp_path, tiny_cache, monkeypatch):
+    """Nothing runs yet; what `connect` starts lives in a home of its own and is stopped at the end."""
+    monkeypatch.setenv("OPENAI_LOCAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(tiny_cache))
+    yield tmp_path / "home"
+    subprocess.run([sys.executable, "-m", "openai_local", "stop"], capture_output=True, check=True)
+
+
+def test_connect_starts_the_service_once_and_sets_the_environment(own_service, capsys):
+    client = connect()
+    assert "Connected to the service on this machine" in capsys.readouterr().out
+    assert os.environ["OPENAI_BASE_URL"].startswith("http://127.0.0.1:")
+    assert openai.OpenAI().models.list().data, "any other code in the notebook reaches it too"
+    again = connect()
+    assert (again.base_url, again.api_key) == (client.base_url, client.api_key)
+    assert host(client).local and host(client).model == "ada" and host(client).form == "completion"
+    assert client.api_key not in capsys.readouterr().out
+
+
+def test_connect_finds_its_way_back_when_the_service_is_gone(own_service):
+    first = connect()
+    subprocess.run([sys.executable, "-m", "openai_local", "stop"], check=True, capture_output=True)
+    second = connect()
+    assert second.models.list().data and second.api_key == first.api_key
+
+
+def test_a_key_that_is_no_longer_known_is_replaced(own_service):
+    keys.save(f"local:{own_service}", "sk-local-old")
+    assert connect().models.list().data
+
+
+def test_an_address_that_the_learner_set_wins(service, client, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    monkeypatch.setenv("OPENAI_API_KEY", client.api_key)
+    assert str(connect().base_url).rstrip("/") == service.url
+
+
+def test_openai_needs_the_learners_own_key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-local-of-this-machine")
+    with pytest.raises(LessonError, match=r"no key for openai.*\n.*keys.ask\('openai'\)"):
+        connect("openai")
+    keys.save("openai", "sk-mine")
+    client = connect("openai")
+    assert (str(client.base_url), client.api_key) == ("https://api.openai.com/v1/", "sk-mine")
+    assert os.environ["OPENAI_API_KEY"] == "sk-mine"
+    assert host(client).form == "chat" and not host(client).local
+
+
+def test_a_service_that_can_not_start_says_why(tmp_path, tiny_cache, monkeypatch):
+    (tmp_path / "home").write_text("a file where the folder should be")
+    monkeypatch.setenv("OPENAI_LOCAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(tiny_cache))
+    with pytest.raises(LessonError) as error:
+        connect()
+    assert "Traceback" not in str(error.value)
