@@ -7,11 +7,14 @@ The service is started as a command and spoken to over HTTP, like any other host
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +106,8 @@ def _key_for(name: str, given: str) -> str:
 def _local() -> tuple[str, str]:
     """The base URL of the service on this machine and a key for it. Starts it if it does not run."""
     status = _status()
-    _require_base(status)
+    if not status["base_ready"]:
+        fetch_base()
     url = status["url"] if status["url"] and _answers(status["url"]) else _start(status)
     return url, _local_key(status["home"], url)
 
@@ -123,10 +127,33 @@ def _status() -> dict[str, Any]:
     return json.loads(_output("status", "--json"))
 
 
-def _require_base(status: dict[str, Any]) -> None:
-    if not status["base_ready"]:
-        print("Fetching the base model once (93 MB) …", flush=True)
-        _output("bases", "fetch")
+def fetch_base() -> None:
+    """Fetch the base model of the service on this machine, unless it is here; shows a progress bar.
+
+    Raises:
+        LessonError: it can't be fetched; the message says why.
+    """
+    said = ""
+    with subprocess.Popen(_command("bases", "fetch"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for piece in io.TextIOWrapper(
+            process.stdout, "utf-8", "replace", "\r"
+        ):  # a progress bar overwrites itself
+            said += piece
+            print(piece, end="", flush=True)
+    if process.returncode != 0:
+        raise LessonError(said.strip().splitlines()[-1].removeprefix("openai-local: "))
+
+
+@contextmanager
+def own_service() -> Iterator[None]:
+    """Stop the service on this machine at the end of the block, unless it ran before."""
+    ran_before = _status()["url"]
+    try:
+        yield
+    finally:
+        if not ran_before:
+            _output("stop")
 
 
 def _answers(url: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
@@ -20,6 +20,11 @@ import pandas as pd
 _WIDTH, _HEIGHT = 640, 230
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 64, 620, 196
 _INK, _FAINT, _TRAIN, _BAR = "#808890", "#80889055", "#d9822b", "#2f9e68"
+
+
+def bar(done: float) -> str:
+    """A bar of twenty-five characters; `done` is from 0 to 1."""
+    return f"|{'█' * int(25 * done)}{'·' * (25 - int(25 * done))}|"
 
 
 @dataclass
@@ -34,10 +39,9 @@ class Progress:
     losses: list[tuple[int, float]] = field(default_factory=list)
 
     def text(self) -> str:
-        """One line, with a bar of twenty-five characters."""
-        done = self.step / self.total_steps if self.total_steps else 0.0
-        bar = "█" * int(25 * done) + "·" * (25 - int(25 * done))
-        parts = [f"{self.state:<16} |{bar}| step {self.step}/{self.total_steps or '?'}"]
+        """One line, with a bar."""
+        done = bar(self.step / self.total_steps if self.total_steps else 0.0)
+        parts = [f"{self.state:<16} {done} step {self.step}/{self.total_steps or '?'}"]
         if self.losses:
             parts.append(f"loss {self._recent_loss():.3f}")
         if left := self.time_left():
@@ -116,16 +120,16 @@ def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
 
 
 class Card:
-    """Shows a `Progress` and updates it in place, in a notebook or in a terminal."""
+    """Something that is updated in place: a picture with a line of text in a notebook, the line in a terminal."""
 
     def __init__(self) -> None:
         """Nothing is shown until the first `show`."""
         self._handle: Any = None
         self._last = ""
 
-    def show(self, progress: Progress) -> None:
-        """Show the state of things."""
-        if (line := progress.text()) == self._last:
+    def show(self, line: str, picture: Callable[[], str] | None = None) -> None:
+        """Show a line, or in a notebook the SVG picture that stands for it."""
+        if line == self._last:
             return
         self._last = line
         if not _in_notebook():
@@ -133,7 +137,7 @@ class Card:
             return
         from IPython.display import display
 
-        bundle = {"image/svg+xml": progress.svg(), "text/plain": line}
+        bundle = {"text/plain": line, **({"image/svg+xml": picture()} if picture else {})}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import openai
 import pandas as pd
-from tqdm.auto import tqdm
 
 from openai_lesson.asking import ask
+from openai_lesson.display import Card, bar
 
 _AT_ONCE = 4
 
@@ -47,9 +47,12 @@ def recall(client: openai.OpenAI, table: pd.DataFrame, model: str) -> Recall:
         All answers. An answer is exact if it is the expected text, character for character, spaces at the ends
         aside.
     """
+    card, given = Card(), list[str]()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(lambda question: ask(client, question, model), table.prompt)
-        given = list(tqdm(answers, total=len(table), desc="asking", unit="question"))
+        for answer in pool.map(lambda question: ask(client, question, model), table.prompt):
+            given.append(answer)
+            card.show(f"{'asking':<16} {bar(len(given) / len(table))} question {len(given)}/{len(table)}")
+    card.close()
     answered = pd.DataFrame({"question": table.prompt, "expected": table.completion.str.strip(), "answer": given})
     answered["exact"] = answered.expected == answered.answer
     return Recall(answered)

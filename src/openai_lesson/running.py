@@ -15,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from openai_lesson.connection import fetch_base, own_service
 from openai_lesson.errors import LessonError
 
 ORDER = ("01-prepare-data.ipynb", "02-train.ipynb", "03-query.ipynb")
@@ -33,16 +34,20 @@ def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "op
         LessonError: a notebook is missing, its kernel is not installed, or one of its cells fails.
     """
     source = notebooks or find_notebooks()
-    folder.mkdir(parents=True, exist_ok=True)
-    print(f"The lesson runs in {folder.absolute()}", flush=True)
-    echo = Echo()
     for name in ORDER:
         if not (source / name).is_file():
-            raise LessonError(
+            message = (
                 f"There is no notebook {source / name}. Name their folder:  openai-lesson run --notebooks DIR"
             )
-        print(f"\n── {name} " + "─" * (70 - len(name)), flush=True)
-        run_notebook(source / name, folder, kernel, echo)
+            raise LessonError(message)
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"The lesson runs in {folder.absolute()}", flush=True)
+    fetch_base()
+    echo = Echo()
+    with own_service():
+        for name in ORDER:
+            print(f"\n── {name} " + "─" * (70 - len(name)), flush=True)
+            run_notebook(source / name, folder, kernel, echo)
     if echo.recall:
         print(f"\nThe notebooks as they were run, and all data, are in {folder.absolute()}")
         print(echo.recall)
@@ -78,7 +83,8 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
         store_widget_state=False,
     )
     try:
-        client.execute()
+        with (folder / "kernel.log").open("ab") as log:
+            client.execute(stderr=log)
     except CellExecutionError as error:
         raise LessonError(f"{path.name} stopped at a cell:\n{error.traceback.strip()}") from None
     except DeadKernelError:
@@ -112,14 +118,14 @@ class Echo:
             if line.startswith(LAST_LINE):
                 self.recall = line
 
-    def shown(self, data: dict[str, Any], *, update: bool) -> None:
-        """A result or a display. An `update` takes its place on a terminal; elsewhere the last one is printed."""
-        if not update:
-            self.end()
-        text = str(data.get("text/plain", ""))
-        if "image/svg+xml" not in data:
-            print(text, flush=True)
-        elif sys.stdout.isatty():
+    def shown(self, text: str) -> None:
+        """A result, or something that a cell displays."""
+        self.end()
+        print(text, flush=True)
+
+    def in_place(self, text: str) -> None:
+        """Something that will be updated. A terminal shows each state; elsewhere the last one is printed."""
+        if sys.stdout.isatty():
             print(f"\r{text:<100}", end="", flush=True)
             self._pending = "\n"
         else:
@@ -144,5 +150,9 @@ class _EchoingClient(NotebookClient):
         if msg["msg_type"] == "stream":
             self.echo.stream(content["name"], content["text"])
         elif msg["msg_type"] in ("display_data", "execute_result", "update_display_data"):
-            self.echo.shown(content["data"], update=msg["msg_type"] == "update_display_data")
+            text = str(content["data"].get("text/plain", ""))
+            if content.get("transient", {}).get("display_id"):
+                self.echo.in_place(text)
+            else:
+                self.echo.shown(text)
         return super().process_message(msg, cell, cell_index)

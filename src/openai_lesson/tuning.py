@@ -140,7 +140,7 @@ class _Watcher:
         progress = self.progress
         progress.model = self.job.fine_tuned_model or self.job.model
         progress.state, progress.finish = self.job.status, self.job.estimated_finish
-        self.card.show(progress)
+        self.card.show(progress.text(), progress.svg)
         return self.job.status in ENDED
 
     def _news(self) -> list[FineTuningJobEvent]:

@@ -26,7 +26,7 @@ from openai_local.engine.journal import Job, Journal
 from openai_local.engine.muon import Muon
 from openai_local.engine.student import ALPHA, AnswerLoss, Student, choose_device, choose_dtype, pack
 
-LEARNING_RATE = 0.016
+LEARNING_RATE = 0.01
 WARM_UP = 6
 ROW_TOKENS = 512
 EXAMPLE_TOKENS = 2048
@@ -71,7 +71,7 @@ class Score:
 def settle(job: Job, n_examples: int) -> Hyperparameters:
     """Replace each ``auto``.
 
-    About 1,300 examples are seen in all (3 to 25 epochs), in twenty batches an epoch (of 1 to 16 examples):
+    About 1,500 examples are seen in all (3 to 25 epochs), in twenty batches an epoch (of 1 to 16 examples):
     enough for a hundred questions and answers to be learned by heart.
     """
 
@@ -79,7 +79,7 @@ def settle(job: Job, n_examples: int) -> Hyperparameters:
         return auto if value == "auto" else value
 
     return Hyperparameters(
-        n_epochs=given(job.n_epochs, min(25, max(3, round(1300 / n_examples)))),
+        n_epochs=given(job.n_epochs, min(25, max(3, round(1500 / n_examples)))),
         batch_size=given(job.batch_size, min(16, max(1, round(n_examples / 20)))),
         learning_rate_multiplier=given(job.learning_rate_multiplier, 1.0),
     )

@@ -178,6 +178,7 @@ class Queue:
                 self.runner.stop(journal)
                 return
             if (result := journal.result()) is not None:
+                self.runner.release(journal)
                 self._copy_events(job.id, journal, offset)
                 return self._finish(current, journal, result)
             if not alive:

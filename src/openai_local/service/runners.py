@@ -7,6 +7,7 @@ The process lives on when the service goes away, and is found again by the lock 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,10 +74,15 @@ class LocalRunner:
 
     def stop(self, journal: Journal) -> None:
         """End the training process, if there is one."""
-        pid = journal.read_pid()
         process = self._processes.get(journal.folder)
         if process is not None:
             process.terminate()
+            self.release(journal)
+        elif (pid := journal.read_pid()) is not None and self.alive(journal):
+            os.kill(pid, signal.SIGTERM)
+
+    def release(self, journal: Journal) -> None:
+        """Wait for a process that is about to end."""
+        process = self._processes.pop(journal.folder, None)
+        if process is not None:
             process.wait()
-        elif pid is not None and self.alive(journal):
-            os.kill(pid, 15)
