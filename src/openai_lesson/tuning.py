@@ -103,7 +103,7 @@ def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> Fin
     watcher = _Watcher(client, current)
     try:
         while not watcher.look():
-            time.sleep(1.0)
+            time.sleep(2.0)
     except KeyboardInterrupt:
         watcher.card.close()
         print(f"Training goes on. Come back with:  follow(client, '{current.id}')")

@@ -142,11 +142,14 @@ class AnswerLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: Tensor, total: int) -> tuple[Tensor, Tensor]:
         """Return the sum of -log p(target) divided by `total`, and whether each target was the likeliest word."""
         p = torch.softmax((hidden @ head.T).float(), dim=-1)
-        places = torch.arange(len(targets), device=targets.device)
-        loss = -p[places, targets].clamp_min(1e-30).log().sum() / total
-        right = p.argmax(dim=-1) == targets
-        p[places, targets] -= 1.0
-        words = (p.abs().amax(dim=0) > AnswerLoss.NEGLIGIBLE).nonzero()[:, 0]
+        rows = torch.arange(len(targets), device=targets.device)
+        found = p[rows, targets]
+        loss = -found.clamp_min(1e-30).log().sum() / total
+        right = found >= p.amax(dim=-1)
+        matters = p.amax(dim=0) > AnswerLoss.NEGLIGIBLE
+        matters[targets] = True
+        words = matters.nonzero()[:, 0]
+        p[rows, targets] -= 1.0
         gradient = (p[:, words].to(head.dtype) @ head[words]) / total
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(right)

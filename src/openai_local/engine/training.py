@@ -30,6 +30,7 @@ LEARNING_RATE = 0.01
 WARM_UP = 6
 ROW_TOKENS = 512
 EXAMPLE_TOKENS = 2048
+ESTIMATE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class _Loop:
         self.rate = LEARNING_RATE * chosen.learning_rate_multiplier
         self.optimizer = Muon(student.parameters, lr=self.rate)
         self.order = random.Random(seed)
-        self.begun = time.time()
+        self.begun = self.estimated = time.time()
 
     def run(self) -> Score:
         """All epochs. Returns the score of the last one."""
@@ -179,7 +180,9 @@ class _Loop:
             },
         )
         now = time.time()
-        self.journal.estimate(now + (now - self.begun) / step * (self.steps - step))
+        if now - self.estimated > ESTIMATE_SECONDS:
+            self.estimated = now
+            self.journal.estimate(now + (now - self.begun) / step * (self.steps - step))
 
 
 def _rows(batch: Sequence[Example]) -> Iterator[list[Example]]:

@@ -186,7 +186,7 @@ class Queue:
                     return self._fail(job.id, "server_error", _last_words(journal), None)
                 starts += 1
                 self.runner.start(journal)
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def _copy_events(self, job: str, journal: Journal, offset: int) -> int:
         events: list[FineTuningJobEvent] = []
