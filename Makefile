@@ -31,8 +31,9 @@ format: .venv/ready-for-tests
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make PYTHON=… $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || { echo "Setting up .venv (once; downloads about 500 MB)"; $(PYTHON) -m venv .venv; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
-	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable . \
-		| grep --line-buffered -E '^(Collecting|Installing|Successfully)' || true
+	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable . | awk ' \
+		/^Collecting/ {sub(/[^A-Za-z0-9_.-].*/, "", $$2); print "  fetching " $$2; fflush()} \
+		/^Installing/ {print "  installing (this takes a minute or two)"; fflush()}'
 	@$(BIN)/python -c 'import openai_lesson, openai_local'
 	@touch $@
 

@@ -79,6 +79,7 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
         echo=echo,
         kernel_name=kernel,
         timeout=None,
+        record_timing=False,
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
     )

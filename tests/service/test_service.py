@@ -14,6 +14,17 @@ import pytest
 from conftest import finished
 
 
+def start_job(client, pairs, **hyperparameters):
+    with pairs.open("rb") as file:
+        upload = client.files.create(file=file, purpose="fine-tune")
+    return client.fine_tuning.jobs.create(training_file=upload.id, model="ada", hyperparameters=hyperparameters)
+
+
+def wait_for_steps(client, job):
+    while not any(event.type == "metrics" for event in client.fine_tuning.jobs.list_events(job.id)):
+        time.sleep(0.1)
+
+
 def get(url, **headers):
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
@@ -81,9 +92,7 @@ def test_answering_never_imports_torch(tiny_cache):
 def test_a_trained_model_answers_after_a_crash(new_service, pairs):
     service = new_service()
     client = service.client()
-    with pairs.open("rb") as file:
-        upload = client.files.create(file=file, purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(training_file=upload.id, model="ada", hyperparameters={"n_epochs": 1})
+    job = start_job(client, pairs, n_epochs=1)
     before = finished(client, job.id)
     ask = {"model": before.fine_tuned_model, "prompt": "What is sun?", "temperature": 0}
     said = client.completions.create(**ask).choices
@@ -95,20 +104,15 @@ def test_a_trained_model_answers_after_a_crash(new_service, pairs):
     client = service.client()
     assert client.fine_tuning.jobs.retrieve(job.id) == before
     assert list(client.fine_tuning.jobs.list_events(job.id)) == events
-    assert client.files.content(upload.id).content == pairs.read_bytes()
+    assert client.files.content(job.training_file).content == pairs.read_bytes()
     assert client.completions.create(**ask).choices == said
 
 
 def test_a_running_job_outlives_the_service(new_service, pairs):
     service = new_service()
     client = service.client()
-    with pairs.open("rb") as file:
-        upload = client.files.create(file=file, purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(
-        training_file=upload.id, model="ada", hyperparameters={"n_epochs": 50, "batch_size": 1}
-    )
-    while not any(event.type == "metrics" for event in client.fine_tuning.jobs.list_events(job.id)):
-        time.sleep(0.1)
+    job = start_job(client, pairs, n_epochs=50, batch_size=1)
+    wait_for_steps(client, job)
 
     service.kill()
     service.start()
@@ -123,14 +127,9 @@ def test_a_running_job_outlives_the_service(new_service, pairs):
 def test_a_training_process_that_dies_is_started_again(new_service, pairs):
     service = new_service()
     client = service.client()
-    with pairs.open("rb") as file:
-        upload = client.files.create(file=file, purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(
-        training_file=upload.id, model="ada", hyperparameters={"n_epochs": 20, "batch_size": 1}
-    )
+    job = start_job(client, pairs, n_epochs=20, batch_size=1)
     pid = service.home / "jobs" / job.id / "pid"
-    while not any(event.type == "metrics" for event in client.fine_tuning.jobs.list_events(job.id)):
-        time.sleep(0.1)
+    wait_for_steps(client, job)
     subprocess.run(["kill", "-9", pid.read_text()], check=True)
     assert finished(client, job.id).status == "succeeded"
     words = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=100)]

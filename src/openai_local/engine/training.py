@@ -72,7 +72,7 @@ class Score:
 def settle(job: Job, n_examples: int) -> Hyperparameters:
     """Replace each ``auto``.
 
-    About 1,500 examples are seen in all (3 to 25 epochs), in twenty batches an epoch (of 1 to 16 examples):
+    About 1,400 examples are seen in all (3 to 25 epochs), in twenty batches an epoch (of 1 to 16 examples):
     enough for a hundred questions and answers to be learned by heart.
     """
 
@@ -80,7 +80,7 @@ def settle(job: Job, n_examples: int) -> Hyperparameters:
         return auto if value == "auto" else value
 
     return Hyperparameters(
-        n_epochs=given(job.n_epochs, min(25, max(3, round(1500 / n_examples)))),
+        n_epochs=given(job.n_epochs, min(25, max(3, round(1400 / n_examples)))),
         batch_size=given(job.batch_size, min(16, max(1, round(n_examples / 20)))),
         learning_rate_multiplier=given(job.learning_rate_multiplier, 1.0),
     )

@@ -57,8 +57,6 @@ def sampling(body: dict[str, Any], *, max_tokens: int, choice: int = 0) -> dict[
     }
 
 
-def add_usage(total: dict[str, int], usage: dict[str, Any], *, prompt: bool) -> None:
-    """Add one answer's usage; its prompt only if `prompt`, since several answers share one."""
-    total["completion_tokens"] = total.get("completion_tokens", 0) + usage["completion_tokens"]
-    total["prompt_tokens"] = total.get("prompt_tokens", 0) + (usage["prompt_tokens"] if prompt else 0)
-    total["total_tokens"] = total["prompt_tokens"] + total["completion_tokens"]
+def wants_usage(body: dict[str, Any]) -> bool:
+    """Whether a streamed answer shall end with its usage."""
+    return bool((body.get("stream_options") or {}).get("include_usage"))

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from openai.types import Completion
 from openai.types.completion_create_params import CompletionCreateParamsNonStreaming
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.answering import Target
 from openai_local.engine.journal import new_id
-from openai_local.service.context import Context, context
+from openai_local.service.context import context
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
+from openai_local.service.generation import Ask, Generation
 from openai_local.service.parameters import read_body, refuse
-from openai_local.service.sampling import SHARED, add_usage, check_ranges, sampling
-from openai_local.service.streaming import stream
+from openai_local.service.sampling import SHARED, check_ranges, sampling, wants_usage
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 _OFFERED = SHARED | {"prompt"}
@@ -35,23 +33,19 @@ async def create(request: Request) -> Response:
     check_ranges(body)
     name, target = service.target(body["model"])
     head = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time()), "model": name}
+    generation = Generation(service.answering, target, list(_asks(body)), chat=False)
     if body.get("stream"):
-        return await _stream(service, target, head, body)
-    choices, usage = [], dict[str, int]()
-    for index, (first, asked) in enumerate(_requests(body)):
-        answer = await run_in_threadpool(service.answering.complete, target, asked)
-        choices.append(_choice(answer["choices"][0], index))
-        add_usage(usage, answer["usage"], prompt=first)
+        return await generation.streamed(_choice, head, with_usage=wants_usage(body))
+    choices, usage = await generation.whole(_choice)
     whole = Completion.model_validate({**head, "choices": choices, "usage": usage})
-    return JSONResponse(whole.to_dict(mode="json", exclude_unset=False, exclude_none=False))
+    return JSONResponse(whole.to_dict(mode="json"))
 
 
-def _requests(body: dict[str, Any]) -> Iterator[tuple[bool, dict[str, Any]]]:
-    """One llama.cpp request per choice, and whether it is the first of its prompt."""
+def _asks(body: dict[str, Any]) -> Iterator[Ask]:
     for prompt in _prompts(body["prompt"]):
         for choice in range(body.get("n", 1)):
             chosen = sampling(body, max_tokens=body.get("max_tokens", MAX_TOKENS), choice=choice)
-            yield choice == 0, {"prompt": prompt, **chosen}
+            yield Ask({"prompt": prompt, **chosen}, counts_prompt=choice == 0)
 
 
 def _prompts(prompt: Any) -> list[Any]:
@@ -71,34 +65,6 @@ def _choice(choice: dict[str, Any], index: int) -> dict[str, Any]:
         "logprobs": None,
         "finish_reason": choice["finish_reason"],
     }
-
-
-async def _stream(service: Context, target: Target, head: dict[str, Any], body: dict[str, Any]) -> Response:
-    wanted = (body.get("stream_options") or {}).get("include_usage", False)
-    usage: dict[str, int] = {}
-
-    def produce(emit: Callable[[dict[str, Any]], bool]) -> None:
-        for index, (first, asked) in enumerate(_requests(body)):
-            stopped = False
-
-            def numbered(chunk: dict[str, Any], index: int = index, first: bool = first) -> bool:
-                nonlocal stopped
-                if chunk.get("usage"):
-                    add_usage(usage, chunk["usage"], prompt=first)
-                stopped = emit({"choices": [_choice(choice, index) for choice in chunk["choices"]]})
-                return stopped
-
-            service.answering.stream(target, {**asked, "stream_options": {"include_usage": True}}, numbered)
-            if stopped:
-                return
-        if wanted:
-            emit({"choices": [], "usage": usage})
-
-    def translate(chunk: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        if chunk["choices"] or "usage" in chunk:
-            yield {**head, "usage": None, **chunk} if wanted else {**head, **chunk}
-
-    return await stream(produce, translate)
 
 
 ROUTES = [Route("/completions", create, methods=["POST"])]
