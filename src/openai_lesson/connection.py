@@ -106,8 +106,7 @@ def _key_for(name: str, given: str) -> str:
 def _local() -> tuple[str, str]:
     """The base URL of the service on this machine and a key for it. Starts it if it does not run."""
     status = _status()
-    if not status["base_ready"]:
-        fetch_base()
+    require_base(status)
     url = status["url"] if status["url"] and _answers(status["url"]) else _start(status)
     return url, _local_key(status["home"], url)
 
@@ -127,12 +126,14 @@ def _status() -> dict[str, Any]:
     return json.loads(_output("status", "--json"))
 
 
-def fetch_base() -> None:
+def require_base(status: dict[str, Any] | None = None) -> None:
     """Fetch the base model of the service on this machine, unless it is here; shows a progress bar.
 
     Raises:
         LessonError: it can't be fetched; the message says why.
     """
+    if (status or _status())["base_ready"]:
+        return
     said = ""
     with subprocess.Popen(_command("bases", "fetch"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None

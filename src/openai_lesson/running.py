@@ -15,7 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from openai_lesson.connection import fetch_base, own_service
+from openai_lesson.connection import own_service, require_base
 from openai_lesson.errors import LessonError
 
 ORDER = ("01-prepare-data.ipynb", "02-train.ipynb", "03-query.ipynb")
@@ -42,7 +42,7 @@ def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "op
             raise LessonError(message)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"The lesson runs in {folder.absolute()}", flush=True)
-    fetch_base()
+    require_base()
     echo = Echo()
     with own_service():
         for name in ORDER:

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,19 @@ def test_events_and_result_tell_what_happened(learned):
     assert (settled["n_epochs"], settled["batch_size"], settled["learning_rate_multiplier"]) == (50, 3, 3.0)
     result = learned.result()
     assert result["status"] == "succeeded" and result["trained_tokens"] > 0
+
+
+def test_a_validation_file_is_measured_after_each_epoch(tmp_path, tiny_cache, pairs):
+    journal = Journal(tmp_path)
+    plan = job(tiny_cache, pairs, n_epochs=2, batch_size=6)
+    journal.write_job(replace(plan, validation_file=str(pairs)))
+    train(journal)
+    with journal.table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["valid_loss"]) for row in rows] == [False, True, False, True]
+    told = [entry["data"]["full_valid_loss"] for _, entry in journal.read() if "full_valid_loss" in str(entry)]
+    assert [float(row["valid_loss"]) for row in rows if row["valid_loss"]] == told
+    assert 0 < told[1] < told[0] < 10, "the same data: its loss falls as the training loss does"
 
 
 def test_the_same_seed_gives_the_same_losses(tmp_path, tiny_cache, pairs):

@@ -30,11 +30,11 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(10)  # else a model that answers meanwhile would wait seconds for each token
     try:
-        # Late, because it takes seconds and the lock must be taken at once.
-        from openai_local.engine.training import train
-
         journal.resume()
         journal.event("Fine-tuning job started")
+        # Late, because it takes seconds.
+        from openai_local.engine.training import train
+
         train(journal)
     except DataError as error:
         journal.finish(status="failed", code=error.code, message=str(error), param="training_file")

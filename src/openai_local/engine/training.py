@@ -93,9 +93,9 @@ def train(journal: Journal) -> None:
         DataError: the training file can't be used.
     """
     job = journal.read_job()
-    records = read(Path(job.training_file))
     encoder = Encoder(Path(job.weights))
-    examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in records]
+    examples = _load(job.training_file, encoder)
+    validation = _load(job.validation_file, encoder) if job.validation_file else []
     if cut := sum(len(example.tokens) == EXAMPLE_TOKENS for example in examples):
         journal.event(f"{cut} example(s) reach {EXAMPLE_TOKENS} tokens and were cut there.", level="warn")
     chosen = settle(job, len(examples))
@@ -104,8 +104,8 @@ def train(journal: Journal) -> None:
     torch.manual_seed(job.seed)
     device = choose_device()
     student = Student(Path(job.weights), device=device, dtype=choose_dtype(device))
-    student.keep_below(examples)
-    final = _Loop(journal, student, examples, chosen, job.seed).run()
+    student.keep_below([*examples, *validation])
+    final = _Loop(journal, student, examples, validation, chosen, job.seed).run()
 
     config = student.config
     heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
@@ -117,11 +117,22 @@ def train(journal: Journal) -> None:
     )
 
 
+def _load(path: str, encoder: Encoder) -> list[Example]:
+    return [encoder.encode(record, EXAMPLE_TOKENS) for record in read(Path(path))]
+
+
 class _Loop:
     def __init__(
-        self, journal: Journal, student: Student, examples: list[Example], chosen: Hyperparameters, seed: int
+        self,
+        journal: Journal,
+        student: Student,
+        examples: list[Example],
+        validation: list[Example],
+        chosen: Hyperparameters,
+        seed: int,
     ) -> None:
-        self.journal, self.student, self.examples, self.chosen = journal, student, examples, chosen
+        self.journal, self.student, self.chosen = journal, student, chosen
+        self.examples, self.validation = examples, validation
         self.steps = math.ceil(len(examples) / chosen.batch_size) * chosen.n_epochs
         self.rate = LEARNING_RATE * chosen.learning_rate_multiplier
         self.optimizer = Muon(student.parameters, lr=self.rate)
@@ -135,13 +146,18 @@ class _Loop:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"])
             for epoch in range(1, self.chosen.n_epochs + 1):
-                whole = Score()
+                whole, row = Score(), list[object]()
                 for batch in self._batches():
+                    if row:
+                        table.writerow(row)
                     step += 1
                     score = self._step(batch, step)
                     whole.add(score)
-                    table.writerow([step, f"{score.mean_loss:.5f}", f"{score.accuracy:.5f}", "", ""])
+                    row = [step, f"{score.mean_loss:.5f}", f"{score.accuracy:.5f}", "", ""]
                     self._tell_step(step, score)
+                if self.validation:
+                    row[3:] = self._validate(step)
+                table.writerow(row)
                 self.journal.event(
                     f"Epoch {epoch}/{self.chosen.n_epochs}: training loss={whole.mean_loss:.4f}, "
                     f"token accuracy={whole.accuracy:.4f}"
@@ -168,6 +184,26 @@ class _Loop:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return score
+
+    @torch.no_grad()
+    def _validate(self, step: int) -> list[str]:
+        """The loss and accuracy on all examples of the validation file, told and returned as text."""
+        score = Score()
+        for examples in _rows(self.validation):
+            row = pack(examples, self.student.device)
+            hidden = self.student.hidden(examples, row)
+            loss, right = AnswerLoss.apply(hidden, row.targets, self.student.head, 1)
+            score.add(Score(loss.item(), int(right.sum()), len(row.targets)))
+        self.journal.event(
+            f"Step {step}/{self.steps}: full validation loss={score.mean_loss:.4f}",
+            data={
+                "step": step,
+                "total_steps": self.steps,
+                "full_valid_loss": round(score.mean_loss, 5),
+                "full_valid_mean_token_accuracy": round(score.accuracy, 5),
+            },
+        )
+        return [f"{score.mean_loss:.5f}", f"{score.accuracy:.5f}"]
 
     def _tell_step(self, step: int, score: Score) -> None:
         self.journal.event(
