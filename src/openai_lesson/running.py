@@ -88,6 +88,10 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
             client.execute(stderr=log)
     except CellExecutionError as error:
         raise LessonError(f"{path.name} stopped at a cell:\n{error.traceback.strip()}") from None
+    except AssertionError:
+        if client.km is not None:
+            raise
+        raise KeyboardInterrupt from None  # at Ctrl-C nbclient ends its kernel, and then stumbles over that
     except DeadKernelError:
         raise LessonError(f"The kernel of {path.name} died. Close other programs and try again.") from None
     except Exception as error:

@@ -19,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"openai-lesson: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print(
+            "\nInterrupted. A training that had begun goes on in the background until it is done.", file=sys.stderr
+        )
         return 130
 
 
