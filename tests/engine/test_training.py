@@ -90,6 +90,15 @@ def test_a_bad_file_fails_before_a_model_is_loaded(tmp_path, tiny_cache):
         train(journal)
 
 
+def test_prompts_that_fill_the_window_are_refused(tmp_path, tiny_cache):
+    data = tmp_path / "long.jsonl"
+    data.write_text((json.dumps({"prompt": "x" * 3000, "completion": " y"}) + "\n") * 10)
+    journal = Journal(tmp_path)
+    journal.write_job(job(tiny_cache, data))
+    with pytest.raises(DataError, match="Shorten the prompts"):
+        train(journal)
+
+
 @pytest.mark.parametrize(("n", "epochs", "batch"), [(10, 25, 1), (107, 13, 5), (1000, 3, 16), (100_000, 3, 16)])
 def test_what_auto_becomes(tmp_path, n, epochs, batch):
     chosen = settle(job(tmp_path, "x"), n)

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from openai_local.engine.adapter import write_adapter
-from openai_local.engine.examples import Encoder, Example, read
+from openai_local.engine.examples import DataError, Encoder, Example, read
 from openai_local.engine.journal import Job, Journal
 from openai_local.engine.muon import Muon
 from openai_local.engine.student import ALPHA, AnswerLoss, Student, choose_device, choose_dtype, pack
@@ -52,11 +52,9 @@ class Score:
 
     def add(self, other: Score) -> None:
         """Add another score's sums."""
-        self.loss, self.right, self.tokens = (
-            self.loss + other.loss,
-            self.right + other.right,
-            self.tokens + other.tokens,
-        )
+        self.loss += other.loss
+        self.right += other.right
+        self.tokens += other.tokens
 
     @property
     def mean_loss(self) -> float:
@@ -118,7 +116,14 @@ def train(journal: Journal) -> None:
 
 
 def _load(path: str, encoder: Encoder) -> list[Example]:
-    return [encoder.encode(record, EXAMPLE_TOKENS) for record in read(Path(path))]
+    """The examples of a file. One whose prompt alone fills `EXAMPLE_TOKENS` teaches nothing and is left out."""
+    examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in read(Path(path))]
+    if not (useful := [example for example in examples if example.n_targets]):
+        message = (
+            f"No example has anything to learn within its first {EXAMPLE_TOKENS} tokens. Shorten the prompts."
+        )
+        raise DataError("invalid_training_file", message)
+    return useful
 
 
 class _Loop:

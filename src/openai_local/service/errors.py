@@ -37,11 +37,6 @@ class APIError(LocalError):
         return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
 
 
-def not_found(what: str, id_: str) -> APIError:
-    """404 for a file or job that does not exist, in OpenAI's words."""
-    return APIError(404, f"No such {what}: {id_}", param="id", code="resource_missing" if what == "file" else None)
-
-
 def model_not_found(name: str, fine_tunes: list[str]) -> APIError:
     """404 for a model that does not exist, with the names of those that do."""
     names = ", ".join([*BASES, *fine_tunes])

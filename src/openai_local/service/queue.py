@@ -68,20 +68,19 @@ class Queue:
             for status in ("validating_files", "queued", "running")
         )
 
-    def cancel(self, id_: str) -> FineTuningJob | None:
-        """Cancel a job that is not over. Returns it as it is then."""
+    def cancel(self, job: FineTuningJob) -> FineTuningJob:
+        """Cancel a job, unless it is over by now. Returns it as it is then."""
 
         def change(job: FineTuningJob) -> None:
             if job.status not in ENDED:
                 job.status, job.finished_at, job.estimated_finish = "cancelled", int(time.time()), None
 
-        before = self.store.get(FineTuningJob, id_)
-        job = self.store.update(FineTuningJob, id_, change)
-        if before and job and before.status != job.status:
-            self.tell(id_, "The job was cancelled.")
-            self.runner.stop(self.journal(id_))
+        after = self.store.update(FineTuningJob, job.id, change) or job
+        if after.status == "cancelled":
+            self.tell(job.id, "The job was cancelled.")
+            self.runner.stop(self.journal(job.id))
             self.wake()
-        return job
+        return after
 
     def tell(self, job: str, message: str, *, level: Any = "info") -> None:
         """Add an event to a job."""

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
 from openai_local.service.context import context, owner
-from openai_local.service.errors import APIError, not_found
+from openai_local.service.errors import APIError
 from openai_local.service.parameters import query_int
 from openai_local.service.queue import ENDED
 
@@ -89,7 +89,7 @@ def _find(request: Request) -> FileObject:
     id_ = request.path_params["id"]
     file = context(request).store.get(FileObject, id_)
     if file is None:
-        raise not_found("File object", id_)
+        raise APIError(404, f"No such File object: {id_}", param="id")
     return file
 
 

@@ -19,7 +19,7 @@ from openai_local.engine.base import find_base
 from openai_local.engine.journal import new_id
 from openai_local.service.context import Context, context, owner
 from openai_local.service.contract import contract
-from openai_local.service.errors import APIError, not_found
+from openai_local.service.errors import APIError
 from openai_local.service.parameters import query_int, read_body, refuse
 from openai_local.service.queue import ENDED
 
@@ -144,10 +144,7 @@ def cancel(request: Request) -> Response:
     if job.status in ENDED:
         message = f"Job {job.id} is over ({job.status}) and can't be cancelled."
         raise APIError(400, message, param="fine_tuning_job_id", code="invalid_value")
-    cancelled = context(request).queue.cancel(job.id)
-    if cancelled is None:
-        raise not_found("job", job.id)
-    return JSONResponse(cancelled.to_dict(mode="json"))
+    return JSONResponse(context(request).queue.cancel(job).to_dict(mode="json"))
 
 
 def events(request: Request) -> Response:
