@@ -32,6 +32,27 @@ def test_places_and_targets_are_what_counts(examples):
     row = pack(examples, CPU)
     assert len(row.targets) == sum(example.n_targets for example in examples)
     assert (row.ids[row.places + 1] == row.targets).all()
+    assert row.weights.unique().tolist() == [1.0]
+    assert row.owners.bincount().tolist() == [example.n_targets for example in examples]
+
+
+def test_with_a_weight_the_prompts_count_too(examples):
+    row = pack(examples, CPU, prompt_weight=0.25)
+    assert len(row.targets) == len(row.ids) - len(examples), "all but the first token of each example"
+    assert float(row.weights.sum()) == pytest.approx(sum(example.weight(0.25) for example in examples))
+    assert ((row.owners < 0) == (row.weights == 0.25)).all()
+
+
+def test_a_weighted_loss_is_the_weighted_cross_entropy():
+    torch.manual_seed(2)
+    head, targets, weights = torch.randn(50, 8), torch.randint(50, (5,)), torch.tensor([1, 1, 0.1, 0.1, 1.0])
+    hidden = torch.randn(5, 8, requires_grad=True)
+    exact = (F.cross_entropy(hidden @ head.T, targets, reduction="none") * weights).sum() / 3.2
+    (expected,) = torch.autograd.grad(exact, hidden)
+    loss, _ = AnswerLoss.apply(hidden, targets, weights, head, 3.2)
+    (found,) = torch.autograd.grad(loss, hidden)
+    torch.testing.assert_close(loss, exact)
+    assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
 
 
 def test_kept_hidden_states_change_nothing(student, examples):
@@ -50,7 +71,7 @@ def test_the_loss_is_the_cross_entropy_and_its_gradient_nearly(student):
     hidden = (3 * head[targets] + torch.randn(7, 16)).requires_grad_()  # half learned, as in training
     exact = F.cross_entropy(hidden @ head.T, targets)
     (expected,) = torch.autograd.grad(exact, hidden)
-    loss, right = AnswerLoss.apply(hidden, targets, head, len(targets))
+    loss, right = AnswerLoss.apply(hidden, targets, torch.ones(7), head, len(targets))
     (found,) = torch.autograd.grad(loss, hidden)
     torch.testing.assert_close(loss, exact)
     assert (right == ((hidden @ head.T).argmax(-1) == targets)).all()
@@ -65,7 +86,8 @@ def test_only_the_upper_third_learns(student):
 def test_bfloat16_works_too(tiny_cache, examples):
     student = Student(SMOLLM2.weights(tiny_cache), device=CPU, dtype=torch.bfloat16)
     row = pack(examples, CPU)
-    loss, _ = AnswerLoss.apply(student.hidden(examples, row), row.targets, student.head, len(row.targets))
+    hidden = student.hidden(examples, row)
+    loss, _ = AnswerLoss.apply(hidden, row.targets, row.weights, student.head, len(row.targets))
     loss.backward()
     assert torch.isfinite(loss)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in student.parameters)

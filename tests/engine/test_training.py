@@ -8,7 +8,8 @@ from openai_local.engine.answering import Answering, Target
 from openai_local.engine.base import SMOLLM2
 from openai_local.engine.examples import DataError, Example
 from openai_local.engine.journal import Job, Journal
-from openai_local.engine.training import Score, _rows, settle, train
+from openai_local.engine.loop import _rows
+from openai_local.engine.training import settle, train
 
 
 def job(tiny_cache, data, **changes):
@@ -57,17 +58,26 @@ def test_events_and_result_tell_what_happened(learned):
     assert result["status"] == "succeeded" and result["trained_tokens"] > 0
 
 
-def test_a_validation_file_is_measured_after_each_epoch(tmp_path, tiny_cache, pairs):
-    journal = Journal(tmp_path)
-    plan = job(tiny_cache, pairs, n_epochs=2, batch_size=6)
-    journal.write_job(replace(plan, validation_file=str(pairs)))
-    train(journal)
-    with journal.table.open() as file:
+def test_a_validation_file_is_measured(tmp_path, tiny_cache, pairs):
+    """A batch of it at each step, all of it after each epoch; it says nothing to the training."""
+    journals = []
+    for name, validation in (("with", str(pairs)), ("without", None)):
+        (tmp_path / name).mkdir()
+        journals.append(Journal(tmp_path / name))
+        plan = job(tiny_cache, pairs, n_epochs=2, batch_size=6)
+        journals[-1].write_job(replace(plan, validation_file=validation))
+        train(journals[-1])
+    with journals[0].table.open() as file:
         rows = list(csv.DictReader(file))
-    assert [bool(row["valid_loss"]) for row in rows] == [False, True, False, True]
-    told = [entry["data"]["full_valid_loss"] for _, entry in journal.read() if "full_valid_loss" in str(entry)]
-    assert [float(row["valid_loss"]) for row in rows if row["valid_loss"]] == told
-    assert 0 < told[1] < told[0] < 10, "the same data: its loss falls as the training loss does"
+    with journals[1].table.open() as file:
+        assert [row["train_loss"] for row in csv.DictReader(file)] == [row["train_loss"] for row in rows]
+    assert all(0 < float(row["valid_loss"]) < 10 and row["valid_mean_token_accuracy"] for row in rows)
+    data = [entry["data"] for _, entry in journals[0].read() if entry.get("type") == "metrics"]
+    full = [point["full_valid_loss"] for point in data if "full_valid_loss" in point]
+    assert len(full) == 2 and full[1] < full[0], "the same data: its loss falls as the training loss does"
+    assert [point["valid_loss"] for point in data if "valid_loss" in point] == [
+        pytest.approx(float(row["valid_loss"])) for row in rows
+    ]
 
 
 def test_the_same_seed_gives_the_same_losses(tmp_path, tiny_cache, pairs):
@@ -108,9 +118,3 @@ def test_what_auto_becomes(tmp_path, n, epochs, batch):
 def test_rows_are_bounded():
     examples = [Example([0] * n, [True] * n) for n in (300, 300, 100, 2000, 5)]
     assert [[len(e.tokens) for e in row] for row in _rows(examples)] == [[300], [300, 100], [2000], [5]]
-
-
-def test_scores_add_up():
-    score = Score(2.0, 1, 4)
-    score.add(Score(2.0, 3, 4))
-    assert (score.mean_loss, score.accuracy) == (0.5, 0.5)

@@ -1,10 +1,11 @@
 """``python -m openai_local.engine JOB``: train one job's directory. The service starts it.
 
-Exit codes: 0 the job is over (``result.json`` says how), 3 another process is at it.
+Exit codes: 0 the job is over (``result.json`` says how) or paused, 3 another process is at it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -30,14 +31,16 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(10)  # else a model that answers meanwhile would wait seconds for each token
     try:
-        journal.resume()
-        journal.event("Fine-tuning job started")
+        journal.mend()
+        journal.event("Fine-tuning job started", key="started")
         # Late, because it takes seconds.
+        from openai_local.engine.loop import Paused
         from openai_local.engine.training import train
 
-        train(journal)
+        with contextlib.suppress(Paused):
+            train(journal)
     except DataError as error:
-        journal.finish(status="failed", code=error.code, message=str(error), param="training_file")
+        journal.finish(status="failed", code=error.code, message=str(error), param=error.param)
     except Exception as error:
         traceback.print_exc()
         journal.finish(status="failed", code="server_error", message=_explain(error, journal), param=None)

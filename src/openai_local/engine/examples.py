@@ -28,11 +28,11 @@ _UNEXPECTED = "Unexpected file format, expected either prompt/completion pairs o
 
 
 class DataError(LocalError):
-    """A file that can't be trained on. `code` is OpenAI's, the message names the line."""
+    """A file that can't be trained on. `code` is OpenAI's, the message names the line, `param` the parameter."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, param: str = "training_file") -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.param = code, param
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,21 @@ class Example:
 
     @property
     def n_targets(self) -> int:
-        """How many tokens count."""
-        return sum(self.counts)
+        """How many tokens count. The first never does: nothing stands before it."""
+        return sum(self.counts[1:])
+
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """The tokens that count."""
+        return tuple(token for token, counts in zip(self.tokens, self.counts, strict=True) if counts)
+
+    def weight(self, prompt_weight: float) -> float:
+        """The sum of its tokens' weights in the loss: 1 where a token counts, else `prompt_weight`."""
+        return self.n_targets + prompt_weight * (len(self.tokens) - 1 - self.n_targets)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Read and check a training file.
+def read(path: Path, param: str = "training_file") -> list[dict[str, Any]]:
+    """Read and check a file to train on or, with the `param` ``validation_file``, to validate with.
 
     Returns:
         One record per non-empty line, all of the same form.
@@ -57,6 +66,23 @@ def read(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataError: with OpenAI's code (``invalid_training_file``, ``invalid_n_examples``) and the line.
     """
+    try:
+        records = _read(path)
+    except DataError as error:
+        error.param = param
+        raise
+    least = MINIMUM if param == "training_file" else 1
+    if len(records) < least:
+        raise DataError(
+            "invalid_n_examples",
+            f"{param.capitalize().replace('_', ' ')} has {len(records)} example(s), but must have at least "
+            f"{least} example{'s' * (least > 1)}.",
+            param,
+        )
+    return records
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
     records = []
     check: Callable[[dict[str, Any]], str | None] | None = None
     for number, line in _lines(path):
@@ -67,11 +93,6 @@ def read(path: Path) -> list[dict[str, Any]]:
         if problem := check(record):
             raise DataError("invalid_training_file", f"Line {number}: {problem}")
         records.append(record)
-    if len(records) < MINIMUM:
-        raise DataError(
-            "invalid_n_examples",
-            f"Training file has {len(records)} example(s), but must have at least {MINIMUM} examples.",
-        )
     return records
 
 

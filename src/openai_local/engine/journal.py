@@ -3,10 +3,13 @@
 The service writes ``job.json``; the training process appends lines to ``events.jsonl`` and ends with
 ``result.json``. Nothing else is shared, so a job runs the same way as a child process or on another machine
 with a common file system, outlives a crash of the service, and can be read by a person.
+
+What a process does again after a crash it also tells again, under the same ids; a reader leaves out what it knows.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
@@ -23,9 +26,18 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(12)}"
 
 
+def derived_id(prefix: str, *parts: str | int) -> str:
+    """An id of the same shape that is always the same for the same parts."""
+    return f"{prefix}-{hashlib.sha256('/'.join(map(str, parts)).encode()).hexdigest()[:24]}"
+
+
 @dataclass(frozen=True)
 class Job:
-    """What to train: the content of ``job.json``. ``None`` and ``"auto"`` are left to the training process."""
+    """What to train: the content of ``job.json``. ``None`` and ``"auto"`` are left to the training process.
+
+    The last three are for fine-tunes of 2022: the weight of the prompts' tokens in the loss, what
+    `classification.Question` holds, and the columns of the table of results.
+    """
 
     id: str
     base: str
@@ -36,6 +48,9 @@ class Job:
     n_epochs: int | str
     batch_size: int | str
     learning_rate_multiplier: float | str
+    prompt_weight: float = 0.0
+    classification: dict[str, Any] | None = None
+    of_2022: bool = False
 
 
 class Journal:
@@ -49,6 +64,8 @@ class Journal:
         self.adapter = folder / "adapter.gguf"
         self.table = folder / "results.csv"
         self.log = folder / "train.log"
+        self.snapshot = folder / "snapshot.safetensors"
+        self._pause = folder / "pause"
         self._result = folder / "result.json"
 
     def write_job(self, job: Job) -> None:
@@ -70,20 +87,55 @@ class Journal:
         except (FileNotFoundError, ValueError):
             return None
 
-    def resume(self) -> None:
-        """Make the journal ready for a process that takes over from one that was killed."""
+    def request_pause(self) -> None:
+        """Ask the training process to write a snapshot and end."""
+        self._pause.touch()
+
+    def forget_pause(self) -> None:
+        """Take that back."""
+        self._pause.unlink(missing_ok=True)
+
+    def pause_requested(self) -> bool:
+        """Whether the training process shall write a snapshot and end."""
+        return self._pause.exists()
+
+    def mend(self) -> None:
+        """Remove a last line that a process was killed in; nobody has read it."""
         if not self.events.exists():
             return
         lines = self.events.read_bytes().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):  # killed while it wrote; nobody has read that line
+        if lines and not lines[-1].endswith(b"\n"):
             with self.events.open("r+b") as file:
                 file.truncate(sum(map(len, lines[:-1])))
-        self.event("Training was interrupted and starts again from the beginning.", level="warn")
 
-    def event(self, message: str, *, level: str = "info", data: dict[str, Any] | None = None) -> None:
-        """Tell people something; with `data`, an event of type ``metrics``."""
+    def event(
+        self,
+        message: str,
+        *,
+        level: str = "info",
+        data: dict[str, Any] | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Tell people something; with `data`, an event of type ``metrics``. With a `key`, once in a job's life."""
         kind = "message" if data is None else "metrics"
-        self._append("event", id=new_id("ftevent"), level=level, message=message, type=kind, data=data)
+        id_ = derived_id("ftevent", self.folder.name, key) if key else new_id("ftevent")
+        self._append("event", id=id_, level=level, message=message, type=kind, data=data)
+
+    def checkpoint_file(self, step: int) -> Path:
+        """Where the adapter of a step lies."""
+        return self.folder / f"step-{step}.gguf"
+
+    def checkpoint(self, step: int, metrics: dict[str, float]) -> None:
+        """Tell that the adapter of a step is written."""
+        self._append("checkpoint", step=step, metrics=metrics)
+
+    def row(self, **columns: Any) -> None:
+        """Keep a row of the table of results."""
+        self._append("row", **columns)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows so far."""
+        return (entry for _, entry in self.read() if entry["kind"] == "row")
 
     def settle(self, **hyperparameters: Any) -> None:
         """Tell what ``auto`` became."""

@@ -23,7 +23,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from openai_local.engine.adapter import Factors
+from openai_local.engine.adapter import Factors, write_adapter
 from openai_local.engine.examples import Example
 
 RANK = 32
@@ -34,30 +34,41 @@ MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 @dataclass(frozen=True)
 class Row:
-    """Packed examples: shapes (tokens,), (tokens,), (1, 1, tokens, tokens), (targets,), (targets,)."""
+    """Packed examples.
+
+    Args:
+        ids: the tokens, shape (tokens,).
+        positions: of each token in its own example, shape (tokens,).
+        mask: what is added to the attention's scores, shape (1, 1, tokens, tokens): 0 where one token may attend
+            to another (an earlier one of its own example), else -∞.
+        places: the positions whose next token counts, shape (targets,).
+        targets: those next tokens, shape (targets,).
+        weights: of each target in the loss, shape (targets,).
+        owners: the number of each target's example, or -1 for a token of a prompt, shape (targets,).
+    """
 
     ids: Tensor
     positions: Tensor
     mask: Tensor
-    targets: Tensor
     places: Tensor
+    targets: Tensor
+    weights: Tensor
+    owners: Tensor
 
 
-def pack(examples: Sequence[Example], device: torch.device) -> Row:
-    """Lay examples one behind the other.
-
-    ``places`` are the positions whose next token counts, ``targets`` those next tokens. ``mask`` is added to the
-    attention's scores: 0 where one token may attend to another (an earlier one of its own example), else -∞.
-    """
+def pack(examples: Sequence[Example], device: torch.device, prompt_weight: float = 0.0) -> Row:
+    """Lay examples one behind the other. With a `prompt_weight`, the prompts' tokens count too, with it."""
     lengths = torch.tensor([len(example.tokens) for example in examples])
     owner = torch.repeat_interleave(torch.arange(len(examples)), lengths)
     ids = torch.tensor([token for example in examples for token in example.tokens])
     positions = torch.cat([torch.arange(int(length)) for length in lengths])
     mask = torch.zeros(len(ids), len(ids)).masked_fill(~(owner[:, None] == owner[None, :]).tril(), -torch.inf)
-    # The first token of an example never counts: nothing stands before it.
-    counts = torch.tensor([c for e in examples for c in (False, *e.counts[1:])])
-    places = counts.nonzero()[:, 0] - 1
-    row = (ids, positions, mask[None, None], ids[places + 1], places)
+    answers = torch.tensor([counts for example in examples for counts in example.counts])
+    weights = torch.where(answers, 1.0, prompt_weight)
+    weights[positions == 0] = 0.0  # nothing stands before the first token of an example
+    targets = weights.nonzero()[:, 0]
+    owners = torch.where(answers, owner, -1)[targets]
+    row = (ids, positions, mask[None, None], targets - 1, ids[targets], weights[targets], owners)
     return Row(*(tensor.to(device) for tensor in row))
 
 
@@ -116,6 +127,11 @@ class Student:
             )
         return states
 
+    def write_adapter(self, path: Path) -> None:
+        """Write what was learned as a GGUF adapter."""
+        heads, kv_heads = self.config.num_attention_heads, self.config.num_key_value_heads
+        write_adapter(path, self.factors(), alpha=ALPHA, heads=heads, kv_heads=kv_heads)
+
     def factors(self) -> dict[tuple[int, str], Factors]:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
         found = {}
@@ -139,27 +155,29 @@ class AnswerLoss(torch.autograd.Function):
     NEGLIGIBLE = 1e-3
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: Tensor, total: int) -> tuple[Tensor, Tensor]:
-        """Return the sum of -log p(target) divided by `total`, and whether each target was the likeliest word."""
+    def forward(
+        ctx: Any, hidden: Tensor, targets: Tensor, weights: Tensor, head: Tensor, total: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum of -log p(target) / `total`, and whether each target was the likeliest word."""
         p = torch.softmax((hidden @ head.T).float(), dim=-1)
         rows = torch.arange(len(targets), device=targets.device)
         found = p[rows, targets]
-        loss = -found.clamp_min(1e-30).log().sum() / total
+        loss = -(weights * found.clamp_min(1e-30).log()).sum() / total
         right = found >= p.amax(dim=-1)
         matters = p.amax(dim=0) > AnswerLoss.NEGLIGIBLE
         matters[targets] = True
         words = matters.nonzero()[:, 0]
         p[rows, targets] -= 1.0
-        gradient = (p[:, words].to(head.dtype) @ head[words]) / total
+        gradient = (p[:, words] * weights[:, None]).to(head.dtype) @ head[words] / total
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(right)
         return loss, right
 
     @staticmethod
-    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Pass on what `forward` computed."""
         (gradient,) = ctx.saved_tensors
-        return gradient * loss_gradient.to(gradient.dtype), None, None, None
+        return gradient * loss_gradient.to(gradient.dtype), None, None, None, None
 
 
 def choose_device() -> torch.device:

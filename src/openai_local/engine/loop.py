@@ -1,0 +1,251 @@
+"""The training loop: epochs, steps, what is told of them, and where to go on after a break.
+
+The loop is the textbook's: for each epoch shuffle the examples, for each batch compute the loss of the answers'
+tokens, its gradient, one step of the optimizer. What makes it quick lies in `student` and `muon`. Every loss
+that is told is the mean over counted tokens and the whole vocabulary, before the step.
+
+A job can be paused after any step and goes on there; one that was killed goes on from its last snapshot.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from openai_local.engine import snapshot
+from openai_local.engine.classification import Classes
+from openai_local.engine.examples import Example
+from openai_local.engine.journal import Journal
+from openai_local.engine.muon import Muon
+from openai_local.engine.score import Score
+from openai_local.engine.student import AnswerLoss, Row, Student, pack
+
+LEARNING_RATE = 0.01
+WARM_UP = 6
+ROW_TOKENS = 512
+ESTIMATE_SECONDS = 5.0
+SNAPSHOT_SECONDS = 10.0
+
+
+class Paused(Exception):  # noqa: N818 (no error)
+    """The job was asked to pause; its snapshot is written."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a job is trained with, once every ``auto`` is settled."""
+
+    n_epochs: int
+    batch_size: int
+    learning_rate_multiplier: float
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a job learns from and is measured with."""
+
+    training: list[Example]
+    validation: list[Example]
+    prompt_weight: float
+    classes: Classes | None
+
+
+class Loop:
+    """The steps of one job."""
+
+    def __init__(self, journal: Journal, student: Student, data: Data, chosen: Hyperparameters, seed: int) -> None:
+        """`run` sets it going; `seed` decides the order of the examples."""
+        self.journal, self.student, self.data, self.chosen = journal, student, data, chosen
+        self.epoch_steps = math.ceil(len(data.training) / chosen.batch_size)
+        self.steps = self.epoch_steps * chosen.n_epochs
+        self.rate = LEARNING_RATE * chosen.learning_rate_multiplier
+        self.optimizer = Muon(student.parameters, lr=self.rate)
+        self.order = random.Random(seed)
+        self.done, self.epoch = 0, Score()
+        self.elapsed_tokens = 0
+
+    def run(self) -> None:
+        """All epochs, from the last snapshot on if there is one.
+
+        Raises:
+            Paused: the job was asked to pause.
+        """
+        if found := snapshot.load(self.journal.snapshot, self.student.parameters, self.optimizer):
+            self.done, self.epoch = found
+            self.journal.event(f"Going on after step {self.done}/{self.steps}")
+        self.begun = self.estimated = self.saved = time.time()
+        self.first = done = self.done
+        for step, batch in enumerate(self._batches(), start=1):
+            self.elapsed_tokens += sum(len(example.tokens) for example in batch)
+            if step > done:
+                self._take_step(step, batch)
+            if step >= done and step % self.epoch_steps == 0:
+                self._end_epoch(step)
+
+    def _batches(self) -> Iterator[list[Example]]:
+        for _ in range(self.chosen.n_epochs):
+            shuffled = list(self.data.training)
+            self.order.shuffle(shuffled)
+            for start in range(0, len(shuffled), self.chosen.batch_size):
+                yield shuffled[start : start + self.chosen.batch_size]
+
+    def _take_step(self, step: int, batch: list[Example]) -> None:
+        if step % self.epoch_steps == 1 or self.epoch_steps == 1:
+            self.epoch = Score()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps)
+        valid = self._measure(self._validation_batch(step)) if self.data.validation else None
+        score = self._learn(batch)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.done, self.epoch = step, self.epoch + score
+        self._tell_step(step, score, valid)
+        self._look_at_the_clock()
+
+    def _validation_batch(self, step: int) -> list[Example]:
+        """As many validation examples as a batch has, others at each step."""
+        examples, size = self.data.validation, min(self.chosen.batch_size, len(self.data.validation))
+        start = (step - 1) * size % len(examples)
+        return [*examples[start:], *examples[:start]][:size]
+
+    def _learn(self, batch: Sequence[Example]) -> Score:
+        """The gradients of a batch."""
+        total = sum(example.weight(self.data.prompt_weight) for example in batch)
+        score = Score()
+        for examples in _rows(batch):
+            self._pause_if_asked()
+            part, loss = self._forward(examples, total)
+            loss.backward()
+            score += part
+        return score
+
+    @torch.no_grad()
+    def _measure(self, examples: Sequence[Example]) -> Score:
+        """How well examples are said that are not learned."""
+        score = Score()
+        for some in _rows(examples):
+            self._pause_if_asked()
+            score += self._forward(some, 1.0)[0]
+        return score
+
+    def _forward(self, examples: Sequence[Example], total: float) -> tuple[Score, Any]:
+        row = pack(examples, self.student.device, self.data.prompt_weight)
+        hidden = self.student.hidden(examples, row)
+        loss, right = AnswerLoss.apply(hidden, row.targets, row.weights, self.student.head, total)
+        return _score(row, len(examples), loss.item() * total, right), loss
+
+    def _pause_if_asked(self) -> None:
+        if self.journal.pause_requested():
+            self._save()
+            raise Paused
+
+    def _save(self) -> None:
+        snapshot.save(self.journal.snapshot, self.done, self.epoch, self.student.parameters, self.optimizer)
+
+    def _tell_step(self, step: int, score: Score, valid: Score | None) -> None:
+        message = f"Step {step}/{self.steps}: training loss={score.mean_loss:.4f}"
+        data: dict[str, Any] = {"step": step, "total_steps": self.steps, **_named("train", score)}
+        if valid:
+            message += f", validation loss={valid.mean_loss:.4f}"
+            data |= _named("valid", valid)
+        self.journal.event(message, data=data, key=f"step {step}")
+        self.journal.row(**self._columns(step, score, valid))
+
+    def _columns(self, step: int, score: Score, valid: Score | None) -> dict[str, Any]:
+        seen = (step - 1) // self.epoch_steps * len(self.data.training)
+        in_epoch = (step - 1) % self.epoch_steps + 1
+        columns: dict[str, Any] = {
+            "step": step,
+            "elapsed_tokens": self.elapsed_tokens,
+            "elapsed_examples": seen + min(in_epoch * self.chosen.batch_size, len(self.data.training)),
+        }
+        for name, part in (("train", score), ("valid", valid)):
+            if part:
+                columns[f"{name}_loss"] = part.mean_loss
+                columns[f"{name}_accuracy"] = part.accuracy
+                columns[f"{name}_sequence_accuracy"] = part.sequence_accuracy
+        return columns
+
+    def _look_at_the_clock(self) -> None:
+        now = time.time()
+        if now - self.estimated > ESTIMATE_SECONDS:
+            self.estimated = now
+            pace = (now - self.begun) / (self.done - self.first)
+            self.journal.estimate(now + pace * (self.steps - self.done))
+        if now - self.saved > SNAPSHOT_SECONDS:
+            self._save()
+            self.saved = now
+
+    def _end_epoch(self, step: int) -> None:
+        """Measure with all validation examples, and keep a checkpoint."""
+        epoch = step // self.epoch_steps
+        metrics: dict[str, Any] = {"step": step, **_named("train", self.epoch)}
+        if self.data.validation:
+            full = self._measure(self.data.validation)
+            named = _named("full_valid", full)
+            metrics |= named
+            message = f"Step {step}/{self.steps}: full validation loss={full.mean_loss:.4f}"
+            data = {"step": step, "total_steps": self.steps, **named}
+            self.journal.event(message, data=data, key=f"validation {step}")
+        self.journal.event(
+            f"Epoch {epoch}/{self.chosen.n_epochs}: training loss={self.epoch.mean_loss:.4f}, "
+            f"token accuracy={self.epoch.accuracy:.4f}",
+            key=f"epoch {epoch}",
+        )
+        if self.data.classes:
+            found = self.data.classes.metrics(self.data.validation, self._class_probabilities(self.data.classes))
+            self.journal.row(step=step, **found)
+        self.student.write_adapter(self.journal.checkpoint_file(step))
+        self.journal.checkpoint(step, metrics)
+
+    @torch.no_grad()
+    def _class_probabilities(self, classes: Classes) -> np.ndarray:
+        """Of each class, for each validation example: shape (examples, classes)."""
+        found = []
+        for examples in _rows(self.data.validation):
+            row = pack(examples, self.student.device)
+            hidden, start = self.student.hidden(examples, row), 0
+            for example in examples:
+                place = row.places == start + classes.position(example) - 1
+                logits = hidden[place][0] @ self.student.head[classes.tokens].T
+                found.append(torch.softmax(logits.float(), dim=-1).cpu().numpy())
+                start += len(example.tokens)
+        return np.stack(found)
+
+
+def _score(row: Row, examples: int, loss: float, right: torch.Tensor) -> Score:
+    answers = row.owners >= 0
+    wrong = row.owners[answers & ~right].unique()
+    return Score(
+        loss=loss,
+        weight=float(row.weights.sum()),
+        right=int((right & answers).sum()),
+        tokens=int(answers.sum()),
+        exact=examples - len(wrong),
+        examples=examples,
+    )
+
+
+def _named(kind: str, score: Score) -> dict[str, float]:
+    """A score under the names of OpenAI's metrics."""
+    return {f"{kind}_loss": round(score.mean_loss, 5), f"{kind}_mean_token_accuracy": round(score.accuracy, 5)}
+
+
+def _rows(batch: Sequence[Example]) -> Iterator[list[Example]]:
+    """Cut a batch into rows of about `ROW_TOKENS` tokens, so that memory is bounded by the longest example."""
+    row: list[Example] = []
+    filled = 0
+    for example in batch:
+        if row and filled + len(example.tokens) > ROW_TOKENS:
+            yield row
+            row, filled = [], 0
+        row.append(example)
+        filled += len(example.tokens)
+    yield row
