@@ -10,7 +10,6 @@ import re
 import subprocess
 
 import pytest
-
 from environments import python_with
 
 KEEP = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP", "TMPDIR")

@@ -1,11 +1,10 @@
-"""Today's clients, each in an environment of its own, drive the service with nothing changed but address and key."""
+"""Today's clients, each in an environment of its own: nothing is changed for them but address and key."""
 
 import os
 import shutil
 import subprocess
 
 import pytest
-
 from environments import HERE, npm_with, python_with
 
 

@@ -8,6 +8,7 @@ It prints a line for each step. A step that goes wrong ends it with a traceback.
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import openai
 
@@ -27,7 +28,7 @@ def refused(kind, param=None, code=None):
 
 
 def upload(path):
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         made = client.files.create(file=file, purpose="fine-tune")
     assert made.id in [file.id for file in client.files.list(limit=2)], "the pager goes through all pages"
     assert client.files.retrieve(made.id) == made
@@ -73,9 +74,10 @@ def check_events(events):
 
 
 def ask(model):
-    answer = client.completions.create(model=model, prompt="What is rain?", max_tokens=8, temperature=0)
+    asked = {"model": model, "prompt": "What is rain?", "max_tokens": 8, "temperature": 0}
+    answer = client.completions.create(**asked)
     assert answer.choices[0].text and answer.usage.completion_tokens <= 8
-    stream = client.completions.create(model=model, prompt="What is rain?", max_tokens=8, temperature=0, stream=True)
+    stream = client.completions.create(**asked, stream=True)
     assert "".join(chunk.choices[0].text for chunk in stream) == answer.choices[0].text
     print("asked", model)
 
