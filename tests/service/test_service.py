@@ -133,7 +133,7 @@ def test_a_training_process_that_dies_is_started_again(new_service, pairs):
     subprocess.run(["kill", "-9", pid.read_text()], check=True)
     assert finished(client, job.id).status == "succeeded"
     words = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=100)]
-    assert sum(word.startswith("Training was interrupted") for word in words) == 1
+    assert sum(word.startswith("The training process ended without a result") for word in words) == 1
 
 
 def test_it_stops_when_nobody_calls(new_service):

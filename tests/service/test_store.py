@@ -6,7 +6,7 @@ from openai.types.fine_tuning import FineTuningJobEvent
 
 from openai_local.errors import LocalError
 from openai_local.service.auth import make_key
-from openai_local.service.store import Store
+from openai_local.service.store import Store, UnknownCursorError
 
 
 @pytest.fixture
@@ -52,6 +52,19 @@ def test_pages_follow_one_another(store):
     assert (first.has_more, second.has_more, third.has_more) == (True, True, False)
     assert [f.id for f in store.page(FileObject, order="asc", limit=1)] == ["file-0"]
     assert [f.id for f in store.page(FileObject, purpose="fine-tune-results")] == []
+
+
+def test_pages_go_on_behind_what_was_deleted(store):
+    for number in range(4):
+        store.add(file(number), "ada")
+    first = store.page(FileObject, limit=2)
+    for item in first:
+        store.delete(FileObject, item.id)
+    assert [f.id for f in store.page(FileObject, limit=2, after="file-2")] == ["file-1", "file-0"]
+    with pytest.raises(UnknownCursorError):
+        store.page(FileObject, after="file-9")
+    store.add(file(3), "ada")
+    assert [f.id for f in store.page(FileObject)] == ["file-3", "file-1", "file-0"], "what is made again is new"
 
 
 def test_update_changes_what_is_kept(store):

@@ -31,6 +31,7 @@ from openai_local.service import errors
 from openai_local.service.auth import RequireKey
 from openai_local.service.context import Context
 from openai_local.service.queue import Queue
+from openai_local.service.records import Records
 from openai_local.service.routes import chat, completions, files, jobs, models
 from openai_local.service.runners import LocalRunner
 from openai_local.service.store import Store
@@ -60,8 +61,9 @@ class NoteCalls:
 def create_app(home: Home, cache: Path) -> Starlette:
     """The application for one home. Its queue works from start-up to shutdown."""
     store = Store(home.database)
-    queue = Queue(store, home, cache, LocalRunner())
-    shared = Context(home, cache, store, queue, Answering())
+    records = Records(store, home)
+    queue = Queue(records, cache, LocalRunner())
+    shared = Context(home, cache, store, records, queue, Answering())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

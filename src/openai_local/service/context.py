@@ -14,6 +14,7 @@ from openai_local.engine.base import BASES, find_base
 from openai_local.home import Home
 from openai_local.service.errors import APIError, model_not_found
 from openai_local.service.queue import Queue
+from openai_local.service.records import Records
 from openai_local.service.store import Store
 
 
@@ -24,6 +25,7 @@ class Context:
     home: Home
     cache: Path
     store: Store
+    records: Records
     queue: Queue
     answering: Answering
     last_call: float = field(default_factory=time.monotonic)
@@ -43,7 +45,7 @@ class Context:
         private = self.store.private(Model, name)
         base = BASES[private["base"]]
         base.require(self.cache)
-        return name, Target(base.gguf(self.cache), self.queue.journal(private["job"]).adapter)
+        return name, Target(base.gguf(self.cache), self.records.adapter(name))
 
     def no_model(self, name: str) -> APIError:
         """404 with the names of the models that exist."""

@@ -1,42 +1,41 @@
 """The queue: takes fine-tuning jobs from `validating_files` to their end, one at a time.
 
-One thread checks files, another trains: it starts the runner, copies what the job's directory says into the
-database, and at the end registers the model. Both go by what the database says, so a service that was stopped
-at any point goes on where it was.
+One thread checks files, another trains: it starts the runner, has the job's directory copied into the database,
+and sees to it that a job which was paused or cancelled stops. Both go by what the database says, so a service that
+was stopped at any point goes on where it was.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openai.types import FileObject, Model
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.fine_tuning_job import Error
 
 from openai_local.engine.base import BASES
 from openai_local.engine.examples import DataError, read
-from openai_local.engine.journal import Job, Journal, new_id
-from openai_local.home import Home
+from openai_local.engine.journal import Job, Journal
+from openai_local.service.records import Records, link
 from openai_local.service.runners import LocalRunner
-from openai_local.service.store import Store
 
 log = logging.getLogger(__name__)
 
 ENDED = ("succeeded", "failed", "cancelled")
+PAUSE_SECONDS = 10.0
+"""How long a paused job may take to write down where it is."""
 
 
 class Queue:
     """Works off the jobs in the database."""
 
-    def __init__(self, store: Store, home: Home, cache: Path, runner: LocalRunner) -> None:
+    def __init__(self, records: Records, cache: Path, runner: LocalRunner) -> None:
         """`start` sets it going."""
-        self.store, self.home, self.cache, self.runner = store, home, cache, runner
+        self.records, self.store, self.cache, self.runner = records, records.store, cache, runner
         self._changed = threading.Condition()
         self._stopping = False
         self._threads = [
@@ -46,6 +45,10 @@ class Queue:
 
     def start(self) -> None:
         """Start working, with what an earlier service left undone first."""
+        for status in ("paused", "cancelled"):
+            for job in self.store.page(FineTuningJob, status=status):
+                if self.runner.alive(journal := self.records.journal(job.id)):
+                    self._halt(job, journal, patience=0)
         for thread in self._threads:
             thread.start()
 
@@ -62,41 +65,41 @@ class Queue:
             self._changed.notify_all()
 
     def busy(self) -> bool:
-        """Whether any job is not over."""
-        return any(
-            self.store.page(FineTuningJob, status=status, limit=1)
-            for status in ("validating_files", "queued", "running")
-        )
+        """Whether any job has something to do."""
+        return any(map(self._next, ("validating_files", "queued", "running")))
+
+    # What people ask for. Each returns the job as it is then, also if it could not be done any more.
 
     def cancel(self, job: FineTuningJob) -> FineTuningJob:
-        """Cancel a job, unless it is over by now. Returns it as it is then."""
+        """End a job before its time."""
+        return self._set(job, "cancelled", lambda status: status not in ENDED, "The job was cancelled.")
+
+    def pause(self, job: FineTuningJob) -> FineTuningJob:
+        """Stop a job for a while. It writes down where it is within seconds."""
+        running = ("validating_files", "queued", "running")
+        return self._set(job, "paused", lambda status: status in running, "The job was paused.")
+
+    def resume(self, job: FineTuningJob) -> FineTuningJob:
+        """Let a paused job go on where it was."""
+        next_ = "queued" if self.records.journal(job.id).folder.exists() else "validating_files"
+        return self._set(job, next_, lambda status: status == "paused", "The job was resumed.")
+
+    def _set(
+        self, job: FineTuningJob, status: Any, possible: Callable[[str], bool], message: str
+    ) -> FineTuningJob:
+        done = False
 
         def change(job: FineTuningJob) -> None:
-            if job.status not in ENDED:
-                job.status, job.finished_at, job.estimated_finish = "cancelled", int(time.time()), None
+            nonlocal done
+            if possible(job.status):
+                job.status, job.estimated_finish, done = status, None, True
+                job.finished_at = int(time.time()) if status in ENDED else None
 
         after = self.store.update(FineTuningJob, job.id, change) or job
-        if after.status == "cancelled":
-            self.tell(job.id, "The job was cancelled.")
-            self.runner.stop(self.journal(job.id))
+        if done:
+            self.records.tell(job.id, message)
             self.wake()
         return after
-
-    def tell(self, job: str, message: str, *, level: Any = "info") -> None:
-        """Add an event to a job."""
-        event = FineTuningJobEvent(
-            id=new_id("ftevent"),
-            object="fine_tuning.job.event",
-            created_at=int(time.time()),
-            level=level,
-            message=message,
-            type="message",
-        )
-        self.store.add_events(job, [event])
-
-    def journal(self, job: str) -> Journal:
-        """The directory of a job."""
-        return Journal(self.home.jobs / job)
 
     def _forever(self, step: Any) -> None:
         while not self._stopping:
@@ -122,12 +125,14 @@ class Queue:
         try:
             for param in ("training_file", "validation_file"):
                 if file := getattr(job, param):
-                    read(self.home.files / file)
+                    read(self.records.home.files / file, param)
         except DataError as error:
-            self._fail(job.id, error.code, str(error), param)
+            self._fail(job.id, error.code, str(error), error.param)
             return True
+        self.records.tell(job.id, "Files validated, moving job to queued state", key="validated")
+        ahead = sum(len(self.store.page(FineTuningJob, status=status)) for status in ("queued", "running"))
+        self.records.tell(job.id, f"Jobs ahead in the queue: {ahead}", key="ahead")
         self._move(job.id, "validating_files", "queued")
-        self.tell(job.id, "Files validated, moving job to queued state")
         self.wake()
         return True
 
@@ -137,24 +142,26 @@ class Queue:
         job = self._next("running") or self._next("queued")
         if job is None:
             return False
-        journal = self.journal(job.id)
+        journal = self.records.journal(job.id)
         if job.status == "queued":
             self._prepare(job, journal)
             self._move(job.id, "queued", "running")
-        self._follow(job, journal)
+        self._follow(job.id, journal)
         return True
 
     def _prepare(self, job: FineTuningJob, journal: Journal) -> None:
         """Make the job's directory: the data, and what to do with it."""
         journal.folder.mkdir(mode=0o700, exist_ok=True)
+        journal.forget_pause()
         files: dict[str, str | None] = {"training_file": None, "validation_file": None}
         for param in files:
             if file := getattr(job, param):
                 copy = journal.folder / f"{param}.jsonl"
                 copy.unlink(missing_ok=True)
-                _link(self.home.files / file, copy)
+                link(self.records.home.files / file, copy)
                 files[param] = str(copy)
         private = self.store.private(FineTuningJob, job.id)
+        of_2022 = private.get("of_2022", {})
         journal.write_job(
             Job(
                 id=job.id,
@@ -164,85 +171,56 @@ class Queue:
                 validation_file=files["validation_file"],
                 seed=job.seed,
                 **private["hyperparameters"],
+                prompt_weight=of_2022.get("prompt_loss_weight", 0.0),
+                classification=of_2022.get("classification"),
+                of_2022=bool(of_2022),
             )
         )
 
-    def _follow(self, job: FineTuningJob, journal: Journal) -> None:
-        """Run one job to its end, or until the service stops."""
-        offset, starts = 0, 0
+    def _follow(self, id_: str, journal: Journal) -> None:
+        """Run one job to its end or its pause, or until the service stops."""
+        offset, tries, steps = 0, 0, -1
         while not self._stopping:
             alive = self.runner.alive(journal)
-            offset = self._copy_events(job.id, journal, offset)
-            if (current := self.store.get(FineTuningJob, job.id)) is None or current.status != "running":
-                self.runner.stop(journal)
-                return
+            offset = self.records.copy(id_, offset)
+            job = self.store.get(FineTuningJob, id_)
+            if job is None or job.status != "running":
+                return self._halt(job, journal, patience=PAUSE_SECONDS, offset=offset)
             if (result := journal.result()) is not None:
                 self.runner.release(journal)
-                self._copy_events(job.id, journal, offset)
-                return self._finish(current, journal, result)
+                self.records.copy(id_, offset)
+                return self._finish(id_, result)
             if not alive:
-                if starts == 2:
-                    return self._fail(job.id, "server_error", _last_words(journal), None)
-                starts += 1
+                done = len(list(journal.rows()))
+                tries = tries + 1 if done <= steps else 1
+                if tries > 2:
+                    return self._fail(id_, "server_error", _last_words(journal), None)
+                if steps >= 0:
+                    message = "The training process ended without a result and is started again."
+                    self.records.tell(id_, message, level="warn")
+                steps = done
                 self.runner.start(journal)
             time.sleep(0.5)
 
-    def _copy_events(self, job: str, journal: Journal, offset: int) -> int:
-        events: list[FineTuningJobEvent] = []
-        changes: dict[str, Any] = {}
-        for behind, entry in journal.read(offset):
-            offset = behind
-            if entry.pop("kind") == "event":
-                events.append(FineTuningJobEvent(object="fine_tuning.job.event", **entry))
-            elif "finish" in entry:
-                changes["estimated_finish"] = entry["finish"]
-            else:
-                changes.update(entry)
-        if events:
-            self.store.add_events(job, events)
-        if changes:
-            self.store.update(FineTuningJob, job, lambda item: _settle(item, changes))
-        return offset
+    def _halt(self, job: FineTuningJob | None, journal: Journal, *, patience: float, offset: int = 0) -> None:
+        """End a job's process: at once if it was cancelled, otherwise after it wrote down where it is."""
+        if self.runner.alive(journal) and job and job.status != "cancelled":
+            journal.request_pause()
+            deadline = time.monotonic() + patience
+            while self.runner.alive(journal) and time.monotonic() < deadline:
+                if self._stopping:
+                    return
+                time.sleep(0.1)
+            if patience == 0:
+                return
+        self.runner.stop(journal)
+        if job:
+            self.records.copy(job.id, offset)
 
-    def _finish(self, job: FineTuningJob, journal: Journal, result: dict[str, Any]) -> None:
+    def _finish(self, id_: str, result: dict[str, Any]) -> None:
         if result["status"] == "failed":
-            return self._fail(job.id, result["code"], result["message"], result["param"])
-        owner = self.store.owner(FineTuningJob, job.id) or ""
-        name = self.store.private(FineTuningJob, job.id)["model_name"]
-        table = self._keep_table(job.id, journal, owner)
-        if self.store.get(Model, name) is None:
-            model = Model(id=name, object="model", created=int(time.time()), owned_by=owner)
-            self.store.add(model, owner, job=job.id, base=job.model)
-
-        def change(job: FineTuningJob) -> None:
-            job.status, job.fine_tuned_model, job.result_files = "succeeded", name, [table]
-            job.trained_tokens, job.finished_at, job.estimated_finish = (
-                result["trained_tokens"],
-                int(time.time()),
-                None,
-            )
-
-        self.tell(job.id, f"New fine-tuned model created: {name}")
-        self.tell(job.id, "The job has successfully completed")
-        self.store.update(FineTuningJob, job.id, change)
-
-    def _keep_table(self, job: str, journal: Journal, owner: str) -> str:
-        id_ = f"file-{job.removeprefix('ftjob-')}"
-        path = self.home.files / id_
-        path.unlink(missing_ok=True)
-        _link(journal.table, path)
-        if self.store.get(FileObject, id_) is None:
-            file = FileObject(
-                id=id_,
-                object="file",
-                bytes=path.stat().st_size,
-                created_at=int(time.time()),
-                filename="step_metrics.csv",
-                purpose="fine-tune-results",
-                status="processed",
-            )
-            self.store.add(file, owner)
-        return id_
+            return self._fail(id_, result["code"], result["message"], result["param"])
+        self.records.finish(id_, result)
 
     def _fail(self, id_: str, code: str, message: str, param: str | None) -> None:
         def change(job: FineTuningJob) -> None:
@@ -250,7 +228,7 @@ class Queue:
                 job.status, job.error = "failed", Error(code=code, message=message, param=param)
                 job.finished_at, job.estimated_finish = int(time.time()), None
 
-        self.tell(id_, f"The job failed: {message}", level="error")
+        self.records.tell(id_, f"The job failed: {message}", level="error", key="failed")
         self.store.update(FineTuningJob, id_, change)
 
     def _move(self, id_: str, old: str, new: Any) -> None:
@@ -259,23 +237,6 @@ class Queue:
                 job.status = new
 
         self.store.update(FineTuningJob, id_, change)
-
-
-def _settle(job: FineTuningJob, changes: dict[str, Any]) -> None:
-    job.estimated_finish = changes.pop("estimated_finish", job.estimated_finish)
-    changes.pop("created_at", None)
-    for name, value in changes.items():
-        setattr(job.hyperparameters, name, value)
-        if job.method and job.method.supervised and job.method.supervised.hyperparameters:
-            setattr(job.method.supervised.hyperparameters, name, value)
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under a second name, or a copy where the file system has no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _last_words(journal: Journal) -> str:

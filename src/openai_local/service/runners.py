@@ -82,7 +82,12 @@ class LocalRunner:
             os.kill(pid, signal.SIGTERM)
 
     def release(self, journal: Journal) -> None:
-        """Wait for a process that is about to end."""
+        """Wait for a process that is about to end, and end one that is not."""
         process = self._processes.pop(journal.folder, None)
-        if process is not None:
+        if process is None:
+            return
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
             process.wait()

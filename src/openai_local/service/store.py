@@ -1,8 +1,9 @@
-"""The database: files, jobs, events, models and keys, in SQLite.
+"""The database: files, jobs, checkpoints, events, models and keys, in SQLite.
 
-Files, jobs and models are kept as the JSON of the official client's own types, in one table, in the order in
-which they were made; beside the JSON stands who owns it and what the service alone needs to know. Every method
-is one transaction, on disk when it returns. One connection serves all threads, behind a lock.
+Files, jobs, checkpoints and models are kept as the JSON of the official client's own types, in one table, in the
+order in which they were made; beside the JSON stands who owns it and what the service alone needs to know. Of what
+was deleted the place in that order stays, so that a list can be paged through while things vanish from it. Every
+method is one transaction, on disk when it returns. One connection serves all threads, behind a lock.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Generic, Literal, TypeVar
 from openai import BaseModel
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.errors import LocalError
 
@@ -46,9 +48,14 @@ CREATE TABLE keys (
 );
 """
 
-Object = FileObject | FineTuningJob | Model
-T = TypeVar("T", FileObject, FineTuningJob, Model)
+Object = FileObject | FineTuningJob | FineTuningJobCheckpoint | Model
+T = TypeVar("T", FileObject, FineTuningJob, FineTuningJobCheckpoint, Model)
 Item = TypeVar("Item", bound=BaseModel)
+Order = Literal["asc", "desc"]
+
+
+class UnknownCursorError(Exception):
+    """A list shall go on behind an object that is not in it."""
 
 
 class Page(list[Item], Generic[Item]):
@@ -91,16 +98,17 @@ class Store:
 
     def add(self, item: Object, owner: str, **private: Any) -> None:
         """Add a file, job or model. `private` is kept beside it and never leaves the service."""
-        with self._lock:
+        with self._lock, self._transaction():
+            self._db.execute("DELETE FROM objects WHERE id = ? AND kind = ''", (item.id,))
             self._db.execute(
                 "INSERT INTO objects (kind, id, owner, body, private) VALUES (?, ?, ?, ?, ?)",
-                (type(item).__name__, item.id, owner, item.to_json(indent=None), json.dumps(private)),
+                (type(item).__name__, item.id, owner, _dump(item), json.dumps(private)),
             )
 
     def get(self, kind: type[T], id_: str) -> T | None:
         """The object with this id, or None."""
         row = self._row("body", kind, id_)
-        return kind.model_validate_json(row) if row else None
+        return _load(kind, row) if row else None
 
     def private(self, kind: type[T], id_: str) -> dict[str, Any]:
         """What was kept beside an object; empty if there is none."""
@@ -117,17 +125,16 @@ class Store:
             item = self.get(kind, id_)
             if item is not None:
                 change(item)
-                body = item.to_json(indent=None)
                 self._db.execute(
-                    "UPDATE objects SET body = ? WHERE kind = ? AND id = ?", (body, kind.__name__, id_)
+                    "UPDATE objects SET body = ? WHERE kind = ? AND id = ?", (_dump(item), kind.__name__, id_)
                 )
             return item
 
     def delete(self, kind: type[T], id_: str) -> bool:
         """Remove an object. Returns whether it was there."""
         with self._lock:
-            rows = self._db.execute("DELETE FROM objects WHERE kind = ? AND id = ?", (kind.__name__, id_))
-            return rows.rowcount > 0
+            query = "UPDATE objects SET kind = '', body = '{}', private = '{}' WHERE kind = ? AND id = ?"
+            return self._db.execute(query, (kind.__name__, id_)).rowcount > 0
 
     def page(
         self,
@@ -135,8 +142,9 @@ class Store:
         *,
         after: str | None = None,
         limit: int = -1,
-        order: Literal["asc", "desc"] = "desc",
-        **fields: str,
+        order: Order = "desc",
+        having: dict[str, str] | None = None,
+        **fields: str | None,
     ) -> Page[T]:
         """Objects in the order they were made (``desc``: newest first).
 
@@ -145,12 +153,19 @@ class Store:
             after: start behind the object with this id.
             limit: at most so many; -1 for all.
             order: ``asc`` or ``desc``.
+            having: only objects whose metadata have all of these.
             fields: only objects whose top-level field has this value, such as ``status="queued"``.
+
+        Raises:
+            UnknownCursorError: `after` is no id.
         """
-        where, values = ["kind = ?"], [kind.__name__]
+        where, values = ["kind = ?"], list[str | None]([kind.__name__])
         for name, value in fields.items():
-            where.append(f"json_extract(body, '$.{name}') = ?")
+            where.append(f"json_extract(body, '$.{name}') IS ?")
             values.append(value)
+        for name, text in (having or {}).items():
+            where.append("EXISTS (SELECT 1 FROM json_each(body, '$.metadata') WHERE key = ? AND value = ?)")
+            values += [name, text]
         return self._page(kind, "objects", where, values, after, limit, order)
 
     def _row(self, column: str, kind: type[T], id_: str) -> str | None:
@@ -169,13 +184,16 @@ class Store:
         limit: int,
         order: str,
     ) -> Page[Item]:
-        if after is not None:
-            where.append(f"seq {'<' if order == 'desc' else '>'} (SELECT seq FROM {table} WHERE id = ?)")
-            values.append(after)
-        query = f"SELECT body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
         with self._lock:
+            if after is not None:
+                found = self._db.execute(f"SELECT seq FROM {table} WHERE id = ?", (after,)).fetchone()
+                if found is None:
+                    raise UnknownCursorError(after)
+                where.append(f"seq {'<' if order == 'desc' else '>'} ?")
+                values.append(found[0])
+            query = f"SELECT body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
             rows = self._db.execute(query, [*values, limit + 1 if limit >= 0 else -1]).fetchall()
-        page = Page(kind.model_validate_json(body) for (body,) in rows[: limit if limit >= 0 else None])
+        page = Page(_load(kind, body) for (body,) in rows[: limit if limit >= 0 else None])
         page.has_more = 0 <= limit < len(rows)
         return page
 
@@ -183,13 +201,15 @@ class Store:
 
     def add_events(self, job: str, events: Iterable[FineTuningJobEvent]) -> None:
         """Add events to a job; one whose id is known already is left out."""
-        rows = [(job, event.id, event.to_json(indent=None)) for event in events]
+        rows = [(job, event.id, _dump(event)) for event in events]
         with self._lock, self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
 
-    def events(self, job: str, *, after: str | None = None, limit: int = 20) -> Page[FineTuningJobEvent]:
-        """A job's events, newest first."""
-        return self._page(FineTuningJobEvent, "events", ["job = ?"], [job], after, limit, "desc")
+    def events(
+        self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"
+    ) -> Page[FineTuningJobEvent]:
+        """A job's events; the arguments are those of `page`."""
+        return self._page(FineTuningJobEvent, "events", ["job = ?"], [job], after, limit, order)
 
     # Keys
 
@@ -205,6 +225,15 @@ class Store:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
+
+
+def _dump(item: BaseModel) -> str:
+    return item.to_json(indent=None, warnings=False)
+
+
+def _load(kind: type[Item], body: str) -> Item:
+    """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
+    return kind.construct(**json.loads(body))
 
 
 class _Transaction:

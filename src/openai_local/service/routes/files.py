@@ -4,43 +4,46 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path, PurePath
+from typing import Any
 
 from openai.types import FileDeleted, FileObject
 from openai.types.fine_tuning import FineTuningJob
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
 from openai_local.service.context import context, owner
 from openai_local.service.errors import APIError
-from openai_local.service.parameters import query_int
+from openai_local.service.paging import one, page
 from openai_local.service.queue import ENDED
 
 MOST_BYTES = 512 * 1024 * 1024
+_OFFERED = frozenset({"file", "purpose"})
+_ENVELOPE = 4096
+"""How much longer than its file an upload may be."""
 
 
 async def create(request: Request) -> Response:
     """Keep an uploaded file. It is on disk, whole, before the answer goes out."""
-    if int(request.headers.get("content-length", 0)) > MOST_BYTES + 4096:
-        raise APIError(413, "A file may have 512 MB at most.", param="file", code="file_too_large")
-    async with request.form(max_files=1, max_fields=8) as form:
-        upload, purpose = form.get("file"), form.get("purpose")
-        if not isinstance(upload, UploadFile):
-            raise APIError(400, "'file' is a required property", param="file", code="missing_required_parameter")
-        if purpose != "fine-tune":
-            message = f"This service takes files with purpose 'fine-tune', not {purpose!r}."
-            raise APIError(400, message, param="purpose", code="invalid_value")
-        name = PurePath(upload.filename or "upload").name
-        if not name.lower().endswith(".jsonl"):
-            message = f"Invalid file format for Fine-Tuning API: {name}. Must be .jsonl"
-            raise APIError(400, message, param="file", code="invalid_file_format")
-        service = context(request)
-        id_ = new_id("file")
+    form = await _form(request)
+    try:
+        for name in form:
+            if name not in _OFFERED:
+                message = f"This service does not offer the parameter '{name}'."
+                param = name.split("[")[0]
+                raise APIError(400, message, param=param, code="unsupported_parameter")
+        upload, name = _upload(form)
+        service, id_ = context(request), new_id("file")
         size = await run_in_threadpool(_save, upload, service.home.files / id_)
+    finally:
+        await form.close()
     file = FileObject(
         id=id_,
         object="file",
@@ -51,7 +54,48 @@ async def create(request: Request) -> Response:
         status="processed",
     )
     service.store.add(file, owner(request))
-    return JSONResponse(file.to_dict(mode="json"))
+    return one(file)
+
+
+async def _form(request: Request) -> FormData:
+    """The fields of a multipart body; files in it go to disk as they come."""
+
+    async def counted() -> AsyncIterator[bytes]:
+        received = 0
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > MOST_BYTES + _ENVELOPE:
+                raise _too_large()
+            yield chunk
+
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MOST_BYTES + _ENVELOPE:
+        raise _too_large()
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise APIError(400, "A file is sent as multipart/form-data.", param="file", code="invalid_content_type")
+    try:
+        return await MultiPartParser(request.headers, counted(), max_files=1, max_fields=8).parse()
+    except (MultiPartException, KeyError) as error:
+        raise APIError(400, f"The upload is not valid multipart/form-data: {error}.", param="file") from None
+
+
+def _too_large() -> APIError:
+    return APIError(413, "A file may have 512 MB at most.", param="file", code="file_too_large")
+
+
+def _upload(form: FormData) -> tuple[UploadFile, str]:
+    """The file, and its name."""
+    upload, purpose = form.get("file"), form.get("purpose")
+    if not isinstance(upload, UploadFile):
+        raise APIError(400, "'file' is a required property", param="file", code="missing_required_parameter")
+    if purpose != "fine-tune":
+        message = f"This service takes files with purpose 'fine-tune', not {purpose!r}."
+        raise APIError(400, message, param="purpose", code="invalid_value")
+    name = PurePath(upload.filename or "upload").name
+    if not name.lower().endswith(".jsonl"):
+        message = f"Invalid file format for Fine-Tuning API: {name}. Must be .jsonl"
+        raise APIError(400, message, param="file", code="invalid_file_format")
+    return upload, name
 
 
 def _save(upload: UploadFile, path: Path) -> int:
@@ -72,17 +116,12 @@ def _save(upload: UploadFile, path: Path) -> int:
 def list_files(request: Request) -> Response:
     """The files, newest first."""
     params = request.query_params
-    purpose = {"purpose": params["purpose"]} if "purpose" in params else {}
-    page = context(request).store.page(
-        FileObject,
-        after=params.get("after"),
-        limit=query_int(request, "limit", 10000, 10000),
-        order="asc" if params.get("order") == "asc" else "desc",
-        **purpose,
-    )
-    data = [file.to_dict(mode="json") for file in page]
-    ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
-    return JSONResponse({"object": "list", "data": data, **ends, "has_more": page.has_more})
+    order: Any = params.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise APIError(400, "'order' must be 'asc' or 'desc'.", param="order", code="invalid_value")
+    purpose: dict[str, Any] = {"purpose": params["purpose"]} if "purpose" in params else {}
+    fetch = partial(context(request).store.page, FileObject, order=order, **purpose)
+    return page(request, fetch, default=10000, highest=10000, ends=True)
 
 
 def _find(request: Request) -> FileObject:
@@ -95,7 +134,7 @@ def _find(request: Request) -> FileObject:
 
 def retrieve(request: Request) -> Response:
     """One file's description."""
-    return JSONResponse(_find(request).to_dict(mode="json"))
+    return one(_find(request))
 
 
 def content(request: Request) -> Response:
@@ -115,7 +154,7 @@ def delete(request: Request) -> Response:
             raise APIError(409, message, param="id", code="file_in_use")
     service.store.delete(FileObject, file.id)
     (service.home.files / file.id).unlink(missing_ok=True)
-    return JSONResponse(FileDeleted(id=file.id, object="file", deleted=True).to_dict())
+    return one(FileDeleted(id=file.id, object="file", deleted=True))
 
 
 ROUTES = [

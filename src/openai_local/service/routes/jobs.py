@@ -1,160 +1,155 @@
-"""``/v1/fine_tuning/jobs``: create, list, retrieve, cancel, events."""
+"""``/v1/fine_tuning/jobs``: create, list, retrieve, cancel, pause, resume, events, checkpoints."""
 
 from __future__ import annotations
 
-import random
 import re
 import secrets
-import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.job_create_params import JobCreateParams
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from openai_local.engine.base import find_base
-from openai_local.engine.journal import new_id
 from openai_local.service.context import Context, context, owner
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
-from openai_local.service.parameters import query_int, read_body, refuse
-from openai_local.service.queue import ENDED
+from openai_local.service.paging import one, page
+from openai_local.service.parameters import read_body, refuse
+from openai_local.service.submission import submit
 
 _CREATE = contract(JobCreateParams)
 _OFFERED = frozenset("model training_file validation_file hyperparameters method suffix seed metadata".split())
-_LIMITS = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier": (0, 1000)}
+_HARMLESS: dict[str, Any] = {"integrations": []}
 
 
 async def create(request: Request) -> Response:
-    """Take a job. Its files are checked later, as at OpenAI."""
+    """Take a job."""
     service, body = context(request), await read_body(request, _CREATE)
-    refuse(body, _OFFERED, {"integrations": []})
-    base = find_base(body["model"])
-    if base is None:
-        raise service.no_model(body["model"])
-    base.require(service.cache)
-    for param in ("training_file", "validation_file"):
-        _require_file(service, body, param)
-    hyperparameters = _hyperparameters(body)
-    suffix = _suffix(body)
-    id_ = new_id("ftjob")
-    job = FineTuningJob(
-        id=id_,
-        object="fine_tuning.job",
-        created_at=int(time.time()),
-        model=base.name,
-        training_file=body["training_file"],
-        validation_file=body.get("validation_file"),
-        status="validating_files",
-        hyperparameters=hyperparameters,  # type: ignore[arg-type]
-        method={"type": "supervised", "supervised": {"hyperparameters": dict(hyperparameters)}},  # type: ignore[arg-type]
-        seed=body.get("seed", random.getrandbits(31)),
-        organization_id="org-local",
-        result_files=[],
-        error=None,
-        fine_tuned_model=None,
-        finished_at=None,
-        trained_tokens=None,
-        estimated_finish=None,
-        integrations=[],
-        metadata=body.get("metadata"),
+    refuse(body, _OFFERED, _HARMLESS)
+    _check(body)
+    method, key = _method(body), owner(request)
+    suffix = slug(body.get("suffix", ""))
+    job = submit(
+        service,
+        key,
+        body,
+        hyperparameters=method.get("hyperparameters") or body.get("hyperparameters", {}),
+        name=lambda base: f"ft:{base.name}:{key}:{suffix}:{secrets.token_hex(4)}",
     )
-    name = f"ft:{base.name}:{owner(request)}:{suffix}:{secrets.token_hex(4)}"
-    service.store.add(job, owner(request), base=base.name, hyperparameters=hyperparameters, model_name=name)
-    asked = (
-        ""
-        if body["model"] == base.name
-        else f" It stands in for {body['model']}, which nobody can train any more."
-    )
-    service.queue.tell(
-        id_,
-        f"Created fine-tuning job: {id_}. The model that is really trained is {base.title}, an open model "
-        f"({base.licence}), on this machine.{asked}",
-    )
-    service.queue.tell(id_, f"Validating training file: {job.training_file}")
-    service.queue.wake()
-    return JSONResponse(job.to_dict(mode="json"))
+    return one(job)
 
 
-def _require_file(service: Context, body: dict[str, Any], param: str) -> None:
-    id_ = body.get(param)
-    if id_ is None:
-        return
-    file = service.store.get(FileObject, id_)
-    if file is None:
-        message = f"invalid {param}: {id_}. Upload the file first, with purpose 'fine-tune'."
-        raise APIError(400, message, param=param, code="file_not_found")
-    if file.purpose != "fine-tune":
-        raise APIError(400, f"{param} {id_} has the purpose {file.purpose!r}, not 'fine-tune'.", param=param)
-
-
-def _hyperparameters(body: dict[str, Any]) -> dict[str, Any]:
+def _method(body: dict[str, Any]) -> dict[str, Any]:
+    """The content of the method ``supervised``, the only one there is."""
     method = body.get("method", {"type": "supervised"})
-    if method["type"] != "supervised":
-        message = f"This service trains with the method 'supervised', not {method['type']!r}."
-        raise APIError(400, message, param="method.type", code="unsupported_method")
-    given = method.get("supervised", {}).get("hyperparameters") or body.get("hyperparameters", {})
-    for name, value in given.items():
-        low, high = _LIMITS[name]
-        if value != "auto" and not (
-            low < value <= high if name == "learning_rate_multiplier" else low <= value <= high
-        ):
-            message = f"'{name}' must be 'auto' or from {low} to {high}, not {value}."
-            raise APIError(400, message, param=f"hyperparameters.{name}", code="invalid_value")
-    return {name: given.get(name, "auto") for name in _LIMITS}
+    for name in (method["type"], *method):
+        if name not in ("supervised", "type"):
+            message = f"This service trains with the method 'supervised'. It does not offer {name!r}."
+            raise APIError(
+                400,
+                message,
+                param=f"method.{name}" if name in method else "method.type",
+                code="unsupported_method",
+            )
+    return method.get("supervised") or {}
 
 
-def _suffix(body: dict[str, Any]) -> str:
-    suffix = body.get("suffix", "")
-    if "suffix" in body and not 1 <= len(suffix) <= 64:
+def _check(body: dict[str, Any]) -> None:
+    if "suffix" in body and not 1 <= len(body["suffix"]) <= 64:
         raise APIError(400, "'suffix' must have 1 to 64 characters.", param="suffix", code="invalid_value")
+    if not 0 <= body.get("seed", 0) < 1 << 31:
+        raise APIError(400, "'seed' must be from 0 to 2147483647.", param="seed", code="invalid_value")
+    metadata = body.get("metadata", {})
+    if len(metadata) > 16 or any(len(k) > 64 or len(v) > 512 for k, v in metadata.items()):
+        message = "'metadata' may have 16 pairs, with keys of up to 64 and values of up to 512 characters."
+        raise APIError(400, message, param="metadata", code="invalid_value")
+
+
+def slug(suffix: str) -> str:
+    """A suffix as it stands in a model's name."""
     return re.sub(r"[^a-z0-9-]+", "-", suffix.lower()).strip("-")
 
 
 def list_jobs(request: Request) -> Response:
-    """The jobs, newest first."""
-    page = context(request).store.page(
-        FineTuningJob, after=request.query_params.get("after"), limit=query_int(request, "limit", 20, 100)
-    )
-    data = [job.to_dict(mode="json") for job in page]
-    return JSONResponse({"object": "list", "data": data, "has_more": page.has_more})
+    """The jobs, newest first. ``metadata[KEY]=VALUE`` or ``metadata=null`` asks for some of them."""
+    fetch = partial(context(request).store.page, FineTuningJob, **_filter(request))
+    return page(request, fetch, default=20, highest=1000)
+
+
+def _filter(request: Request) -> dict[str, Any]:
+    params = request.query_params
+    if params.get("metadata") == "null":
+        return {"metadata": None}
+    return {
+        "having": {m[1]: value for name, value in params.items() if (m := re.fullmatch(r"metadata\[(.*)\]", name))}
+    }
+
+
+def find(service: Context, id_: str) -> FineTuningJob:
+    """The job with an id of today (``ftjob-…``) or of 2022 (``ft-…``).
+
+    Raises:
+        APIError: 404.
+    """
+    today = f"ftjob-{id_.removeprefix('ft-')}" if id_.startswith("ft-") else id_
+    job = service.store.get(FineTuningJob, today)
+    if job is None:
+        message = f"Could not find fine tune: {id_}"
+        raise APIError(404, message, param="fine_tuning_job_id", code="fine_tune_not_found")
+    return job
 
 
 def _find(request: Request) -> FineTuningJob:
-    id_ = request.path_params["id"]
-    job = context(request).store.get(FineTuningJob, id_)
-    if job is None:
-        raise APIError(
-            404, f"Could not find fine tune: {id_}", param="fine_tuning_job_id", code="fine_tune_not_found"
-        )
-    return job
+    return find(context(request), request.path_params["id"])
 
 
 def retrieve(request: Request) -> Response:
     """One job as it is now."""
-    return JSONResponse(_find(request).to_dict(mode="json"))
+    return one(_find(request))
 
 
 def cancel(request: Request) -> Response:
     """End a job before its time."""
-    job = _find(request)
-    if job.status in ENDED:
-        message = f"Job {job.id} is over ({job.status}) and can't be cancelled."
+    return one(change(_find(request), context(request).queue.cancel, "cancelled"))
+
+
+def pause(request: Request) -> Response:
+    """Stop a job for a while."""
+    return one(change(_find(request), context(request).queue.pause, "paused"))
+
+
+def resume(request: Request) -> Response:
+    """Let a paused job go on."""
+    return one(change(_find(request), context(request).queue.resume, "resumed"))
+
+
+def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], word: str) -> FineTuningJob:
+    """Cancel, pause or resume a job.
+
+    Raises:
+        APIError: 400, in its state that is not possible.
+    """
+    after = act(job)
+    if after.status == job.status:
+        message = f"Job {job.id} is {job.status} and can't be {word}."
         raise APIError(400, message, param="fine_tuning_job_id", code="invalid_value")
-    return JSONResponse(context(request).queue.cancel(job).to_dict(mode="json"))
+    return after
 
 
 def events(request: Request) -> Response:
     """What happened in a job, newest first."""
-    job = _find(request)
-    page = context(request).store.events(
-        job.id, after=request.query_params.get("after"), limit=query_int(request, "limit", 20, 100)
-    )
-    data = [event.to_dict(mode="json") for event in page]
-    return JSONResponse({"object": "list", "data": data, "has_more": page.has_more})
+    return page(request, partial(context(request).store.events, _find(request).id), default=20, highest=1000)
+
+
+def checkpoints(request: Request) -> Response:
+    """The checkpoints of a job, newest first."""
+    fetch = partial(context(request).store.page, FineTuningJobCheckpoint, fine_tuning_job_id=_find(request).id)
+    return page(request, fetch, default=10, highest=1000, ends=True)
 
 
 ROUTES = [
@@ -162,5 +157,8 @@ ROUTES = [
     Route("/fine_tuning/jobs", list_jobs, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}", retrieve, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}/cancel", cancel, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/pause", pause, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/resume", resume, methods=["POST"]),
     Route("/fine_tuning/jobs/{id}/events", events, methods=["GET"]),
+    Route("/fine_tuning/jobs/{id}/checkpoints", checkpoints, methods=["GET"]),
 ]

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from openai_local.engine.base import BASES, find_base
 from openai_local.service.context import context
 from openai_local.service.errors import APIError
+from openai_local.service.paging import one, plain
 
 _EPOCH = 1738886400  # 2025-02-07, when the built-in base was published
 
@@ -21,7 +22,7 @@ def _base(name: str) -> Model:
 def list_models(request: Request) -> Response:
     """The bases, then the fine-tunes, newest first."""
     models = [_base(name) for name in BASES] + context(request).store.page(Model)
-    return JSONResponse({"object": "list", "data": [model.to_dict(mode="json") for model in models]})
+    return JSONResponse({"object": "list", "data": [plain(model) for model in models]})
 
 
 def retrieve(request: Request) -> Response:
@@ -30,20 +31,18 @@ def retrieve(request: Request) -> Response:
     model = _base(name) if find_base(name) else service.store.get(Model, name)
     if model is None:
         raise service.no_model(name)
-    return JSONResponse(model.to_dict(mode="json"))
+    return one(model)
 
 
 def delete(request: Request) -> Response:
-    """Remove a fine-tune."""
+    """Remove a fine-tune or a checkpoint."""
     service, name = context(request), request.path_params["id"]
     if find_base(name):
         message = f"{name} is a base model and can't be deleted; fine-tunes can."
         raise APIError(403, message, param="model", code="model_not_deletable")
-    job = service.store.private(Model, name).get("job")
-    if job is None or not service.store.delete(Model, name):
+    if not service.records.forget_model(name):
         raise service.no_model(name)
-    service.queue.journal(job).adapter.unlink(missing_ok=True)
-    return JSONResponse(ModelDeleted(id=name, object="model", deleted=True).to_dict())
+    return one(ModelDeleted(id=name, object="model", deleted=True))
 
 
 ROUTES = [

@@ -1,0 +1,51 @@
+"""Answers that are one object or a page of many, in OpenAI's form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from openai import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from openai_local.service.errors import APIError
+from openai_local.service.parameters import query_int
+from openai_local.service.store import Page, UnknownCursorError
+
+
+def plain(item: BaseModel) -> dict[str, Any]:
+    """An object as it goes out."""
+    return item.to_dict(mode="json", warnings=False)
+
+
+def one(item: BaseModel) -> Response:
+    """An answer that is one object."""
+    return JSONResponse(plain(item))
+
+
+def page(
+    request: Request, fetch: Callable[..., Page[Any]], *, default: int, highest: int, ends: bool = False
+) -> Response:
+    """An answer that is a page of a list: behind `after`, at most `limit` objects.
+
+    Args:
+        request: the request with these two in its query.
+        fetch: takes both and returns the page.
+        default: the `limit` if none is given.
+        highest: the highest that may be given.
+        ends: whether the answer tells the ids of its first and last object, as some lists of OpenAI's do.
+
+    Raises:
+        APIError: 400, one of the two makes no sense.
+    """
+    after = request.query_params.get("after")
+    try:
+        found = fetch(after=after, limit=query_int(request, "limit", default, highest))
+    except UnknownCursorError:
+        message = f"'after' must be the id of an object in this list; {after!r} is none."
+        raise APIError(400, message, param="after", code="invalid_value") from None
+    answer: dict[str, Any] = {"object": "list", "data": [plain(item) for item in found]}
+    if ends:
+        answer |= {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
+    return JSONResponse({**answer, "has_more": found.has_more})

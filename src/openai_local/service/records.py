@@ -1,0 +1,170 @@
+"""What jobs leave in the database: events, checkpoints, models and tables of results.
+
+The training process writes a job's directory; this copies what stands there. Everything can be copied twice (the
+service may have been killed after the first time), because ids are derived from the job and the step.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from openai.types import FileObject, Model
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+
+from openai_local.engine.journal import Journal, derived_id, new_id
+from openai_local.home import Home
+from openai_local.service.store import Store
+
+KEPT_CHECKPOINTS = 3
+
+
+class Records:
+    """The records of all jobs of one home."""
+
+    def __init__(self, store: Store, home: Home) -> None:
+        """The database, and the folder in which the jobs' directories lie."""
+        self.store, self.home = store, home
+
+    def journal(self, job: str) -> Journal:
+        """The directory of a job."""
+        return Journal(self.home.jobs / job)
+
+    def tell(self, job: str, message: str, *, level: Any = "info", key: str | None = None) -> None:
+        """Add an event to a job; with a `key`, once in its life."""
+        event = FineTuningJobEvent(
+            id=derived_id("ftevent", job, key) if key else new_id("ftevent"),
+            object="fine_tuning.job.event",
+            created_at=int(time.time()),
+            level=level,
+            message=message,
+            type="message",
+        )
+        self.store.add_events(job, [event])
+
+    def copy(self, job: str, offset: int = 0) -> int:
+        """Copy what the training process told from byte `offset` on. Returns the offset behind it."""
+        events, checkpoints, changes = [], [], dict[str, Any]()
+        for behind, entry in self.journal(job).read(offset):
+            offset, kind = behind, entry.pop("kind")
+            if kind == "event":
+                events.append(FineTuningJobEvent(object="fine_tuning.job.event", **entry))
+            elif kind == "checkpoint":
+                checkpoints.append(entry)
+            elif kind == "estimate":
+                changes["estimated_finish"] = entry["finish"]
+            elif kind == "hyperparameters":
+                del entry["created_at"]
+                changes["hyperparameters"] = entry
+        if events:
+            self.store.add_events(job, events)
+        for checkpoint in checkpoints:
+            self._keep_checkpoint(job, **checkpoint)
+        if changes:
+            self.store.update(FineTuningJob, job, lambda item: _change(item, **changes))
+        return offset
+
+    def _keep_checkpoint(self, job: str, step: int, metrics: dict[str, float], created_at: int) -> None:
+        file = self.journal(job).checkpoint_file(step)
+        id_ = derived_id("ftckpt", job, step).replace("-", "_", 1)
+        if not file.exists() or self.store.get(FineTuningJobCheckpoint, id_):
+            return  # it is known, or was one of those that are not kept
+        name = f"{self.store.private(FineTuningJob, job)['model_name']}:ckpt-step-{step}"
+        checkpoint = FineTuningJobCheckpoint.construct(
+            id=id_,
+            object="fine_tuning.job.checkpoint",
+            created_at=created_at,
+            fine_tuned_model_checkpoint=name,
+            fine_tuning_job_id=job,
+            step_number=step,
+            metrics=metrics,
+        )
+        self.store.add(checkpoint, self.store.owner(FineTuningJob, job) or "")
+        self._keep_model(job, name, file, checkpoint=id_)
+        self.tell(job, f"Checkpoint created at step {step} with the model: {name}", key=f"checkpoint {step}")
+        kept = self.store.page(FineTuningJobCheckpoint, fine_tuning_job_id=job)
+        for old in sorted(kept, key=lambda c: c.step_number)[:-KEPT_CHECKPOINTS]:
+            self.forget_model(old.fine_tuned_model_checkpoint)
+
+    def _keep_model(self, job: str, name: str, adapter: Path, **private: Any) -> None:
+        if self.store.get(Model, name) is None:
+            owner = self.store.owner(FineTuningJob, job) or ""
+            base = self.store.private(FineTuningJob, job)["base"]
+            model = Model(id=name, object="model", created=int(time.time()), owned_by=owner)
+            self.store.add(model, owner, job=job, base=base, adapter=adapter.name, **private)
+
+    def adapter(self, model: str) -> Path:
+        """The file of a fine-tuned model or checkpoint."""
+        private = self.store.private(Model, model)
+        return self.journal(private["job"]).folder / private["adapter"]
+
+    def forget_model(self, name: str) -> bool:
+        """Remove a fine-tuned model or checkpoint. Returns whether it was there."""
+        if self.store.get(Model, name) is None:
+            return False
+        adapter, checkpoint = self.adapter(name), self.store.private(Model, name).get("checkpoint")
+        if checkpoint:
+            self.store.delete(FineTuningJobCheckpoint, checkpoint)
+        found = self.store.delete(Model, name)
+        adapter.unlink(missing_ok=True)
+        return found
+
+    def finish(self, job: str, result: dict[str, Any]) -> None:
+        """Register the model and the table of results, and let the job succeed."""
+        journal, name = self.journal(job), self.store.private(FineTuningJob, job)["model_name"]
+        self._keep_model(job, name, journal.adapter)
+        table = self._keep_table(job, journal)
+        self.tell(job, f"New fine-tuned model created: {name}", key="model")
+        self.tell(job, f"Result file created: {table}", key="results")
+        self.tell(job, "The job has successfully completed", key="succeeded")
+
+        def change(item: FineTuningJob) -> None:
+            if item.status != "running":
+                return  # cancelled or paused a moment ago, and somebody was told so
+            item.status, item.fine_tuned_model, item.result_files = "succeeded", name, [table]
+            item.finished_at, item.estimated_finish = int(time.time()), None
+            item.trained_tokens = result["trained_tokens"]
+
+        self.store.update(FineTuningJob, job, change)
+
+    def _keep_table(self, job: str, journal: Journal) -> str:
+        id_ = f"file-{job.removeprefix('ftjob-')}"
+        path = self.home.files / id_
+        path.unlink(missing_ok=True)
+        link(journal.table, path)
+        if self.store.get(FileObject, id_) is None:
+            old = self.store.private(FineTuningJob, job).get("of_2022")
+            file = FileObject(
+                id=id_,
+                object="file",
+                bytes=path.stat().st_size,
+                created_at=int(time.time()),
+                filename="compiled_results.csv" if old else "step_metrics.csv",
+                purpose="fine-tune-results",
+                status="processed",
+            )
+            self.store.add(file, self.store.owner(FineTuningJob, job) or "")
+        return id_
+
+
+def _change(
+    job: FineTuningJob, estimated_finish: int | None = None, hyperparameters: dict[str, Any] | None = None
+) -> None:
+    if estimated_finish and job.status == "running":
+        job.estimated_finish = estimated_finish
+    for name, value in (hyperparameters or {}).items():
+        setattr(job.hyperparameters, name, value)
+        if job.method and job.method.supervised and job.method.supervised.hyperparameters:
+            setattr(job.method.supervised.hyperparameters, name, value)
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under a second name, or a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
