@@ -31,7 +31,7 @@ from openai_local.service import errors
 from openai_local.service.auth import RequireKey
 from openai_local.service.context import Context
 from openai_local.service.queue import Queue
-from openai_local.service.routes import chat, completions, files, jobs, models
+from openai_local.service.routes import chat, completions, files, jobs, models, responses
 from openai_local.service.runners import LocalRunner
 from openai_local.service.store import Store
 
@@ -75,7 +75,7 @@ def create_app(home: Home, cache: Path) -> Starlette:
             shared.answering.close()
             store.close()
 
-    resources = (files, jobs, models, completions, chat)
+    resources = (files, jobs, models, completions, chat, responses)
     app = Starlette(
         routes=[
             Route("/health", health),

@@ -100,7 +100,7 @@ class Generation:
             pieces = [await self.load.run(partial(self._whole, index, usage)) for index in range(len(self.asks))]
         return pieces, usage
 
-    async def streamed(self, encode: Callable[[Piece | Usage], Iterable[str]]) -> Response:
+    async def streamed(self, encode: Callable[[Piece | Usage | Exception], Iterable[str]]) -> Response:
         """An answer of server-sent events: the pieces of each choice, and the usage at the end.
 
         Raises:

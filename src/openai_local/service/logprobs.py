@@ -10,6 +10,7 @@ log-probability of its last token. llama.cpp tells no more.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,9 +75,10 @@ def legacy(tokens: list[Token], offset: int, most: int) -> dict[str, list[Any]]:
         most: how many of the likeliest tokens are given with each. The token itself always is.
     """
     offsets = []
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a token may be a part of a character
     for token in tokens:
         offsets.append(offset)
-        offset += len(token.text.decode(errors="replace"))
+        offset += len(decoder.decode(token.text))
     return {
         "tokens": [_name(token.text) for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],

@@ -21,7 +21,9 @@ def frame(data: dict[str, Any], event: str | None = None) -> str:
 
 
 async def stream(
-    load: Load, produce: Callable[[Callable[[Item], bool]], None], encode: Callable[[Item], Iterable[str]]
+    load: Load,
+    produce: Callable[[Callable[[Item], bool]], None],
+    encode: Callable[[Item | Exception], Iterable[str]],
 ) -> Response:
     """Stream what `produce` emits.
 
@@ -30,12 +32,12 @@ async def stream(
     Args:
         load: gives the place and the thread to produce in.
         produce: runs in the thread; calls its argument with each item, and stops when that returns True.
-        encode: turns an item into the text of events.
+        encode: turns an item into the text of events; and an exception, if one comes later than the first item.
 
     Raises:
         Whatever `produce` raises before its first item, and `Load.place`.
     """
-    queue: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
+    queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue()
     loop, gone = asyncio.get_running_loop(), False
 
     def emit(item: Item) -> bool:
@@ -53,22 +55,18 @@ async def stream(
 
     task = asyncio.ensure_future(work())
     first = await queue.get()
-    if isinstance(first, BaseException):
+    if isinstance(first, Exception):
         await task
         raise first
 
     async def events() -> AsyncIterator[str]:
         nonlocal gone
-        item: Item | BaseException | None = first
+        item: Item | Exception | None = first
         try:
             while item is not None:
-                if isinstance(item, BaseException):
-                    error = {"message": str(item), "type": "server_error", "param": None, "code": None}
-                    yield frame({"error": error})
-                    return
                 for text in encode(item):
                     yield text
-                item = await queue.get()
+                item = None if isinstance(item, Exception) else await queue.get()
         finally:
             gone = True
             await asyncio.shield(task)
