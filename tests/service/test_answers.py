@@ -87,11 +87,19 @@ def test_parts_of_text_are_joined(client):
 @pytest.mark.parametrize(
     ("options", "param"),
     [
-        ({"best_of": 3}, "best_of"),
-        ({"logprobs": 3}, "logprobs"),
+        ({"best_of": 1, "n": 2}, "best_of"),
+        ({"best_of": 3, "stream": True}, "best_of"),
+        ({"logprobs": 6}, "logprobs"),
+        ({"suffix": "end"}, "suffix"),
+        ({"logit_bias": {"hello": 1}}, "logit_bias"),
+        ({"logit_bias": {"40": 101}}, "logit_bias"),
+        ({"logit_bias": {"999999": 1}}, "logit_bias"),
+        ({"stop": list("abcde")}, "stop"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"temperature": 3}, "temperature"),
         ({"max_tokens": -5}, "max_tokens"),
-        ({"prompt": ""}, "prompt"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": [[]]}, "prompt"),
         ({"extra_body": {"wings": 2}}, "wings"),
     ],
 )

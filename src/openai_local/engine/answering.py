@@ -4,6 +4,10 @@ One llama.cpp server per base model holds the base once and up to `MOST_ADAPTERS
 which adapter counts. A model that is not loaded yet gets a new server with its adapter added, which takes about
 a second; requests that the old server is still answering finish there, and then it is gone.
 
+A request is that of llama.cpp's ``/v1/completions``. It may have `messages` in place of a prompt; then the model's
+chat template makes the prompt. llama.cpp's own ``/v1/chat/completions`` is not used: it looks for tool calls and
+thoughts in the answer, and fails where a small model writes something that only resembles them.
+
 llama.cpp's server also opens a port on the loopback address. Nobody is given its key, which is random and known
 to this process only.
 
@@ -14,7 +18,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -22,22 +26,27 @@ from typing import Any
 
 import xllamacpp
 
+from openai_local.engine.loopback import Loopback, LoopbackError
 from openai_local.errors import LocalError
 
 MOST_ADAPTERS = 8
 CONTEXT_TOKENS = 4096
 SLOTS = 4
+_FORCE = 1e4  # added to a token's logit, it beats every other
 
 Emit = Callable[[dict[str, Any]], bool]
 """Receives one chunk of a streamed answer; returns True to stop."""
 
 
 class AnswerError(LocalError):
-    """llama.cpp refused a request. `status` is the HTTP status it would have sent, `code` OpenAI's word for it."""
+    """llama.cpp can't answer a request.
 
-    def __init__(self, message: str, status: int, code: str | None = None) -> None:
+    `status` is the HTTP status for it, `code` OpenAI's word, `param` the parameter that is to blame.
+    """
+
+    def __init__(self, message: str, status: int, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.param = status, code, param
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Target:
 class _Loaded:
     server: Any
     adapters: tuple[Path, ...]
+    loopback: Loopback
 
 
 class Answering:
@@ -63,24 +73,22 @@ class Answering:
         self._loaded: dict[Path, _Loaded] = {}
         self._lock = Lock()
 
-    def complete(self, target: Target, request: dict[str, Any], *, chat: bool = False) -> dict[str, Any]:
+    def complete(self, target: Target, request: dict[str, Any]) -> dict[str, Any]:
         """Answer a request in the form of llama.cpp's server, whole.
 
         Raises:
             AnswerError: llama.cpp refuses it.
         """
         loaded = self._load(target)
-        handle = loaded.server.handle_chat_completions if chat else loaded.server.handle_completions
-        return _checked(handle(self._address(loaded, target, request)))
+        return _checked(_call(loaded.server.handle_completions, _address(loaded, target, request)))
 
-    def stream(self, target: Target, request: dict[str, Any], emit: Emit, *, chat: bool = False) -> None:
+    def stream(self, target: Target, request: dict[str, Any], emit: Emit) -> None:
         """Answer a request chunk by chunk. Returns when the answer is over or `emit` returns True.
 
         Raises:
             AnswerError: llama.cpp refuses it; nothing was emitted then.
         """
         loaded = self._load(target)
-        handle = loaded.server.handle_chat_completions if chat else loaded.server.handle_completions
         refused: list[dict[str, Any]] = []
 
         def receive(chunk: dict[str, Any]) -> bool:
@@ -89,21 +97,68 @@ class Answering:
                 return True
             return emit(chunk)
 
-        handle({**self._address(loaded, target, request), "stream": True}, receive)
+        _call(loaded.server.handle_completions, {**_address(loaded, target, request), "stream": True}, receive)
         for chunk in refused:
             _checked(chunk)
+
+    def text(self, target: Target, tokens: list[int]) -> str:
+        """The text of tokens."""
+        return _call(self._load(target).loopback.detokenize, tokens)
+
+    def tokens(self, target: Target, text: str) -> list[int]:
+        """The tokens of a text."""
+        return _call(self._load(target).loopback.tokenize, text)
+
+    def check_tokens(self, target: Target, tokens: Sequence[int], param: str) -> None:
+        """Raise `AnswerError`, naming `param`, if one of them is not a token of the model."""
+        size = self._load(target).loopback.vocabulary
+        for token in tokens:
+            if not 0 <= token < size:
+                message = f"Invalid '{param}': {token} is not a token of this model, which has 0 to {size - 1}."
+                raise AnswerError(message, 400, "invalid_value", param)
+
+    def takes_schema(self, target: Target, schema: dict[str, Any]) -> bool:
+        """Whether llama.cpp can hold an answer to a JSON schema.
+
+        It does not say so: with a schema that it does not understand, it answers freely. So it is told to say "#",
+        which begins no JSON, and where it obeys, the schema had no effect.
+        """
+        forced = {self.tokens(target, "#")[0]: _FORCE}
+        request = {**_one_token([0], forced), "json_schema": schema}
+        try:
+            return self.complete(target, request)["choices"][0]["text"] != "#"
+        except AnswerError:
+            return False
+
+    def score(self, target: Target, tokens: list[int], most: int) -> list[dict[str, Any]]:
+        """Each token after the first with its log-probability, as llama.cpp gives them for what it wrote itself.
+
+        llama.cpp has nothing for prompts. So it is asked for one token after each part of the prompt, and forced
+        to say the one that comes; its probabilities are those from before the forcing. This takes about as long
+        as to write the prompt.
+
+        Args:
+            target: the model.
+            tokens: the prompt.
+            most: how many of the likeliest tokens come with each.
+        """
+        return [self._score(target, tokens[:end], tokens[end], most) for end in range(1, len(tokens))]
+
+    def _score(self, target: Target, before: list[int], token: int, most: int) -> dict[str, Any]:
+        forced = _one_token(before, {token: _FORCE}) | {"logprobs": most}
+        answer = self.complete(target, forced)["choices"][0]
+        if answer["logprobs"]:
+            return answer["logprobs"]["content"][0]
+        # A part of a character only: llama.cpp keeps silent about it, but lists it among the others.
+        silent = _one_token(before, {self.tokens(target, "#")[0]: _FORCE}) | {"logprobs": 1 << 20}
+        every = self.complete(target, silent)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        entry = next(entry for entry in every if entry["id"] == token)
+        return {**entry, "top_logprobs": every[:most]}
 
     def close(self) -> None:
         """Stop every server."""
         with self._lock:
             self._loaded.clear()
-
-    def _address(self, loaded: _Loaded, target: Target, request: dict[str, Any]) -> dict[str, Any]:
-        scales = [
-            {"id": number, "scale": 1.0 if adapter == target.adapter else 0.0}
-            for number, adapter in enumerate(loaded.adapters)
-        ]
-        return {**request, "lora": scales}
 
     def _load(self, target: Target) -> _Loaded:
         with self._lock:
@@ -114,10 +169,42 @@ class Answering:
             if target.adapter:
                 kept = [adapter for adapter in adapters if adapter.exists()]
                 adapters = (target.adapter, *kept[: MOST_ADAPTERS - 1])
-            loaded = _Loaded(_start(target.gguf, adapters), adapters)
+            loaded = _start(target.gguf, adapters)
             self._loaded[target.gguf] = loaded
             self.on_load()
             return loaded
+
+
+def _address(loaded: _Loaded, target: Target, request: dict[str, Any]) -> dict[str, Any]:
+    """The request with its prompt, and with the adapter that counts."""
+    request = dict(request)
+    if messages := request.pop("messages", None):
+        request["prompt"] = _call(loaded.loopback.template, messages)
+    scales = [
+        {"id": number, "scale": 1.0 if adapter == target.adapter else 0.0}
+        for number, adapter in enumerate(loaded.adapters)
+    ]
+    return {**request, "lora": scales}
+
+
+def _one_token(prompt: list[int], bias: dict[int, float]) -> dict[str, Any]:
+    return {
+        "prompt": prompt,
+        "max_tokens": 1,
+        "temperature": 0,
+        "samplers": ["temperature"],
+        "logit_bias": [[token, value] for token, value in bias.items()],
+    }
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call llama.cpp. xllamacpp hands on some refusals as exceptions: bad input as `ValueError`."""
+    try:
+        return function(*arguments)
+    except (ValueError, LoopbackError) as error:
+        raise AnswerError(str(error), 400) from None
+    except RuntimeError as error:
+        raise AnswerError(str(error), 500) from None
 
 
 def _checked(answer: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +220,8 @@ def _checked(answer: dict[str, Any]) -> dict[str, Any]:
     raise AnswerError(error["message"], int(error.get("code", 500)))
 
 
-def _start(gguf: Path, adapters: tuple[Path, ...]) -> Any:
-    params = xllamacpp.CommonParams()
+def _start(gguf: Path, adapters: tuple[Path, ...]) -> _Loaded:
+    params, key = xllamacpp.CommonParams(), secrets.token_urlsafe(32)
     params.model.path = str(gguf)
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
     params.lora_init_without_apply = True
@@ -143,11 +230,13 @@ def _start(gguf: Path, adapters: tuple[Path, ...]) -> Any:
     params.cache_ram_mib = 64
     params.warmup = False
     params.verbosity = -1
+    params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
     params.hostnames, params.port, params.n_threads_http = ["127.0.0.1"], 0, 1
-    params.api_keys, params.ui, params.endpoint_slots = [secrets.token_urlsafe(32)], False, False
+    params.api_keys, params.ui, params.endpoint_slots = [key], False, False
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
     except RuntimeError:
         raise LocalError(
             f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
         ) from None
+    return _Loaded(server, adapters, Loopback(server.listening_address, key))

@@ -28,7 +28,8 @@ from openai_local.errors import LocalError
 
 # The names of the lesson's time and those that OpenAI offered for fine-tuning later.
 STAND_INS = frozenset(
-    """ada babbage curie davinci babbage-002 davinci-002 gpt-3.5-turbo gpt-3.5-turbo-0125 gpt-3.5-turbo-0613
+    """ada babbage curie davinci text-ada-001 text-babbage-001 text-curie-001 text-davinci-001 text-davinci-002
+    text-davinci-003 babbage-002 davinci-002 gpt-3.5-turbo gpt-3.5-turbo-0125 gpt-3.5-turbo-0613
     gpt-3.5-turbo-1106 gpt-3.5-turbo-instruct gpt-4-0613 gpt-4o gpt-4o-2024-08-06 gpt-4o-mini
     gpt-4o-mini-2024-07-18 gpt-4.1 gpt-4.1-2025-04-14 gpt-4.1-mini gpt-4.1-mini-2025-04-14 gpt-4.1-nano
     gpt-4.1-nano-2025-04-14""".split()

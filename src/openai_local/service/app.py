@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -17,12 +19,13 @@ from pathlib import Path
 import uvicorn
 from filelock import FileLock, Timeout
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.engine.answering import Answering
 from openai_local.errors import LocalError
@@ -32,7 +35,7 @@ from openai_local.service.auth import RequireKey
 from openai_local.service.context import Context
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
-from openai_local.service.routes import chat, completions, files, jobs, models
+from openai_local.service.routes import chat, completions, engines, files, fine_tunes, jobs, models, responses
 from openai_local.service.runners import LocalRunner
 from openai_local.service.store import Store
 
@@ -42,8 +45,12 @@ def health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+GRACE_SECONDS = 5
+"""How long answers that are under way may still take when the service stops."""
+
+
 class NoteCalls:
-    """ASGI middleware: remembers when the last call came, for `--idle-timeout`."""
+    """ASGI middleware: remembers when the last call came, for `--idle-timeout`, and gives each answer a number."""
 
     def __init__(self, app: ASGIApp, shared: Context) -> None:
         """`shared.last_call` is set at each call's start and end."""
@@ -51,9 +58,15 @@ class NoteCalls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on."""
+
+        async def numbered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = f"req_{secrets.token_hex(16)}"
+            await send(message)
+
         self.shared.last_call = time.monotonic()
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, numbered)
         finally:
             self.shared.last_call = time.monotonic()
 
@@ -77,7 +90,7 @@ def create_app(home: Home, cache: Path) -> Starlette:
             shared.answering.close()
             store.close()
 
-    resources = (files, jobs, models, completions, chat)
+    resources = (files, jobs, models, completions, chat, responses, fine_tunes, engines)
     app = Starlette(
         routes=[
             Route("/health", health),
@@ -121,6 +134,7 @@ def serve(home: Home, cache: Path, *, host: str, port: int, idle_timeout: float 
             f"A service is running on {home.path} already: {running.get('url', 'it is just starting')}. "
             "Use it, or stop it with:  openai-local stop"
         ) from None
+    tempfile.tempdir = str(home.files)  # an upload waits on the disk where it will lie; /tmp may be memory
     with lock, _listen(host, port) as listener:
         url = f"http://{'[' + host + ']' if ':' in host else host}:{listener.getsockname()[1]}/v1"
         asyncio.run(_serve(create_app(home, cache), home, listener, url, idle_timeout))
@@ -145,7 +159,11 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _serve(
     app: Starlette, home: Home, listener: socket.socket, url: str, idle_timeout: float | None
 ) -> None:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS
+        )
+    )
     task = asyncio.ensure_future(server.serve(sockets=[listener]))
     while not server.started and not task.done():
         await asyncio.sleep(0.01)

@@ -13,6 +13,7 @@ from openai_local.engine.answering import Answering, Target
 from openai_local.engine.base import BASES, find_base
 from openai_local.home import Home
 from openai_local.service.errors import APIError, model_not_found
+from openai_local.service.load import Load
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.store import Store
@@ -28,6 +29,7 @@ class Context:
     records: Records
     queue: Queue
     answering: Answering
+    load: Load = field(default_factory=Load)
     last_call: float = field(default_factory=time.monotonic)
 
     def target(self, name: str) -> tuple[str, Target]:

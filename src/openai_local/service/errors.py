@@ -28,9 +28,11 @@ class APIError(LocalError):
         param: str | None = None,
         code: str | None = None,
         kind: str = "invalid_request_error",
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.param, self.code, self.kind = status, param, code, kind
+        self.headers = headers
 
     def body(self) -> dict[str, Any]:
         """The envelope."""
@@ -49,7 +51,7 @@ def model_not_found(name: str, fine_tunes: list[str]) -> APIError:
 
 def respond(error: APIError) -> Response:
     """An error as an HTTP answer."""
-    return JSONResponse(error.body(), status_code=error.status)
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
 
 
 async def on_api_error(_: Request, error: Exception) -> Response:
@@ -60,9 +62,10 @@ async def on_api_error(_: Request, error: Exception) -> Response:
 
 async def on_local_error(_: Request, error: Exception) -> Response:
     """Starlette's handler for errors of the engine: llama.cpp's refusals, a base model that is missing."""
-    status, code = (error.status, error.code) if isinstance(error, AnswerError) else (503, None)
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return respond(APIError(status, str(error), code=code, kind=kind))
+    if not isinstance(error, AnswerError):
+        return respond(APIError(503, str(error), kind="server_error"))
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return respond(APIError(error.status, str(error), param=error.param, code=error.code, kind=kind))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

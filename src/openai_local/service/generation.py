@@ -1,30 +1,79 @@
-"""Producing the choices of a completion or a chat completion, whole or streamed.
+"""Producing the choices of an answer, whole or streamed.
 
-The two endpoints differ in what they ask llama.cpp and in how a choice looks; what happens between is here.
+The endpoints differ in what they ask llama.cpp and in how a choice looks; what happens between is here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from openai_local.engine.answering import Answering, Emit, Target
+from openai_local.engine.answering import Answering, Target
+from openai_local.service.formats import Schema
+from openai_local.service.load import Load
+from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
 from openai_local.service.streaming import stream
-
-Choice = Callable[[dict[str, Any], int], dict[str, Any]]
-"""Turns llama.cpp's choice into OpenAI's; the number is the choice's index."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request to llama.cpp, for one choice. `counts_prompt` is False where its prompt was counted already."""
+    """One request to llama.cpp, for one choice.
+
+    `counts_prompt` is False where its prompt was counted already; with `echo` the prompt is part of the answer.
+    """
 
     request: dict[str, Any]
     counts_prompt: bool
+    echo: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a choice, or all of it.
+
+    `finish` is set in the last piece only, `first` in the first. `offset` counts the characters before it, those
+    of the prompt too, where log-probabilities are wanted; `mean_logprob` is that of the answer's tokens.
+    """
+
+    index: int
+    text: str
+    tokens: list[Token]
+    finish: Literal["stop", "length"] | None = None
+    first: bool = False
+    offset: int = 0
+    mean_logprob: float = LEAST
+
+
+@dataclass
+class Usage:
+    """How many tokens were read and written; `cached` of those read were in llama.cpp's memory already."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+    def add(self, usage: dict[str, Any], ask: Ask) -> None:
+        """Count what llama.cpp says of one choice."""
+        if ask.request["max_tokens"]:
+            self.completion += usage["completion_tokens"]
+        if ask.counts_prompt:
+            self.prompt += usage["prompt_tokens"]
+            self.cached += usage["prompt_tokens_details"]["cached_tokens"]
+
+    def openai(self) -> dict[str, int]:
+        """In the form of completions."""
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.prompt + self.completion,
+        }
+
+
+Emit = Callable[[Piece | Usage], bool]
 
 
 @dataclass(frozen=True)
@@ -32,64 +81,131 @@ class Generation:
     """All choices of one answer."""
 
     answering: Answering
+    load: Load
     target: Target
     asks: list[Ask]
-    chat: bool
+    biased: list[int] = field(default_factory=list)
+    schema: Schema | None = None
 
-    async def whole(self, choice: Choice) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    async def whole(self) -> tuple[list[Piece], Usage]:
         """All choices and their usage.
 
         Raises:
             AnswerError: llama.cpp refuses a request.
+            APIError: 429, or 400 for a schema.
         """
-        choices, usage = [], dict[str, int]()
-        for index, ask in enumerate(self.asks):
-            answer = await run_in_threadpool(self.answering.complete, self.target, ask.request, chat=self.chat)
-            choices.append(choice(answer["choices"][0], index))
-            _add(usage, answer["usage"], ask)
-        return choices, usage
+        usage = Usage()
+        with self.load.place():
+            await self.load.run(self._check)
+            pieces = [await self.load.run(partial(self._whole, index, usage)) for index in range(len(self.asks))]
+        return pieces, usage
 
-    async def streamed(self, choice: Choice, head: dict[str, Any], *, with_usage: bool) -> Response:
-        """An answer of server-sent events, each `head` with one choice; with the usage at the end, if wanted.
+    async def streamed(self, encode: Callable[[Piece | Usage | Exception], Iterable[str]]) -> Response:
+        """An answer of server-sent events: the pieces of each choice, and the usage at the end.
 
         Raises:
             AnswerError: llama.cpp refuses the first request.
+            APIError: as `whole`.
         """
+        return await stream(self.load, self._emit_all, encode)
 
-        def translate(chunk: dict[str, Any]) -> Iterator[dict[str, Any]]:
-            yield {**head, "usage": None, **chunk} if with_usage else {**head, **chunk}
+    def _check(self) -> None:
+        if self.biased:
+            self.answering.check_tokens(self.target, self.biased, "logit_bias")
+        if self.schema and not self.answering.takes_schema(self.target, self.schema.request()["json_schema"]):
+            raise self.schema.refusal()
 
-        def produce(emit: Emit) -> None:
-            self._emit_all(emit, choice, with_usage)
+    def _request(self, ask: Ask) -> dict[str, Any]:
+        """llama.cpp always writes a token, so for an answer of none it is asked for one, to be thrown away."""
+        schema = self.schema.request() if self.schema else {}
+        return {**ask.request, **schema, "max_tokens": ask.request["max_tokens"] or 1}
 
-        return await stream(produce, translate)
+    def _whole(self, index: int, usage: Usage) -> Piece:
+        ask = self.asks[index]
+        start = self._start(index)
+        answer = self.answering.complete(self.target, self._request(ask))
+        choice = answer["choices"][0]
+        usage.add(answer["usage"], ask)
+        if not ask.request["max_tokens"]:
+            return Piece(index, start.text, start.tokens, "length", True, start.offset)
+        tokens = _tokens(choice)
+        return Piece(
+            index,
+            start.text + choice["text"],
+            start.tokens + tokens,
+            choice["finish_reason"],
+            True,
+            start.offset,
+            _mean([token.logprob for token in tokens if token.logprob is not None]),
+        )
 
-    def _emit_all(self, emit: Emit, choice: Choice, with_usage: bool) -> None:
-        usage: dict[str, int] = {}
-        for index, ask in enumerate(self.asks):
-            if self._emit_one(emit, choice, index, ask, usage):
+    def _emit_all(self, emit: Emit) -> None:
+        self._check()
+        usage = Usage()
+        for index in range(len(self.asks)):
+            if self._emit_one(emit, index, usage):
                 return
-        if with_usage:
-            emit({"choices": [], "usage": usage})
+        emit(usage)
 
-    def _emit_one(self, emit: Emit, choice: Choice, index: int, ask: Ask, usage: dict[str, int]) -> bool:
+    def _emit_one(self, emit: Emit, index: int, usage: Usage) -> bool:
         """Stream one choice. Returns whether the client left."""
-        left = False
+        ask, start, reader = self.asks[index], self._start(index), Reader()
+        first, offset, left = True, start.offset, False
+
+        def send(text: str, tokens: list[Token], finish: Any = None) -> None:
+            nonlocal first, offset, left
+            if text or finish:
+                left = emit(Piece(index, text, tokens, finish, first, offset))
+                first, offset = False, offset + len(text)
 
         def receive(chunk: dict[str, Any]) -> bool:
-            nonlocal left
             if chunk.get("usage"):
-                _add(usage, chunk["usage"], ask)
-            if chunk["choices"]:
-                left = emit({"choices": [choice(part, index) for part in chunk["choices"]]})
+                usage.add(chunk["usage"], ask)
+            for choice in chunk["choices"]:
+                if first:
+                    send(start.text, start.tokens)
+                if ask.request["max_tokens"]:
+                    send(choice["text"], reader.read(_entries(choice)), choice["finish_reason"])
+                elif choice["finish_reason"]:
+                    send("", [], "length")
             return left
 
-        request = {**ask.request, "stream_options": {"include_usage": True}}
-        self.answering.stream(self.target, request, receive, chat=self.chat)
+        request = {**self._request(ask), "stream_options": {"include_usage": True}}
+        self.answering.stream(self.target, request, receive)
         return left
 
+    def _start(self, index: int) -> Piece:
+        """What comes before the answer: the echo of the prompt, or nothing."""
+        ask = self.asks[index]
+        prompt = ask.request.get("prompt", "")
+        if not (ask.echo or ask.request["logprobs"]):
+            return Piece(index, "", [])
+        text = prompt if isinstance(prompt, str) else self.answering.text(self.target, prompt)
+        if not ask.echo:
+            return Piece(index, "", [], offset=len(text))
+        return Piece(index, text, self._prompt_tokens(prompt) if ask.request["logprobs"] else [])
 
-def _add(total: dict[str, int], usage: dict[str, Any], ask: Ask) -> None:
-    total["completion_tokens"] = total.get("completion_tokens", 0) + usage["completion_tokens"]
-    total["prompt_tokens"] = total.get("prompt_tokens", 0) + (usage["prompt_tokens"] if ask.counts_prompt else 0)
-    total["total_tokens"] = total["prompt_tokens"] + total["completion_tokens"]
+    def _prompt_tokens(self, prompt: str | list[int]) -> list[Token]:
+        tokens = self.answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
+        scores = self.answering.score(self.target, tokens, MOST)
+        named = [Token(self.answering.text(self.target, tokens[:1]).encode(), None)]
+        for score in scores:
+            own = bytes(score["bytes"]) or self.answering.text(self.target, [score["id"]]).encode()
+            named.append(read_entry(score, own))
+        return named
+
+
+def _mean(logprobs: list[float]) -> float:
+    return sum(logprobs) / len(logprobs) if logprobs else LEAST
+
+
+def _entries(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    return choice["logprobs"]["content"] if choice["logprobs"] else []
+
+
+def _tokens(choice: dict[str, Any]) -> list[Token]:
+    """The tokens of a whole choice."""
+    reader = Reader()
+    tokens = reader.read(_entries(choice))
+    rest = choice["text"].encode()[sum(len(token.text) for token in tokens) :]
+    return tokens + reader.release(rest)

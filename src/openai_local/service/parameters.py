@@ -65,19 +65,23 @@ def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, An
     Args:
         body: the request.
         offered: the parameters that work.
-        harmless: others, with the value at which they ask for nothing.
+        harmless: others, with the value at which they ask for nothing; a tuple holds several.
 
     Raises:
         APIError: 400 with the first parameter that is neither.
     """
     for name, value in body.items():
-        if name not in offered and (name not in harmless or value != harmless[name]):
+        if name not in offered and not _asks_nothing(value, harmless.get(name, ())):
             raise APIError(
                 400,
                 f"This service does not offer the parameter '{name}'.",
                 param=name,
                 code="unsupported_parameter",
             )
+
+
+def _asks_nothing(value: Any, harmless: Any) -> bool:
+    return value in harmless if isinstance(harmless, tuple) else value == harmless
 
 
 def query_int(request: Request, name: str, default: int, highest: int) -> int:

@@ -1,11 +1,13 @@
-"""What completions and chat completions have in common: parameters, and their translation for llama.cpp."""
+"""What all answers have in common: their parameters, and the translation of those for llama.cpp."""
 
 from __future__ import annotations
 
 import random
 from typing import Any
 
+from openai_local.engine.answering import CONTEXT_TOKENS
 from openai_local.service.errors import APIError
+from openai_local.service.logprobs import MOST
 
 SHARED = frozenset(
     """model n stream stream_options max_tokens temperature top_p stop seed presence_penalty frequency_penalty
@@ -13,50 +15,97 @@ SHARED = frozenset(
 )
 _RANGES = {
     "n": (1, 128),
+    "best_of": (1, 20),
     "max_tokens": (0, 1 << 20),
-    "max_completion_tokens": (0, 1 << 20),
+    "max_completion_tokens": (1, 1 << 20),
+    "max_output_tokens": (1, 1 << 20),
     "temperature": (0, 2),
     "top_p": (0, 1),
     "presence_penalty": (-2, 2),
     "frequency_penalty": (-2, 2),
+    "top_logprobs": (0, MOST),
 }
-_PASSED = ("stop", "presence_penalty", "frequency_penalty", "logit_bias")
+_MOST_STOPS = 4
 
 
-def check_ranges(body: dict[str, Any]) -> None:
-    """Refuse numbers outside OpenAI's ranges.
+def invalid(param: str, message: str) -> APIError:
+    """400 for a value that a parameter can't have."""
+    return APIError(400, message, param=param, code="invalid_value")
+
+
+def check(body: dict[str, Any], **ranges: tuple[int, int]) -> None:
+    """Refuse values outside OpenAI's ranges.
+
+    Args:
+        body: the request.
+        ranges: those that are peculiar to an endpoint.
 
     Raises:
         APIError: 400, naming the parameter.
     """
-    for name, (low, high) in _RANGES.items():
+    for name, (low, high) in (_RANGES | ranges).items():
         if name in body and not low <= body[name] <= high:
-            message = f"Invalid '{name}': {body[name]} is not from {low} to {high}."
-            raise APIError(400, message, param=name, code="invalid_value")
+            raise invalid(name, f"Invalid '{name}': {body[name]} is not from {low} to {high}.")
+    if len(stops(body)) > _MOST_STOPS:
+        raise invalid("stop", f"Invalid 'stop': there may be {_MOST_STOPS} texts, not {len(body['stop'])}.")
+    for token, bias in body.get("logit_bias", {}).items():
+        if not (token.isascii() and token.isdecimal()):
+            raise invalid("logit_bias", f"Invalid key in 'logit_bias': {token!r} is not the number of a token.")
+        if not -100 <= bias <= 100:
+            raise invalid("logit_bias", f"Invalid 'logit_bias': {bias} is not from -100 to 100.")
+    _check_stream_options(body)
 
 
-def sampling(body: dict[str, Any], *, max_tokens: int, choice: int = 0) -> dict[str, Any]:
+def _check_stream_options(body: dict[str, Any]) -> None:
+    options = body.get("stream_options", {})
+    if options and not body.get("stream"):
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise APIError(400, message, param="stream_options")
+    if options.get("include_obfuscation"):
+        name = "stream_options.include_obfuscation"
+        message = f"This service does not offer the parameter '{name}'."
+        raise APIError(400, message, param=name, code="unsupported_parameter")
+
+
+def stops(body: dict[str, Any]) -> list[str]:
+    """The texts that end an answer."""
+    stop = body.get("stop", [])
+    return [text for text in ([stop] if isinstance(stop, str) else stop) if text]
+
+
+def biased(body: dict[str, Any]) -> list[int]:
+    """The tokens that the request makes more or less likely."""
+    return [int(token) for token in body.get("logit_bias", {})]
+
+
+def sampling(body: dict[str, Any], *, max_tokens: int, logprobs: bool = False, choice: int = 0) -> dict[str, Any]:
     """llama.cpp's parameters for one choice, with OpenAI's defaults instead of llama.cpp's own.
 
     Args:
         body: the checked request.
         max_tokens: how many tokens at most; -1 for as many as fit.
+        logprobs: whether each token comes with its log-probability.
         choice: which of `n` answers; each gets a seed of its own.
     """
     seed = body.get("seed", random.getrandbits(31))
     return {
-        **{name: body[name] for name in _PASSED if name in body},
         "max_tokens": max_tokens,
         "temperature": body.get("temperature", 1.0),
         "top_p": body.get("top_p", 1.0),
         "top_k": 0,
         "min_p": 0.0,
         "repeat_penalty": 1.0,
+        "repeat_last_n": CONTEXT_TOKENS,
+        "presence_penalty": body.get("presence_penalty", 0.0),
+        "frequency_penalty": body.get("frequency_penalty", 0.0),
+        "logit_bias": [[int(token), bias] for token, bias in body.get("logit_bias", {}).items()],
         "samplers": ["penalties", "temperature", "top_p"],
         "seed": (seed + choice) % (1 << 31),
+        "stop": stops(body),
+        "logprobs": MOST if logprobs else 0,
     }
 
 
 def wants_usage(body: dict[str, Any]) -> bool:
     """Whether a streamed answer shall end with its usage."""
-    return bool((body.get("stream_options") or {}).get("include_usage"))
+    return bool(body.get("stream_options", {}).get("include_usage"))

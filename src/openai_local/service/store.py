@@ -115,6 +115,13 @@ class Store:
         row = self._row("private", kind, id_)
         return json.loads(row) if row else {}
 
+    def has_private(self, kind: type[T], **fields: str) -> bool:
+        """Whether such things are kept beside any object of a kind."""
+        where = " AND ".join(f"json_extract(private, '$.{name}') = ?" for name in fields)
+        query = f"SELECT 1 FROM objects WHERE kind = ? AND {where} LIMIT 1"
+        with self._lock:
+            return self._db.execute(query, (kind.__name__, *fields.values())).fetchone() is not None
+
     def owner(self, kind: type[T], id_: str) -> str | None:
         """Who owns an object."""
         return self._row("owner", kind, id_)

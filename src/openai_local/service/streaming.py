@@ -5,61 +5,68 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
-import anyio.to_thread
 from starlette.responses import Response, StreamingResponse
 
-Chunk = dict[str, Any]
-Produce = Callable[[Callable[[Chunk], bool]], None]
-"""Runs in a thread; calls its argument with each chunk, and stops when that returns True."""
+from openai_local.service.load import Load
+
+Item = TypeVar("Item")
+DONE = "data: [DONE]\n\n"
 
 
-async def stream(produce: Produce, translate: Callable[[Chunk], Iterable[Chunk]]) -> Response:
-    """Stream what `produce` emits, each chunk turned into events by `translate`, ending with ``[DONE]``.
+def frame(data: dict[str, Any], event: str | None = None) -> str:
+    """One server-sent event."""
+    return (f"event: {event}\n" if event else "") + f"data: {json.dumps(data)}\n\n"
 
-    The first chunk is awaited before the answer begins, so that an error still gets its status.
+
+async def stream(
+    load: Load,
+    produce: Callable[[Callable[[Item], bool]], None],
+    encode: Callable[[Item | Exception], Iterable[str]],
+) -> Response:
+    """Stream what `produce` emits.
+
+    The first item is awaited before the answer begins, so that an error still gets its status.
+
+    Args:
+        load: gives the place and the thread to produce in.
+        produce: runs in the thread; calls its argument with each item, and stops when that returns True.
+        encode: turns an item into the text of events; and an exception, if one comes later than the first item.
 
     Raises:
-        Whatever `produce` raises before its first chunk.
+        Whatever `produce` raises before its first item, and `Load.place`.
     """
-    queue: asyncio.Queue[Chunk | BaseException | None] = asyncio.Queue()
+    queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue()
     loop, gone = asyncio.get_running_loop(), False
 
-    def put(item: Chunk | BaseException | None) -> None:
+    def emit(item: Item) -> bool:
         loop.call_soon_threadsafe(queue.put_nowait, item)
-
-    def emit(chunk: Chunk) -> bool:
-        put(chunk)
         return gone
 
-    def run() -> None:
+    async def work() -> None:
         try:
-            produce(emit)
+            with load.place():
+                await load.run(lambda: produce(emit))
         except Exception as error:
-            put(error)
+            queue.put_nowait(error)
         else:
-            put(None)
+            queue.put_nowait(None)
 
-    task = asyncio.ensure_future(anyio.to_thread.run_sync(run))
+    task = asyncio.ensure_future(work())
     first = await queue.get()
-    if isinstance(first, BaseException):
+    if isinstance(first, Exception):
         await task
         raise first
 
     async def events() -> AsyncIterator[str]:
         nonlocal gone
-        item: Chunk | BaseException | None = first
+        item: Item | Exception | None = first
         try:
             while item is not None:
-                if isinstance(item, BaseException):
-                    error = {"message": str(item), "type": "server_error", "param": None, "code": None}
-                    yield f"data: {json.dumps({'error': error})}\n\n"
-                    break
-                for chunk in translate(item):
-                    yield f"data: {json.dumps(chunk)}\n\n"
-                item = await queue.get()
-            yield "data: [DONE]\n\n"
+                for text in encode(item):
+                    yield text
+                item = None if isinstance(item, Exception) else await queue.get()
         finally:
             gone = True
             await asyncio.shield(task)

@@ -33,18 +33,18 @@ def submit(
         service: where.
         owner: whose job it is.
         body: the request, with ``model``, ``training_file`` and what else both APIs have.
-        hyperparameters: a value or ``"auto"`` for each; what is missing is ``"auto"``.
+        hyperparameters: checked; what is missing is ``"auto"``.
         name: what the trained model will be called.
         private: what to keep beside the job.
 
     Raises:
-        APIError: the model or a file does not exist, or a number is out of range.
+        APIError: the model or a file does not exist.
         LocalError: the base model is not on this machine.
     """
     base = _base(service, body["model"])
     for param in ("training_file", "validation_file"):
         _require_file(service, body, param)
-    settings = _in_range(hyperparameters)
+    settings = {name: hyperparameters.get(name, "auto") for name in LIMITS}
     job = FineTuningJob(
         id=new_id("ftjob"),
         object="fine_tuning.job",
@@ -96,14 +96,22 @@ def _require_file(service: Context, body: dict[str, Any], param: str) -> None:
         raise APIError(400, f"{param} {id_} has the purpose {file.purpose!r}, not 'fine-tune'.", param=param)
 
 
-def _in_range(given: Mapping[str, Any]) -> dict[str, Any]:
+def check_hyperparameters(given: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse numbers that are out of range.
+
+    Args:
+        given: a number or ``"auto"`` for some of `LIMITS`.
+        prefix: what stands before the name in the request.
+
+    Raises:
+        APIError: 400, naming the parameter.
+    """
     for name, value in given.items():
         low, high = LIMITS[name]
         open_end = name == "learning_rate_multiplier"  # it may be anything above zero
         if value != "auto" and not (low <= value <= high and (value > low or not open_end)):
             message = f"'{name}' must be 'auto' or from {low} to {high}, not {value}."
-            raise APIError(400, message, param=f"hyperparameters.{name}", code="invalid_value")
-    return {name: given.get(name, "auto") for name in LIMITS}
+            raise APIError(400, message, param=f"{prefix}{name}", code="invalid_value")
 
 
 def _tell(service: Context, job: FineTuningJob, base: Base, asked: str) -> None:

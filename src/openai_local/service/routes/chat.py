@@ -12,83 +12,95 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.examples import ROLES
 from openai_local.engine.journal import new_id
+from openai_local.service.chunks import chunks
 from openai_local.service.context import context
 from openai_local.service.contract import contract
-from openai_local.service.errors import APIError
-from openai_local.service.generation import Ask, Generation
+from openai_local.service.conversation import read_message
+from openai_local.service.formats import Schema, read_format
+from openai_local.service.generation import Ask, Generation, Piece
+from openai_local.service.logprobs import content
 from openai_local.service.parameters import read_body, refuse
-from openai_local.service.sampling import SHARED, check_ranges, sampling, wants_usage
+from openai_local.service.sampling import SHARED, biased, check, invalid, sampling
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
-_OFFERED = SHARED | {"messages", "max_completion_tokens", "metadata"}
+_LABELS = {"metadata", "safety_identifier", "prompt_cache_key"}  # as `user`: they change no answer
+_OFFERED = SHARED | _LABELS | {"messages", "max_completion_tokens", "logprobs", "top_logprobs", "response_format"}
 _HARMLESS = {
-    "logprobs": False,
     "store": False,
     "modalities": ["text"],
-    "response_format": {"type": "text"},
-    "service_tier": "auto",
+    "service_tier": ("auto", "default"),
+    "parallel_tool_calls": (True, False),
+    "reasoning_effort": "none",
+    "verbosity": "medium",
 }
 
 
 async def create(request: Request) -> Response:
     """Answer a conversation."""
-    service, body = context(request), await read_body(request, _CREATE)
+    body = await read_body(request, _CREATE)
     refuse(body, _OFFERED, _HARMLESS)
-    check_ranges(body)
-    messages = _messages(body["messages"])
+    check(body, max_tokens=(1, 1 << 20))
+    if "top_logprobs" in body and not body.get("logprobs"):
+        raise invalid("top_logprobs", "'top_logprobs' needs 'logprobs' to be true.")
+    schema = _schema(body)
+    asks = list(_asks(body))
+    service = context(request)
     name, target = service.target(body["model"])
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
-    generation = Generation(service.answering, target, list(_asks(body, messages)), chat=True)
+    generation = Generation(service.answering, service.load, target, asks, biased(body), schema)
     if body.get("stream"):
         head["object"] = "chat.completion.chunk"
-        return await generation.streamed(_delta, head, with_usage=wants_usage(body))
-    choices, usage = await generation.whole(_choice)
-    whole = ChatCompletion.model_validate(
-        {**head, "object": "chat.completion", "choices": choices, "usage": usage}
-    )
+        return await generation.streamed(chunks(head, lambda piece: _deltas(piece, body), body))
+    head["object"] = "chat.completion"
+    pieces, usage = await generation.whole()
+    choices = [_choice(piece, body) for piece in pieces]
+    whole = ChatCompletion.model_validate({**head, "choices": choices, "usage": usage.openai()})
     return JSONResponse(whole.to_dict(mode="json"))
 
 
-def _messages(messages: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Roles and texts, as the chat template wants them.
-
-    Raises:
-        APIError: 400 for anything but text.
-    """
-    if not messages:
-        raise APIError(400, "'messages' is empty.", param="messages", code="invalid_value")
-    return [_message(message, f"messages[{number}]") for number, message in enumerate(messages)]
+def _schema(body: dict[str, Any]) -> Schema | None:
+    wanted = body.get("response_format", {"type": "text"})
+    return read_format({**wanted.get("json_schema", {}), "type": wanted["type"]}, "response_format")
 
 
-def _message(message: dict[str, Any], param: str) -> dict[str, str]:
-    role, content = message["role"], message.get("content")
-    if role not in ROLES or message.get("tool_calls"):
-        error = f"This service knows messages of {', '.join(ROLES)}, without tools."
-        raise APIError(400, error, param=param, code="unsupported_value")
-    if isinstance(content, list) and all(part.get("type") == "text" for part in content):
-        content = "".join(part["text"] for part in content)
-    if not isinstance(content, str):
-        raise APIError(400, "This service reads text only.", param=f"{param}.content", code="unsupported_value")
-    return {"role": "system" if role == "developer" else role, "content": content}
-
-
-def _asks(body: dict[str, Any], messages: list[dict[str, str]]) -> Iterator[Ask]:
+def _asks(body: dict[str, Any]) -> Iterator[Ask]:
+    if not body["messages"]:
+        raise invalid("messages", "'messages' is empty.")
+    messages = [
+        read_message(message, f"messages[{number}]", {"text"}) for number, message in enumerate(body["messages"])
+    ]
     most = body.get("max_completion_tokens", body.get("max_tokens", -1))
     for choice in range(body.get("n", 1)):
-        request = {"messages": messages, **sampling(body, max_tokens=most, choice=choice)}
-        yield Ask(request, counts_prompt=choice == 0)
+        chosen = sampling(body, max_tokens=most, logprobs=body.get("logprobs", False), choice=choice)
+        yield Ask({"messages": messages, **chosen}, counts_prompt=choice == 0)
 
 
-def _choice(choice: dict[str, Any], index: int) -> dict[str, Any]:
-    message = {"role": "assistant", "content": choice["message"]["content"] or "", "refusal": None}
-    return {"index": index, "message": message, "logprobs": None, "finish_reason": choice["finish_reason"]}
+def _choice(piece: Piece, body: dict[str, Any]) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": piece.text, "refusal": None, "annotations": []}
+    return {
+        "index": piece.index,
+        "message": message,
+        "logprobs": _logprobs(piece, body),
+        "finish_reason": piece.finish,
+    }
 
 
-def _delta(choice: dict[str, Any], index: int) -> dict[str, Any]:
-    delta = {name: value or "" for name, value in choice["delta"].items() if name in ("role", "content")}
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": choice["finish_reason"]}
+def _deltas(piece: Piece, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The role, the text, and the end, as OpenAI streams them."""
+    empty: dict[str, Any] = {"index": piece.index, "delta": {}, "logprobs": None, "finish_reason": None}
+    if piece.first:
+        yield {**empty, "delta": {"role": "assistant", "content": "", "refusal": None}}
+    if piece.text:
+        yield {**empty, "delta": {"content": piece.text}, "logprobs": _logprobs(piece, body)}
+    if piece.finish:
+        yield {**empty, "finish_reason": piece.finish}
+
+
+def _logprobs(piece: Piece, body: dict[str, Any]) -> dict[str, Any] | None:
+    if not body.get("logprobs"):
+        return None
+    return {"content": content(piece.tokens, body.get("top_logprobs", 0)), "refusal": None}
 
 
 ROUTES = [Route("/chat/completions", create, methods=["POST"])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -60,7 +60,7 @@ async def create(request: Request) -> Response:
 async def _form(request: Request) -> FormData:
     """The fields of a multipart body; files in it go to disk as they come."""
 
-    async def counted() -> AsyncIterator[bytes]:
+    async def counted() -> AsyncGenerator[bytes, None]:
         received = 0
         async for chunk in request.stream():
             received += len(chunk)

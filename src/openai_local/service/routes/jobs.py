@@ -20,7 +20,7 @@ from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one, page
 from openai_local.service.parameters import read_body, refuse
-from openai_local.service.submission import submit
+from openai_local.service.submission import check_hyperparameters, submit
 
 _CREATE = contract(JobCreateParams)
 _OFFERED = frozenset("model training_file validation_file hyperparameters method suffix seed metadata".split())
@@ -34,11 +34,13 @@ async def create(request: Request) -> Response:
     _check(body)
     method, key = _method(body), owner(request)
     suffix = slug(body.get("suffix", ""))
+    hyperparameters = method.get("hyperparameters") or body.get("hyperparameters", {})
+    check_hyperparameters(hyperparameters, "hyperparameters.")
     job = submit(
         service,
         key,
         body,
-        hyperparameters=method.get("hyperparameters") or body.get("hyperparameters", {}),
+        hyperparameters=hyperparameters,
         name=lambda base: f"ft:{base.name}:{key}:{suffix}:{secrets.token_hex(4)}",
     )
     return one(job)
