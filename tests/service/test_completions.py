@@ -84,6 +84,10 @@ def test_stop_ends_an_answer(client):
         first = min(text.index(s) for s in ([stop] if isinstance(stop, str) else stop) if s in text)
         assert answer.text == text[:first] and answer.finish_reason == "stop"
         assert "".join(answer.logprobs.tokens) == answer.text, "the stop sequence is no part of the answer"
+        options = {"logit_bias": LETTERS, "frequency_penalty": 2, "stop": stop, "logprobs": 0, "stream": True}
+        chunks = [chunk.choices[0] for chunk in complete(client, **options)]
+        assert "".join(chunk.text for chunk in chunks) == answer.text
+        assert [token for chunk in chunks for token in chunk.logprobs.tokens] == answer.logprobs.tokens
 
 
 def test_penalties_make_for_variety(client):
@@ -208,6 +212,8 @@ def test_best_of_gives_the_likeliest(client):
         ({"stream": True, "stream_options": {"include_obfuscation": True}}, "stream_options.include_obfuscation"),
         ({"prompt": []}, "prompt"),
         ({"prompt": [[]]}, "prompt"),
+        ({"prompt": [1, 5000]}, "prompt"),
+        ({"prompt": [[1], [-1]]}, "prompt"),
         ({"extra_body": {"wings": 2}}, "wings"),
     ],
 )
@@ -217,15 +223,10 @@ def test_bad_completions_are_refused_by_name(client, options, param):
     assert error.value.param == param
 
 
-def test_a_token_that_is_none_is_refused(client):
-    with pytest.raises(openai.BadRequestError):
-        complete(client, [5000])
-
-
 def test_a_prompt_that_is_too_long_is_refused(client):
-    for stream in (False, True):
+    for options in ({}, {"stream": True}, {"echo": True, "logprobs": 1}):
         with pytest.raises(openai.BadRequestError) as error:
-            complete(client, "x" * 9000, stream=stream)
+            complete(client, "x" * 9000, **options)
         assert error.value.code == "context_length_exceeded"
 
 

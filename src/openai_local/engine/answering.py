@@ -141,7 +141,12 @@ class Answering:
             target: the model.
             tokens: the prompt.
             most: how many of the likeliest tokens come with each.
+
+        Raises:
+            AnswerError: the prompt is too long.
         """
+        if len(tokens) >= CONTEXT_TOKENS:
+            raise _too_long(CONTEXT_TOKENS, len(tokens))
         return [self._score(target, tokens[:end], tokens[end], most) for end in range(1, len(tokens))]
 
     def _score(self, target: Target, before: list[int], token: int, most: int) -> dict[str, Any]:
@@ -212,12 +217,13 @@ def _checked(answer: dict[str, Any]) -> dict[str, Any]:
     if not error:
         return answer
     if error.get("type") == "exceed_context_size_error":
-        message = (
-            f"This model's maximum context length is {error['n_ctx']} tokens, but the prompt has "
-            f"{error['n_prompt_tokens']}. Shorten it."
-        )
-        raise AnswerError(message, 400, "context_length_exceeded")
+        raise _too_long(error["n_ctx"], error["n_prompt_tokens"])
     raise AnswerError(error["message"], int(error.get("code", 500)))
+
+
+def _too_long(most: int, tokens: int) -> AnswerError:
+    message = f"This model's maximum context length is {most} tokens, but the prompt has {tokens}. Shorten it."
+    return AnswerError(message, 400, "context_length_exceeded")
 
 
 def _start(gguf: Path, adapters: tuple[Path, ...]) -> _Loaded:

@@ -112,6 +112,9 @@ class Generation:
     def _check(self) -> None:
         if self.biased:
             self.answering.check_tokens(self.target, self.biased, "logit_bias")
+        for prompt in (ask.request.get("prompt") for ask in self.asks if ask.counts_prompt):
+            if isinstance(prompt, list):
+                self.answering.check_tokens(self.target, prompt, "prompt")
         if self.schema and not self.answering.takes_schema(self.target, self.schema.request()["json_schema"]):
             raise self.schema.refusal()
 
