@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3.14 python3 p
 BIN := .venv/bin
 NEEDS := pyproject.toml constraints.txt kernel/kernel.json
 
-.PHONY: lesson lab test format clean
+.PHONY: lesson lab test format docs clean
 .DELETE_ON_ERROR:
 
 lesson: .venv/ready
@@ -26,6 +26,9 @@ test: .venv/ready-for-tests
 format: .venv/ready-for-tests
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+docs: .venv/ready
+	@$(BIN)/python docs/make_api.py
 
 .venv/ready: $(NEEDS)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make PYTHON=… $(MAKECMDGOALS)"; exit 1; }

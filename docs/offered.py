@@ -25,7 +25,7 @@ class Offer:
     @property
     def summary(self) -> str:
         """The first sentence of the endpoint's docstring."""
-        return (self.endpoint.__doc__ or "").strip().split("\n")[0]
+        return (self.endpoint.__doc__ or "").strip().split("\n")[0].replace("``", "`")
 
     def table(self, name: str) -> Any:
         """A table of the module that the endpoint stands in, under its public or its private name; or None."""

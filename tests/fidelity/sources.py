@@ -18,8 +18,14 @@ from pydantic import BaseModel, TypeAdapter
 Found = tuple[dict[str, Any], dict[str, Any]] | None
 """A schema, and the document that its references point into; or None where the source says nothing."""
 
+SAME = {("POST", "/engines/{}/completions"): ("POST", "/completions")}
+"""Endpoints that answer as another one does, and that no source knows any more."""
 CHUNKS_2022 = {("GET", "/fine-tunes/{}/events"): "#/components/schemas/FineTuneEvent"}
 """Streams that the description of the old API mentions in prose only."""
+
+
+def _same(method: str, path: str) -> tuple[str, str]:
+    return SAME.get(key(method, path), key(method, path))
 
 
 class Envelope(BaseModel):
@@ -44,13 +50,18 @@ class Client:
             return None  # bytes, and what the client casts to nothing
         if type_ is None:
             return None
-        schema = TypeAdapter(type_).json_schema()
+        schema = self.adapter(method, path, kind).json_schema()
         return schema, schema
+
+    @cache  # noqa: B019
+    def adapter(self, method: str, path: str, kind: str) -> TypeAdapter[Any]:
+        """Pydantic's own checker."""
+        return TypeAdapter(self.type(method, path, kind))
 
     def type(self, method: str, path: str, kind: str) -> Any:
         if kind == "error":
             return Envelope
-        call = self.calls.get(key(method, path))
+        call = self.calls.get(_same(method, path))
         return getattr(call, kind, None)
 
     def endpoints(self) -> Iterable[tuple[str, str]]:
@@ -76,8 +87,8 @@ class Description:
             return next((({"$ref": "#/components/schemas/ErrorResponse"}, d) for d in errors), None)
         for document in self.documents:
             for known, operations in document["paths"].items():
-                if method.lower() in operations and key(method, known) == key(method, path):
-                    return self._answer(operations[method.lower()], kind, key(method, path)), document
+                if method.lower() in operations and key(method, known) == _same(method, path):
+                    return self._answer(operations[method.lower()], kind, _same(method, path)), document
         return None
 
     def _answer(self, operation: dict[str, Any], kind: str, endpoint: tuple[str, str]) -> dict[str, Any]:

@@ -10,12 +10,23 @@ from recorder import Recorder
 HI = [{"role": "user", "content": "hi"}]
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {"wet": {"type": "boolean"}},
+    "required": ["wet"],
+    "additionalProperties": False,
+}
+
+
 def tour(calls: Recorder, data: bytes) -> None:
     """Call everything. `data` is a training file."""
     files(calls, data)
     job = jobs(calls, data)
+    fine_tunes(calls, job)
     completions(calls, job["fine_tuned_model"])
+    engines(calls, job["fine_tuned_model"])
     chat(calls, job["fine_tuned_model"])
+    responses(calls, job["fine_tuned_model"])
     errors(calls)
     models(calls, job["fine_tuned_model"])
 
@@ -61,7 +72,11 @@ def jobs(calls: Recorder, data: bytes) -> Any:
     calls.get(f"fine_tuning/jobs?after={job['id']}&limit=1")
     assert calls.get(f"{path}/events?limit=5")["has_more"]
     calls.get(f"{path}/events?limit=100")
-    calls.post(f"{path}/cancel", status=400)
+    for word in ("cancel", "pause", "resume"):
+        calls.post(f"{path}/{word}", status=400)
+    checkpoint = calls.get(f"{path}/checkpoints?limit=1")["data"][0]
+    calls.get(f"{path}/checkpoints")
+    calls.post("completions", {"model": checkpoint["fine_tuned_model_checkpoint"], "prompt": "x", "max_tokens": 2})
     calls.get(f"files/{job['result_files'][0]}")
     calls.get(f"files/{job['result_files'][0]}/content")
     return job
@@ -73,26 +88,71 @@ def _others(calls: Recorder, file: str) -> None:
     failed = calls.post("fine_tuning/jobs", {"model": "ada", "training_file": bad})
     cancelled = calls.post("fine_tuning/jobs", {"model": "ada", "training_file": file, "hyperparameters": {}})
     path = f"fine_tuning/jobs/{cancelled['id']}"
+    assert calls.post(f"{path}/pause")["status"] == "paused"
+    assert calls.get(path)["status"] == "paused"
+    calls.get("fine_tuning/jobs?limit=2")
+    calls.post(f"{path}/resume")
     assert calls.post(f"{path}/cancel")["status"] == "cancelled"
+    assert calls.get(f"{path}/checkpoints")["data"] == []
     calls.get(f"{path}/events")
     assert calls.until(f"fine_tuning/jobs/{failed['id']}", "failed")["error"]["code"] == "invalid_training_file"
     calls.get(f"fine_tuning/jobs/{failed['id']}/events")
 
 
+def fine_tunes(calls: Recorder, job: Any) -> None:
+    """The words of 2022: for the job above, which has an id there too, and for one that is cancelled."""
+    path = f"fine-tunes/{job['id'].replace('ftjob-', 'ft-')}"
+    assert calls.get(path)["status"] == "succeeded"
+    calls.get(f"{path}/events")
+    calls.stream("GET", f"{path}/events?stream=true")
+    cancelled = calls.post("fine-tunes", {"model": "ada", "training_file": job["training_file"], "n_epochs": 50})
+    assert calls.post(f"fine-tunes/{cancelled['id']}/cancel")["status"] == "cancelled"
+    calls.post(f"fine-tunes/{cancelled['id']}/cancel", status=400)
+    calls.get("fine-tunes")
+    calls.get("fine-tunes/ft-none", status=404)
+    calls.post("fine-tunes", {"model": "ada", "training_file": "file-none"}, status=400)
+
+
 def completions(calls: Recorder, model: str) -> None:
     ask = {"model": model, "prompt": "What is rain?", "max_tokens": 4, "temperature": 0}
+    stream = {"stream": True, "stream_options": {"include_usage": True}}
     calls.post("completions", ask)
     calls.post("completions", ask | {"prompt": ["a", "b"], "n": 2, "stop": ["e"]})
+    calls.post("completions", ask | {"logprobs": 2, "echo": True})
+    calls.post("completions", ask | {"best_of": 2, "temperature": 1})
     calls.stream("POST", "completions", ask | {"stream": True})
-    calls.stream("POST", "completions", ask | {"stream": True, "stream_options": {"include_usage": True}})
+    calls.stream("POST", "completions", ask | stream | {"logprobs": 1})
+
+
+def engines(calls: Recorder, model: str) -> None:
+    calls.get("engines")
+    calls.get(f"engines/{model}")
+    calls.get("engines/none", status=404)
+    calls.post(f"engines/{model}/completions", {"prompt": "x", "max_tokens": 2})
+    calls.stream("POST", f"engines/{model}/completions", {"prompt": "x", "max_tokens": 2, "stream": True})
 
 
 def chat(calls: Recorder, model: str) -> None:
     ask = {"model": model, "messages": HI, "max_completion_tokens": 4}
+    stream = {"stream": True, "stream_options": {"include_usage": True}}
+    form = {"type": "json_schema", "json_schema": {"name": "rain", "schema": SCHEMA, "strict": True}}
     calls.post("chat/completions", ask)
     calls.post("chat/completions", ask | {"n": 2, "seed": 1})
+    calls.post("chat/completions", ask | {"logprobs": True, "top_logprobs": 2})
+    calls.post("chat/completions", ask | {"response_format": form, "max_completion_tokens": 40})
     calls.stream("POST", "chat/completions", ask | {"stream": True})
-    calls.stream("POST", "chat/completions", ask | {"stream": True, "stream_options": {"include_usage": True}})
+    calls.stream("POST", "chat/completions", ask | stream | {"logprobs": True, "top_logprobs": 1})
+
+
+def responses(calls: Recorder, model: str) -> None:
+    ask = {"model": model, "input": "hi", "max_output_tokens": 16}
+    form = {"format": {"type": "json_schema", "name": "rain", "schema": SCHEMA}}
+    logprobs = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
+    calls.post("responses", ask)
+    calls.post("responses", ask | {"input": HI, "instructions": "Be brief.", "metadata": {"a": "b"}} | logprobs)
+    calls.post("responses", ask | {"text": form, "max_output_tokens": 40})
+    calls.stream("POST", "responses", ask | {"stream": True} | logprobs, done=False)
+    calls.stream("POST", "responses", ask | {"text": form, "max_output_tokens": 40, "stream": True}, done=False)
 
 
 def models(calls: Recorder, model: str) -> None:
@@ -114,6 +174,7 @@ def errors(calls: Recorder) -> None:
     for path, good in {
         "completions": {"prompt": "x"},
         "chat/completions": {"messages": HI},
+        "responses": {"input": "hi"},
         "fine_tuning/jobs": {"training_file": "file-none"},
     }.items():
         calls.post(path, {"model": "gpt-9", **good}, status=404)
@@ -123,8 +184,10 @@ def errors(calls: Recorder) -> None:
         calls.call("POST", path, content=b"no json", status=400)
         calls.post(path, [], status=400)
     calls.post("fine_tuning/jobs", {"model": "ada", "training_file": "file-none"}, status=400)
-    for word in ("", "/events"):
+    for word in ("", "/events", "/checkpoints"):
         calls.get(f"fine_tuning/jobs/ftjob-none{word}", status=404)
-    calls.post("fine_tuning/jobs/ftjob-none/cancel", status=404)
+    for word in ("cancel", "pause", "resume"):
+        calls.post(f"fine_tuning/jobs/ftjob-none/{word}", status=404)
+    calls.get("fine_tuning/jobs?after=ftjob-none", status=400)
     too_long = json.dumps({"model": "ada", "prompt": "x" * 9000})
     calls.call("POST", "completions", content=too_long, status=400)

@@ -1,0 +1,84 @@
+"""What the code can't say about itself: in which order the endpoints stand, and how some differ from OpenAI's.
+
+Plain, short sentences, for readers in many languages.
+"""
+
+INTRODUCTION = """
+# The API
+
+<!-- Made by `python docs/make_api.py` from the service itself. Don't edit it by hand: a test compares. -->
+
+The service speaks OpenAI's API. This page lists all of its endpoints, and every parameter that the official client
+(`openai` 3.x) knows for them.
+
+- **works**: as OpenAI documents it.
+- **differs**: it works, but not quite as at OpenAI. The last column says how.
+- **refused**: the service answers 400 with the code `unsupported_parameter`, and names the parameter in `param`.
+  Nothing is ignored silently.
+
+A parameter that OpenAI does not know is refused in the same way. Every call needs the header
+`Authorization: Bearer KEY`. Errors come in OpenAI's form, `{"error": {"message", "type", "param", "code"}}`, and
+the client raises the same exceptions as for OpenAI.
+
+`model` may be the name of the base model, of a fine-tune, or of a checkpoint of one. The names of OpenAI's models
+that could be fine-tuned (`ada`, `gpt-3.5-turbo`, …) stand for the base model.
+"""
+
+GROUPS = {
+    "files": "Files",
+    "fine_tuning": "Fine-tuning",
+    "models": "Models",
+    "completions": "Completions",
+    "chat": "Chat completions",
+    "responses": "Responses",
+    "fine-tunes": "Fine-tunes, as in 2022",
+    "engines": "Engines, as in 2022",
+    "": "More",
+}
+
+ENDPOINTS = {
+    "GET /v1/files/{id}/content": "Result files are plain CSV. (OpenAI encoded them as base64.)",
+    "POST /v1/fine_tuning/jobs": (
+        "A bad training file does not fail the call. It fails the job a little later, and `error` says why."
+    ),
+    "GET /v1/fine_tuning/jobs/{id}": (
+        "Statuses are OpenAI's: validating_files, queued, running, paused, succeeded, failed, cancelled."
+    ),
+    "GET /v1/models": "OpenAI's old names for the base model are not listed, but can be retrieved and used.",
+    "POST /v1/fine_tuning/jobs/{id}/pause": (
+        "The client's types lack the status `paused`; OpenAI answers it all the same."
+    ),
+    "POST /v1/responses": "Nothing is kept: send the whole conversation each time.",
+    "POST /v1/fine-tunes": (
+        "They are the model `curie` and 4 epochs. The job has an id of today too: `ftjob-…` instead of `ft-…`."
+    ),
+    "GET /v1/fine-tunes/{id}/events": "In the words of 2022. The stream ends with `data: [DONE]`.",
+    "POST /v1/engines/{id}/completions": "Its parameters are those of `/v1/completions`; the path has the model.",
+    "DELETE /v1/models/{id}": "Only fine-tunes can be deleted. A base model answers 403.",
+}
+
+PARAMETERS = {
+    "POST /v1/files purpose": "Only `fine-tune`.",
+    "POST /v1/fine_tuning/jobs model": (
+        "A base model, or one of OpenAI's names for one. A fine-tune can't be trained further."
+    ),
+    "POST /v1/fine_tuning/jobs method": "Only `supervised`. The methods `dpo` and `reinforcement` are refused.",
+    "POST /v1/fine_tuning/jobs hyperparameters": (
+        "OpenAI calls it deprecated. Here it means the same as in `method`."
+    ),
+    "POST /v1/chat/completions messages": (
+        "Text only. Messages of the roles `system`, `developer`, `user` and `assistant`, without tools."
+    ),
+    "POST /v1/chat/completions response_format": "All forms work. A schema is kept to, whatever `strict` says.",
+    "POST /v1/responses input": "A text, or messages with text. Other items are refused.",
+    "POST /v1/responses text": "`format` works. `verbosity` is refused, except `medium`.",
+    "POST /v1/responses include": "Only `message.output_text.logprobs`.",
+    "user": "Taken. It changes no answer.",
+    "safety_identifier": "Taken. It changes no answer.",
+    "prompt_cache_key": "Taken. It changes no answer.",
+}
+
+NOT_OFFERED = """
+These endpoints of the same resources are not there. They answer 404 with the code `unknown_url`, or 405 with
+`method_not_supported`. Nor is anything of OpenAI's other resources: embeddings, images, audio, batches and so on.
+"""
