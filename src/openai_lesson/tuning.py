@@ -159,8 +159,6 @@ class _Watcher:
             self.progress.step = int(data["step"])
             self.progress.total_steps = int(data.get("total_steps") or 0)
             if data.get("train_loss") is not None:
-                # A training that was interrupted starts again: forget what it had done.
-                self.progress.losses = [(step, loss) for step, loss in self.progress.losses if step < data["step"]]
                 self.progress.losses.append((self.progress.step, float(data["train_loss"])))
         else:
             moment = time.strftime("%H:%M:%S", time.localtime(event.created_at))

@@ -28,7 +28,6 @@ _WORDING = (
     (r"Jobs ahead in the queue: (\d+)", r"Fine-tune enqueued. Queue number: \1"),
     (r"Fine-tuning job started", "Fine-tune started"),
     (r"Epoch (\d+/\d+): .*", r"Completed epoch \1"),
-    (r"Checkpoint created .*",),
     (r"New fine-tuned model created: (.*)", r"Uploaded model: \1"),
     (r"Result file created: (.*)", r"Uploaded result file: \1"),
     (r"The job has successfully completed", "Fine-tune succeeded"),

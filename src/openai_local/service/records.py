@@ -85,7 +85,6 @@ class Records:
         )
         self.store.add(checkpoint, self.store.owner(FineTuningJob, job) or "")
         self._keep_model(job, name, file, checkpoint=id_)
-        self.tell(job, f"Checkpoint created at step {step} with the model: {name}", key=f"checkpoint {step}")
         kept = self.store.page(FineTuningJobCheckpoint, fine_tuning_job_id=job)
         for old in sorted(kept, key=lambda c: c.step_number)[:-KEPT_CHECKPOINTS]:
             self.forget_model(old.fine_tuned_model_checkpoint)
