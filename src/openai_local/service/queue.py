@@ -71,8 +71,10 @@ class Queue:
     # What people ask for. Each returns the job as it is then, also if it could not be done any more.
 
     def cancel(self, job: FineTuningJob) -> FineTuningJob:
-        """End a job before its time."""
-        return self._set(job, "cancelled", lambda status: status not in ENDED, "The job was cancelled.")
+        """End a job before its time. Its checkpoints stay."""
+        after = self._set(job, "cancelled", lambda status: status not in ENDED, "The job was cancelled.")
+        self.records.journal(job.id).snapshot.unlink(missing_ok=True)
+        return after
 
     def pause(self, job: FineTuningJob) -> FineTuningJob:
         """Stop a job for a while. It writes down where it is within seconds."""
@@ -216,6 +218,8 @@ class Queue:
         self.runner.stop(journal)
         if job:
             self.records.copy(job.id, offset)
+        if job is None or job.status == "cancelled":
+            journal.snapshot.unlink(missing_ok=True)
 
     def _finish(self, id_: str, result: dict[str, Any]) -> None:
         if result["status"] == "failed":
