@@ -110,18 +110,23 @@ def test_events_follow_and_results(openai_command, fine_tune, created):
     assert table[1].startswith("1,")
 
 
+def clean(text):
+    """Half a character at the end (a tiny model says such things) is held back in a stream."""
+    return text.rstrip("\ufffd")
+
+
 def test_completions(openai_command, model):
     words = ("api", "completions.create", "-m", model, "-p", "What is rain?", "-M", "5", "-t", "0")
     whole = openai_command(*words)
     assert whole.startswith("What is rain?"), "this command shows the prompt first"
-    assert openai_command(*words, "--stream") == whole
+    assert clean(openai_command(*words, "--stream")) == clean(whole)
     two = openai_command(*words, "-n", "2")
     assert "===== Completion 0 =====" in two and "===== Completion 1 =====" in two
 
 
 def test_chat_completions(openai_command, model):
     words = ("api", "chat_completions.create", "-m", model, "-g", "user", "hi", "-M", "5", "-t", "0")
-    assert openai_command(*words, "--stream") == openai_command(*words)
+    assert clean(openai_command(*words, "--stream")) == clean(openai_command(*words))
 
 
 def test_models_files_and_engines(openai_command, model, pairs):

@@ -17,6 +17,12 @@ async function refused(kind, param, code, promise) {
   });
 }
 
+// Half a character at the end (a tiny model says such things) is held back in a stream.
+function same(streamed, whole) {
+  const clean = (text) => text.replace(/\ufffd+$/, "");
+  assert.equal(clean(streamed), clean(whole));
+}
+
 async function all(pages) {
   const items = [];
   for await (const item of pages) items.push(item);
@@ -65,7 +71,7 @@ for (const model of [job.fine_tuned_model, checkpoint.fine_tuned_model_checkpoin
   const whole = (await client.completions.create(asked)).choices[0].text;
   let text = "";
   for await (const chunk of await client.completions.create({ ...asked, stream: true })) text += chunk.choices[0].text;
-  assert.equal(text, whole);
+  same(text, whole);
   console.log("asked", model);
 }
 
@@ -75,7 +81,7 @@ let streamed = "";
 for await (const chunk of await client.chat.completions.create({
   model, messages, max_tokens: 8, temperature: 0, stream: true,
 })) streamed += chunk.choices[0].delta.content ?? "";
-assert.equal(streamed, answer.choices[0].message.content);
+same(streamed, answer.choices[0].message.content);
 console.log("chatted");
 
 assert.ok((await all(client.models.list())).some(({ id }) => id === model));

@@ -73,12 +73,18 @@ def check_events(events):
     print("followed", len(events), "events")
 
 
+def same(streamed, whole):
+    """Half a character at the end (a tiny model says such things) is held back in a stream."""
+    assert streamed.rstrip("\ufffd") == whole.rstrip("\ufffd"), (streamed, whole)
+    return True
+
+
 def ask(model):
     asked = {"model": model, "prompt": "What is rain?", "max_tokens": 8, "temperature": 0}
     answer = client.completions.create(**asked)
     assert answer.choices[0].text and answer.usage.completion_tokens <= 8
     stream = client.completions.create(**asked, stream=True)
-    assert "".join(chunk.choices[0].text for chunk in stream) == answer.choices[0].text
+    assert same("".join(chunk.choices[0].text for chunk in stream), answer.choices[0].text)
     print("asked", model)
 
 
@@ -86,7 +92,7 @@ def chat(model):
     answer = client.chat.completions.create(model=model, messages=HI, max_tokens=8, temperature=0)
     assert answer.choices[0].message.role == "assistant"
     stream = client.chat.completions.create(model=model, messages=HI, max_tokens=8, temperature=0, stream=True)
-    assert "".join(c.choices[0].delta.content or "" for c in stream) == answer.choices[0].message.content
+    assert same("".join(c.choices[0].delta.content or "" for c in stream), answer.choices[0].message.content)
     print("chatted with", model)
 
 

@@ -90,6 +90,26 @@ def test_stop_ends_an_answer(client):
         assert [token for chunk in chunks for token in chunk.logprobs.tokens] == answer.logprobs.tokens
 
 
+def test_what_only_resembles_a_stop_sequence_is_said(client):
+    """llama.cpp holds it back, and forgets it when the answer ends there."""
+    text = complete(client, logit_bias=LETTERS).choices[0].text
+    for stream in (False, True):
+        answer = complete(client, logit_bias=LETTERS, stop=text[-3:] + "#", stream=stream)
+        choices = [chunk.choices[0] for chunk in answer] if stream else answer.choices
+        assert "".join(choice.text for choice in choices) == text and choices[-1].finish_reason == "length"
+
+
+def test_a_cut_character_is_left_out(client):
+    """U+1F31F takes four tokens of the tiny model; the answer ends after three."""
+    star = {str(byte + 3): 100 - 10 * place for place, byte in enumerate("\N{GLOWING STAR}".encode())}
+    options = {"logit_bias": star, "presence_penalty": 2, "temperature": 0, "max_tokens": 1, "logprobs": 1}
+    for stream in (False, True):
+        answer = complete(client, stream=stream, **options)
+        choices = [chunk.choices[0] for chunk in answer] if stream else answer.choices
+        assert "".join(choice.text for choice in choices) == ""
+        assert [token for choice in choices for token in choice.logprobs.tokens] == []
+
+
 def test_penalties_make_for_variety(client):
     plain, frequency, presence = (
         complete(client, logit_bias=LETTERS, max_tokens=60, **options).choices[0].text

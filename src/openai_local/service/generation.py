@@ -1,14 +1,16 @@
 """Producing the choices of an answer, whole or streamed.
 
-The endpoints differ in what they ask llama.cpp and in how a choice looks; what happens between is here.
+The endpoints differ in what they ask llama.cpp and in how a choice looks; what happens between is here. A whole
+answer is put together from the same pieces as a streamed one, so the two are alike in every detail: a character
+that was cut at the end of the answer is in neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from starlette.responses import Response
 
@@ -23,12 +25,14 @@ from openai_local.service.streaming import stream
 class Ask:
     """One request to llama.cpp, for one choice.
 
-    `counts_prompt` is False where its prompt was counted already; with `echo` the prompt is part of the answer.
+    `counts_prompt` is False where its prompt was counted already; with `echo` the prompt is part of the answer;
+    with `logprobs` its tokens have log-probabilities too.
     """
 
     request: dict[str, Any]
     counts_prompt: bool
     echo: bool = False
+    logprobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,22 +128,20 @@ class Generation:
         return {**ask.request, **schema, "max_tokens": ask.request["max_tokens"] or 1}
 
     def _whole(self, index: int, usage: Usage) -> Piece:
-        ask = self.asks[index]
-        start = self._start(index)
-        answer = self.answering.complete(self.target, self._request(ask))
-        choice = answer["choices"][0]
-        usage.add(answer["usage"], ask)
-        if not ask.request["max_tokens"]:
-            return Piece(index, start.text, start.tokens, "length", True, start.offset)
-        tokens = _tokens(choice)
-        return Piece(
-            index,
-            start.text + choice["text"],
-            start.tokens + tokens,
-            choice["finish_reason"],
-            True,
-            start.offset,
-            _mean([token.logprob for token in tokens if token.logprob is not None]),
+        parts: list[Piece] = []
+
+        def collect(part: Piece | Usage) -> bool:
+            parts.append(cast(Piece, part))
+            return False
+
+        self._emit_one(collect, index, usage)
+        said = [token.logprob for part in parts[self.asks[index].echo :] for token in part.tokens]
+        return replace(
+            parts[0],
+            text="".join(part.text for part in parts),
+            tokens=[token for part in parts for token in part.tokens],
+            finish=parts[-1].finish,
+            mean_logprob=_mean([logprob for logprob in said if logprob is not None]),
         )
 
     def _emit_all(self, emit: Emit) -> None:
@@ -167,10 +169,16 @@ class Generation:
             for choice in chunk["choices"]:
                 if first:
                     send(start.text, start.tokens)
-                if ask.request["max_tokens"]:
-                    send(choice["text"], reader.read(_entries(choice)), choice["finish_reason"])
-                elif choice["finish_reason"]:
-                    send("", [], "length")
+                finish = choice["finish_reason"]
+                if not ask.request["max_tokens"]:
+                    send("", [], finish and "length")
+                    continue
+                tokens = reader.read(_entries(choice))
+                send(choice["text"], tokens)
+                if finish == "length":
+                    rest = reader.rest()
+                    send(b"".join(token.text for token in rest).decode(errors="replace"), rest)
+                send("", [], finish)
             return left
 
         request = {**self._request(ask), "stream_options": {"include_usage": True}}
@@ -181,12 +189,12 @@ class Generation:
         """What comes before the answer: the echo of the prompt, or nothing."""
         ask = self.asks[index]
         prompt = ask.request.get("prompt", "")
-        if not (ask.echo or ask.request["logprobs"]):
+        if not (ask.echo or ask.logprobs):
             return Piece(index, "", [])
         text = prompt if isinstance(prompt, str) else self.answering.text(self.target, prompt)
         if not ask.echo:
             return Piece(index, "", [], offset=len(text))
-        return Piece(index, text, self._prompt_tokens(prompt) if ask.request["logprobs"] else [])
+        return Piece(index, text, self._prompt_tokens(prompt) if ask.logprobs else [])
 
     def _prompt_tokens(self, prompt: str | list[int]) -> list[Token]:
         tokens = self.answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
@@ -204,11 +212,3 @@ def _mean(logprobs: list[float]) -> float:
 
 def _entries(choice: dict[str, Any]) -> list[dict[str, Any]]:
     return choice["logprobs"]["content"] if choice["logprobs"] else []
-
-
-def _tokens(choice: dict[str, Any]) -> list[Token]:
-    """The tokens of a whole choice."""
-    reader = Reader()
-    tokens = reader.read(_entries(choice))
-    rest = choice["text"].encode()[sum(len(token.text) for token in tokens) :]
-    return tokens + reader.release(rest)

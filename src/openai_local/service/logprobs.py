@@ -40,24 +40,27 @@ class Reader:
         """The tokens whose text was sent."""
         tokens = []
         for entry in entries:
-            if text := bytes(entry["bytes"]):
-                released = self.release(text)
-                said = sum(len(token.text) for token in released)
-                tokens += [*released, read_entry(entry, text[said:])]
-            else:
+            text = bytes(entry["bytes"])
+            if not text:
                 self._held.append(entry)
+                continue
+            for held in self.rest():
+                if text.startswith(held.text) and text != held.text:
+                    tokens.append(held)
+                    text = text[len(held.text) :]
+            tokens.append(read_entry(entry, text))
         return tokens
 
-    def release(self, text: bytes) -> list[Token]:
-        """The tokens that were held back and that `text` begins with."""
-        tokens = []
-        for entry in self._held:
-            own = next((bytes(e["bytes"]) for e in entry["top_logprobs"] if e["id"] == entry["id"]), b"")
-            if own and text.startswith(own) and text != own:
-                tokens.append(read_entry(entry, own))
-                text = text[len(own) :]
+    def rest(self) -> list[Token]:
+        """The tokens that are held back, to be counted as said: those whose own text is known."""
+        own = [
+            read_entry(entry, bytes(top["bytes"]))
+            for entry in self._held
+            for top in entry["top_logprobs"]
+            if top["id"] == entry["id"] and top["bytes"]
+        ]
         self._held.clear()
-        return tokens
+        return own
 
 
 def read_entry(entry: dict[str, Any], text: bytes) -> Token:

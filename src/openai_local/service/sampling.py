@@ -87,6 +87,7 @@ def sampling(body: dict[str, Any], *, max_tokens: int, logprobs: bool = False, c
         logprobs: whether each token comes with its log-probability.
         choice: which of `n` answers; each gets a seed of its own.
     """
+    # llama.cpp's penalties count the prompt's tokens too, not only the answer's.
     seed = body.get("seed", random.getrandbits(31))
     return {
         "max_tokens": max_tokens,
@@ -102,7 +103,8 @@ def sampling(body: dict[str, Any], *, max_tokens: int, logprobs: bool = False, c
         "samplers": ["penalties", "temperature", "top_p"],
         "seed": (seed + choice) % (1 << 31),
         "stop": stops(body),
-        "logprobs": MOST if logprobs else 0,
+        # With stop sequences too: they tell what was held back for one when the answer ends for another reason.
+        "logprobs": MOST if logprobs or "stop" in body else 0,
     }
 
 

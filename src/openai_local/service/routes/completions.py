@@ -84,7 +84,8 @@ def _asks(body: dict[str, Any]) -> Iterator[Ask]:
         for choice in range(tries):
             most = body.get("max_tokens", MAX_TOKENS)
             chosen = sampling(body, max_tokens=most, logprobs=logprobs, choice=choice)
-            yield Ask({"prompt": prompt or START, **chosen}, counts_prompt=choice == 0, echo=echo and prompt != "")
+            request = {"prompt": prompt or START, **chosen}
+            yield Ask(request, choice == 0, echo=echo and prompt != "", logprobs="logprobs" in body)
 
 
 def _prompts(prompt: Any) -> list[Any]:
