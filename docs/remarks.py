@@ -66,6 +66,11 @@ PARAMETERS = {
     "POST /v1/fine_tuning/jobs hyperparameters": (
         "OpenAI calls it deprecated. Here it means the same as in `method`."
     ),
+    "POST /v1/fine-tunes model": "One of OpenAI's names or a base model. It stays in the name of the fine-tune.",
+    "POST /v1/fine-tunes learning_rate_multiplier": (
+        "An ordinary value is 0.1, as it was then. It is a tenth of what today's API calls by the same name."
+    ),
+    "POST /v1/fine-tunes batch_size": "Without it, the answer has null until the fine-tune has started.",
     "POST /v1/chat/completions messages": (
         "Text only. Messages of the roles `system`, `developer`, `user` and `assistant`, without tools."
     ),
