@@ -5,6 +5,7 @@ import asyncio
 import openai
 import pytest
 
+from openai_local.engine.answering import SLOTS
 from openai_local.service.errors import APIError
 from openai_local.service.load import MOST, Load
 
@@ -21,26 +22,44 @@ def test_a_place_is_free_again_after_an_answer_or_an_error():
         pass
 
 
-def test_too_many_answers_at_once(service):
-    """More than can wait: some are refused, and come through when the client tries again by itself."""
+ENDLESS = {
+    "model": "ada",
+    "prompt": "the",
+    "max_tokens": 4000,
+    "logit_bias": {"0": -100, "2": -100},
+    "stream": True,
+}
+QUICK = {"model": "ada", "prompt": "the", "max_tokens": 1}
 
-    async def ask(client: openai.AsyncOpenAI, number: int):
+
+def test_too_many_answers_at_once(service):
+    """Long answers hold every thread, quick ones wait; some are refused, and come through when they try again."""
+
+    async def ask(client: openai.AsyncOpenAI):
         try:
-            options = {"model": "ada", "prompt": "the thin", "max_tokens": 60, "stream": number % 2 == 0}
-            answer = await client.completions.create(**options)
-            return [chunk async for chunk in answer] if options["stream"] else answer
+            return await client.completions.create(**QUICK)
         except openai.RateLimitError as error:
             return error
 
-    async def ask_all(retries: int):
-        key = service.client().api_key
-        async with openai.AsyncOpenAI(base_url=service.url, api_key=key, max_retries=retries) as client:
-            return await asyncio.gather(*(ask(client, number) for number in range(MOST + 16)))
+    async def ask_too_many(client: openai.AsyncOpenAI):
+        long = [await client.completions.create(**ENDLESS) for _ in range(SLOTS)]
+        patient = client.with_options(max_retries=30)
+        waiting = [asyncio.create_task(ask(client)) for _ in range(MOST)]
+        first = await next(asyncio.as_completed(waiting))
+        again = asyncio.create_task(ask(patient))
+        for stream in long:
+            await stream.close()
+        return await asyncio.gather(*waiting), first, await again
 
-    answers = asyncio.run(ask_all(0))
+    async def run():
+        key = service.client().api_key
+        async with openai.AsyncOpenAI(base_url=service.url, api_key=key, max_retries=0) as client:
+            return await ask_too_many(client)
+
+    answers, first, again = asyncio.run(run())
     refused = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
-    assert refused and len(answers) - len(refused) >= MOST
+    assert first in refused and len(refused) <= SLOTS, "the long ones count too"
     for error in refused:
         assert error.code == "rate_limit_exceeded" and error.type == "requests"
         assert error.response.headers["retry-after"] == "1"
-    assert not any(isinstance(answer, Exception) for answer in asyncio.run(ask_all(30)))
+    assert again.choices
