@@ -78,6 +78,8 @@ PARAMETERS = {
     "POST /v1/responses input": "A text, or messages with text. Other items are refused.",
     "POST /v1/responses text": "`format` works. `verbosity` is refused, except `medium`.",
     "POST /v1/responses include": "Only `message.output_text.logprobs`.",
+    "presence_penalty": "The tokens of the prompt count too.",
+    "frequency_penalty": "The tokens of the prompt count too.",
     "user": "Taken. It changes no answer.",
     "safety_identifier": "Taken. It changes no answer.",
     "prompt_cache_key": "Taken. It changes no answer.",
