@@ -52,6 +52,7 @@ ENDPOINTS = {
     "POST /v1/fine-tunes": (
         "They are the model `curie` and 4 epochs. The job has an id of today too: `ftjob-…` instead of `ft-…`."
     ),
+    "GET /v1/fine-tunes/{id}": "It can't be deleted (`fine_tunes.delete`); its model can (`models.delete`).",
     "GET /v1/fine-tunes/{id}/events": "In the words of 2022. The stream ends with `data: [DONE]`.",
     "POST /v1/engines/{id}/completions": "Its parameters are those of `/v1/completions`; the path has the model.",
     "DELETE /v1/models/{id}": "Only fine-tunes can be deleted. A base model answers 403.",

