@@ -16,6 +16,8 @@ from openai.types.fine_tuning import FineTuningJob
 from tiny import make_cache
 
 os.environ["TQDM_DISABLE"] = "1"
+# A tiny model gains nothing from two threads, and several that wait for each other hold everything up.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
