@@ -55,8 +55,9 @@ def _parameter(offer: Offer, name: str, offered: bool) -> Parameter:
         return Parameter(name, "differs", "Taken. It changes no answer.")
     if name in harmless:
         value = harmless[name]
-        values = " or ".join(f"`{json.dumps(one)}`" for one in (value if isinstance(value, tuple) else (value,)))
-        how = f"Accepted with {values}, which asks for nothing. {how}".strip()
+        values = [f"`{json.dumps(one)}`" for one in (value if isinstance(value, tuple) else (value,))]
+        asks = "asks" if len(values) == 1 else "ask"
+        how = f"Except {' and '.join(values)}, which {asks} for nothing. {how}".strip()
     return Parameter(name, "refused", how)
 
 

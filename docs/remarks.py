@@ -14,9 +14,9 @@ The service speaks OpenAI's API. This page lists all of its endpoints, and every
 - **works**: as OpenAI documents it.
 - **differs**: it works, but not quite as at OpenAI. The last column says how.
 - **refused**: the service answers 400 with the code `unsupported_parameter`, and names the parameter in `param`.
-  Nothing is ignored silently.
 
-A parameter that OpenAI does not know is refused in the same way. Every call needs the header
+A parameter that OpenAI does not know is refused in the same way. (Unknown names in the query of an address, and
+inside a chat message, are ignored.) Every call needs the header
 `Authorization: Bearer KEY`. Errors come in OpenAI's form, `{"error": {"message", "type", "param", "code"}}`, and
 the client raises the same exceptions as for OpenAI.
 

@@ -30,7 +30,7 @@ def once(folder: Path, wants: str, make: Callable[[], None]) -> Path:
             try:
                 make()
             except subprocess.SubprocessError as error:
-                give_up(f"{wants} can't be installed here: {_last_line(error)}")
+                give_up(f"{wants} can't be installed here: {_reason(error)}")
             marker.write_text(wants, encoding="utf-8")
     return folder
 
@@ -74,11 +74,11 @@ def _run(*command: str, **environment: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=600, env=whole)
 
 
-def _last_line(error: subprocess.SubprocessError) -> str:
-    said = getattr(error, "stderr", None) or str(error)
-    noise = ("[notice]", "A complete log of this run")
-    lines = [line for line in str(said).splitlines() if line.strip() and not any(word in line for word in noise)]
-    return lines[-1] if lines else "no reason was given"
+def _reason(error: subprocess.SubprocessError) -> str:
+    """The line that says why: pip's last, npm's first."""
+    said = str(getattr(error, "stderr", None) or error).splitlines()
+    lines = [line for line in said if line.strip() and "[notice]" not in line and not line.startswith("npm warn")]
+    return (lines[0] if lines[0].startswith("npm") else lines[-1]) if lines else "no reason was given"
 
 
 def give_up(reason: str) -> None:

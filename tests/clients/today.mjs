@@ -50,7 +50,7 @@ let job = await client.fineTuning.jobs.create({
 });
 console.log("created", job.id);
 
-const deadline = Date.now() + 120_000;
+const deadline = Date.now() + 300_000;
 while (job.finished_at === null) {
   assert.ok(Date.now() < deadline, `${job.id} is still ${job.status}`);
   await sleep(500);

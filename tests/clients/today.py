@@ -51,16 +51,18 @@ def train(training_file):
 
 def follow(job_id):
     """Read all events, oldest first, the way OpenAI's own examples do: page by page, until the job is over."""
-    seen, deadline = [], time.monotonic() + 120
+    seen, deadline = [], time.monotonic() + 300
     while time.monotonic() < deadline:
         over = client.fine_tuning.jobs.retrieve(job_id).finished_at is not None
         known = {event.id for event in seen}
-        new = [event for event in client.fine_tuning.jobs.list_events(job_id, limit=3) if event.id not in known]
+        new = [event for event in client.fine_tuning.jobs.list_events(job_id) if event.id not in known]
         seen += reversed(new)
         if over:
+            again = list(client.fine_tuning.jobs.list_events(job_id, limit=7))
+            assert again == seen[::-1], "other pages, other events"
             return seen
         time.sleep(0.5)
-    raise AssertionError(f"{job_id} is not over after two minutes")
+    raise AssertionError(f"{job_id} is not over after five minutes")
 
 
 def check_events(events):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
-
-from pydantic import PydanticInvalidForJsonSchema
 
 from openai_local.service.contract import contract
 
@@ -92,12 +91,14 @@ def working(path: str, name: str) -> dict[str, Any]:
 
 def refused(path: str, params: Any, name: str, harmless: dict[str, Any]) -> dict[str, Any]:
     """A body in which a parameter that is refused stands, with a value of its type."""
-    try:
-        schema = contract(params).json_schema()
-    except PydanticInvalidForJsonSchema:
-        schema = {"properties": {}}
+    schema = _schema(params)
     values = candidates(schema["properties"].get(name, {}), schema)
     return NEEDED[path] | {name: next(value for value in values if value not in (None, *accepted(harmless, name)))}
+
+
+@cache
+def _schema(params: Any) -> dict[str, Any]:
+    return contract(params).json_schema()
 
 
 def accepted(harmless: dict[str, Any], name: str) -> tuple[Any, ...]:

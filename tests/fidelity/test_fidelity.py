@@ -78,6 +78,13 @@ def test_every_endpoint_was_called(exchanges, offered):
     assert [offer for offer in offered if (offer.method, offer.path) not in good] == []
 
 
+def test_all_that_the_client_knows_is_checked(exchanges):
+    source = Client()
+    known = [(one.method, one.path, one.kind) for one in exchanges if key(one.method, one.path) in source.calls]
+    unchecked = {one for one in known if source.schema(*one) is None}
+    assert unchecked == {("GET", "/v1/files/{id}/content", "answer")}, "the content of a file has no fields"
+
+
 def test_every_field_is_as_documented(scores):
     problems = [problem for score in scores for problem in score.problems]
     assert not problems, "\n".join(problems)

@@ -83,6 +83,22 @@ def test_values_that_ask_for_nothing_are_accepted(recorder, file):
                 post(recorder, offer, filled(working(offer.path, "model") | {name: value}, file))
 
 
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"hyperparameters": {"wings": 2}}, "hyperparameters.wings"),
+        ({"method": {"type": "supervised", "supervised": {"wings": 2}}}, "method.supervised.wings"),
+        (
+            {"method": {"type": "supervised", "supervised": {"hyperparameters": {"wings": 2}}}},
+            "hyperparameters.wings",
+        ),
+    ],
+)
+def test_unknown_names_inside_are_refused_too(recorder, file, more, param):
+    error = recorder.post("fine_tuning/jobs", {"model": "ada", "training_file": file, **more}, status=400)["error"]
+    assert (error["param"], error["code"]) == (param, "unsupported_parameter"), error["message"]
+
+
 @pytest.mark.parametrize("call", not_offered(), ids=lambda call: f"{call.method} {call.path}")
 def test_what_is_not_offered_says_so(recorder, call):
     path = re.sub(r"\{[^}]*\}", "some-id", call.path.removeprefix("/"))

@@ -14,6 +14,7 @@ from openai_local.engine.base import Base, find_base
 from openai_local.engine.journal import new_id
 from openai_local.service.context import Context
 from openai_local.service.errors import APIError
+from openai_local.service.parameters import refuse
 
 LIMITS = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier": (0, 1000)}
 
@@ -97,7 +98,7 @@ def _require_file(service: Context, body: dict[str, Any], param: str) -> None:
 
 
 def check_hyperparameters(given: Mapping[str, Any], prefix: str = "") -> None:
-    """Refuse numbers that are out of range.
+    """Refuse hyperparameters that there are not, and numbers that are out of range.
 
     Args:
         given: a number or ``"auto"`` for some of `LIMITS`.
@@ -106,6 +107,7 @@ def check_hyperparameters(given: Mapping[str, Any], prefix: str = "") -> None:
     Raises:
         APIError: 400, naming the parameter.
     """
+    refuse({f"{prefix}{name}": given[name] for name in given}, frozenset(f"{prefix}{name}" for name in LIMITS), {})
     for name, value in given.items():
         low, high = LIMITS[name]
         open_end = name == "learning_rate_multiplier"  # it may be anything above zero

@@ -58,7 +58,10 @@ def _method(body: dict[str, Any]) -> dict[str, Any]:
                 param=f"method.{name}" if name in method else "method.type",
                 code="unsupported_method",
             )
-    return method.get("supervised") or {}
+    supervised = method.get("supervised") or {}
+    inside = {f"method.supervised.{name}": value for name, value in supervised.items()}
+    refuse(inside, frozenset({"method.supervised.hyperparameters"}), {})
+    return supervised
 
 
 def _check(body: dict[str, Any]) -> None:
