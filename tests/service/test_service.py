@@ -10,8 +10,13 @@ import urllib.request
 
 import openai
 import pytest
+from starlette.testclient import TestClient
 
 from conftest import finished
+from openai_local.home import Home
+from openai_local.service.app import create_app
+from openai_local.service.auth import make_key
+from openai_local.service.store import Store
 
 
 def start_job(client, pairs, **hyperparameters):
@@ -158,3 +163,15 @@ def test_bad_names_of_keys_are_refused(service):
         text=True,
     )
     assert done.returncode == 1 and "letters, digits" in done.stderr
+
+
+def test_a_crash_is_answered_in_the_envelope_and_ends_no_connection(tiny_cache, tmp_path, monkeypatch, caplog):
+    """A bug in a route: OpenAI's envelope without details, the details in the log, and the next call works."""
+    monkeypatch.setattr(Store, "page", lambda *_, **__: 1 / 0)
+    app = create_app(Home.open(tmp_path), tiny_cache)
+    key = make_key(app.state.context.store, "tester")
+    http = TestClient(app, headers={"Authorization": f"Bearer {key}"})
+    answer = http.get("/v1/files")
+    assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
+    assert "division" not in answer.text and "division by zero" in caplog.text
+    assert http.get("/health").status_code == 200

@@ -45,6 +45,8 @@ def health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+log = logging.getLogger(__name__)
+
 GRACE_SECONDS = 5
 """How long answers that are under way may still take when the service stops."""
 
@@ -57,16 +59,24 @@ class NoteCalls:
         self.app, self.shared = app, shared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the call on."""
+        """Pass the call on. A crash gets its answer here: Starlette's own handler would end the connection too."""
+        begun = False
 
         async def numbered(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 MutableHeaders(scope=message)["x-request-id"] = f"req_{secrets.token_hex(16)}"
             await send(message)
 
         self.shared.last_call = time.monotonic()
         try:
             await self.app(scope, receive, numbered)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            log.exception("a request failed")
+            await errors.respond(errors.crash(error))(scope, receive, numbered)
         finally:
             self.shared.last_call = time.monotonic()
 
@@ -101,7 +111,6 @@ def create_app(home: Home, cache: Path) -> Starlette:
             errors.APIError: errors.on_api_error,
             LocalError: errors.on_local_error,
             HTTPException: errors.on_http_error,
-            Exception: errors.on_crash,
         },
         lifespan=lifespan,
     )
@@ -175,7 +184,7 @@ async def _serve(
         await asyncio.sleep(0.5)
         idle = time.monotonic() - shared.last_call
         if idle_timeout is not None and idle > idle_timeout and not shared.queue.busy():
-            logging.getLogger(__name__).warning("nobody called for %d seconds; the service stops", idle)
+            log.warning("nobody called for %d seconds; the service stops", idle)
             server.should_exit = True
             await task
     home.running.unlink(missing_ok=True)

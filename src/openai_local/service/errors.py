@@ -81,7 +81,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return respond(APIError(error.status_code, str(error.detail)))
 
 
-async def on_crash(_: Request, error: Exception) -> Response:
-    """Starlette's handler for everything else: a bug here, whose details go to the log only."""
+def crash(error: Exception) -> APIError:
+    """500 for a bug here, whose details go to the log only."""
     message = f"The service failed at this request ({type(error).__name__}). Its log says more."
-    return respond(APIError(500, message, kind="server_error"))
+    return APIError(500, message, kind="server_error")

@@ -35,7 +35,8 @@ async def create(request: Request) -> Response:
     method, key = _method(body), owner(request)
     suffix = slug(body.get("suffix", ""))
     hyperparameters = method.get("hyperparameters") or body.get("hyperparameters", {})
-    check_hyperparameters(hyperparameters, "hyperparameters.")
+    where = "method.supervised.hyperparameters." if method.get("hyperparameters") else "hyperparameters."
+    check_hyperparameters(hyperparameters, where)
     job = submit(
         service,
         key,
