@@ -14,12 +14,10 @@ def test_singular_values_come_near_one(shape):
 def test_it_minimises():
     torch.manual_seed(0)
     goal, found = torch.randn(8, 4), torch.zeros(8, 4, requires_grad=True)
-    optimizer = Muon([found], lr=0.05)
+    optimizer = Muon([found])
     first = (found - goal).square().mean().item()
     for step in range(200):
-        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 200)
         loss = (found - goal).square().mean()
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        optimizer.step(0.05 * (1 - step / 200))
     assert loss.item() < first / 1000

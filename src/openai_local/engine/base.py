@@ -67,7 +67,7 @@ class Base:
         return self.folder(cache) / "model.gguf"
 
     def weights(self, cache: Path) -> Path:
-        """The folder that transformers loads: config, weights, tokenizer, chat template."""
+        """The folder that training reads: config, weights, tokenizer, chat template."""
         return self.folder(cache) / "weights"
 
     def ready(self, cache: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Unpack a GGUF file into the folder that transformers trains from, once.
+"""Unpack a GGUF file into the folder that training reads, once: transformers' form, which others read too.
 
 transformers can read GGUF itself, but takes half a minute for it at every start, and builds a tokenizer that
 splits numbers otherwise than llama.cpp does. Here the weights are dequantised with the `gguf` package and kept
@@ -78,7 +78,7 @@ def _weights(reader: gguf.GGUFReader, fields: dict[str, Any]) -> dict[str, np.nd
     for tensor in reader.tensors:
         *block, kind, _ = tensor.name.split(".")
         if not block and kind not in _OUTER:
-            continue  # rope_freqs and the like, which transformers computes
+            continue  # rope_freqs and the like, which are computed
         array = gguf.dequantize(tensor.data, tensor.tensor_type)
         if kind in heads:
             array = _unpermute(array, heads[kind])

@@ -66,7 +66,7 @@ class Loop:
         self.epoch_steps = math.ceil(len(data.training) / chosen.batch_size)
         self.steps = self.epoch_steps * chosen.n_epochs
         self.rate = LEARNING_RATE * chosen.learning_rate_multiplier
-        self.optimizer = Muon(student.parameters, lr=self.rate)
+        self.optimizer = Muon(student.parameters)
         self.order = random.Random(seed)
         self.done, self.epoch = 0, Score()
         self.elapsed_tokens = 0
@@ -77,7 +77,7 @@ class Loop:
         Raises:
             Paused: the job was asked to pause.
         """
-        if found := snapshot.load(self.journal.snapshot, self.student.parameters, self.optimizer):
+        if found := snapshot.load(self.journal.snapshot, self.optimizer):
             self.done, self.epoch = found
             self.journal.event(f"Going on after step {self.done}/{self.steps}")
         self.begun = self.estimated = self.saved = time.time()
@@ -99,12 +99,9 @@ class Loop:
     def _take_step(self, step: int, batch: list[Example]) -> None:
         if step % self.epoch_steps == 1 or self.epoch_steps == 1:
             self.epoch = Score()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps)
         valid = self._measure(self._validation_batch(step)) if self.data.validation else None
         score = self._learn(batch)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.optimizer.step(self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
         self.done, self.epoch = step, self.epoch + score
         self._tell_step(step, score, valid)
         self._look_at_the_clock()
@@ -147,7 +144,7 @@ class Loop:
             raise Paused
 
     def _save(self) -> None:
-        snapshot.save(self.journal.snapshot, self.done, self.epoch, self.student.parameters, self.optimizer)
+        snapshot.save(self.journal.snapshot, self.done, self.epoch, self.optimizer)
 
     def _tell_step(self, step: int, score: Score, valid: Score | None) -> None:
         message = f"Step {step}/{self.steps}: training loss={score.mean_loss:.4f}"

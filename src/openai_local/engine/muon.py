@@ -13,8 +13,7 @@ Left out: weight decay.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -24,39 +23,39 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 _STEPS = 5
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Momentum with orthogonalised updates, for matrices only.
 
-    Args:
-        parameters: matrices, shape (rows, columns).
-        lr: how far each update moves a matrix, in singular values.
-        momentum: of the (Nesterov) running sum of gradients.
+    No `torch.optim.Optimizer`: the first step of one takes two seconds, for imports that this does not need.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
-        """See the class."""
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    def __init__(self, parameters: Sequence[Tensor], momentum: float = 0.95) -> None:
+        """`parameters` are matrices, shape (rows, columns); `momentum` is that of the (Nesterov) running sum."""
+        self.parameters, self.momentum = parameters, momentum
+        self.memory = [torch.zeros_like(parameter) for parameter in parameters]
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
-        for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    alike[parameter.shape].append(parameter)
-            for shape, parameters in alike.items():
-                updates = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
-                scale = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
-                for parameter, update in zip(parameters, orthogonalise(updates), strict=True):
-                    parameter.sub_(update.to(parameter.dtype), alpha=scale)
+    def step(self, lr: float) -> None:
+        """Update every parameter by its gradient, and forget the gradient.
 
-    def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
-        state, gradient = self.state[parameter], parameter.grad
+        Args:
+            lr: how far the update moves a matrix, in singular values.
+        """
+        alike: dict[torch.Size, list[int]] = defaultdict(list)
+        for number, parameter in enumerate(self.parameters):
+            alike[parameter.shape].append(number)
+        for shape, numbers in alike.items():
+            updates = orthogonalise(torch.stack([self._update(number) for number in numbers]))
+            scale = lr * max(1.0, shape[0] / shape[1]) ** 0.5
+            for number, update in zip(numbers, updates, strict=True):
+                self.parameters[number].sub_(update, alpha=scale)
+
+    def _update(self, number: int) -> Tensor:
+        running, gradient = self.memory[number], self.parameters[number].grad
         assert gradient is not None
-        running = state.setdefault("momentum", torch.zeros_like(gradient))
-        running.mul_(momentum).add_(gradient)
-        return gradient + momentum * running
+        self.parameters[number].grad = None
+        running.mul_(self.momentum).add_(gradient)
+        return gradient + self.momentum * running
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:

@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
-from torch.optim import Optimizer
 
+from openai_local.engine.muon import Muon
 from openai_local.engine.score import Score
 
 
-def save(path: Path, step: int, score: Score, parameters: Sequence[Tensor], optimizer: Optimizer) -> None:
+def save(path: Path, step: int, score: Score, optimizer: Muon) -> None:
     """Write a snapshot, whole or not at all."""
-    tensors = {}
-    for number, parameter in enumerate(parameters):
-        tensors[f"{number}"] = parameter.detach()
-        for name, value in optimizer.state[parameter].items():
-            tensors[f"{number}.{name}"] = value
+    tensors = {f"{n}": parameter.detach() for n, parameter in enumerate(optimizer.parameters)}
+    tensors |= {f"{n}.momentum": memory for n, memory in enumerate(optimizer.memory)}
     temporary = path.with_name(f".{path.name}.part")
     save_file(tensors, temporary, metadata={"step": str(step), "score": json.dumps(asdict(score))})
     with temporary.open("rb+") as file:
@@ -35,26 +30,25 @@ def save(path: Path, step: int, score: Score, parameters: Sequence[Tensor], opti
     temporary.replace(path)
 
 
-def load(path: Path, parameters: Sequence[Tensor], optimizer: Optimizer) -> tuple[int, Score] | None:
-    """Put a snapshot's content back into `parameters` and `optimizer`.
+def load(path: Path, optimizer: Muon) -> tuple[int, Score] | None:
+    """Put a snapshot's content back into an optimizer and its parameters.
 
     Returns:
         The step it was written after and the epoch's score so far. None if there is no snapshot, or none of these
         parameters that can be read.
     """
+    own = {f"{n}": parameter.data for n, parameter in enumerate(optimizer.parameters)}
+    own |= {f"{n}.momentum": memory for n, memory in enumerate(optimizer.memory)}
     try:
         with safe_open(path, framework="pt") as file:
-            whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
             facts = file.metadata()
     except (FileNotFoundError, SafetensorError):
         return None
-    if any(str(n) not in whole or whole[str(n)].shape != p.shape for n, p in enumerate(parameters)):
+    if {name: tensor.shape for name, tensor in found.items()} != {
+        name: tensor.shape for name, tensor in own.items()
+    }:
         return None
-    for name, value in whole.items():
-        number, _, memory = name.partition(".")
-        parameter = parameters[int(number)]
-        if memory:
-            optimizer.state[parameter][memory] = value.to(parameter.device)
-        else:
-            parameter.data.copy_(value)
+    for name, tensor in own.items():
+        tensor.copy_(found[name])
     return int(facts["step"]), Score(**json.loads(facts["score"]))

@@ -13,23 +13,21 @@ Left out: architectures whose layers differ among themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from torch import Tensor
-from transformers import AutoModelForCausalLM
 
 from openai_local.engine.adapter import Factors, write_adapter
 from openai_local.engine.examples import Example
+from openai_local.engine.llama import Layer, Llama
 
 RANK = 32
 ALPHA = 64.0
 CACHE_BYTES = 1 << 30
-MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True)
@@ -77,71 +75,60 @@ class Student:
 
     def __init__(self, folder: Path, *, device: torch.device, dtype: torch.dtype) -> None:
         """Load the base from its Hugging Face folder and put LoRA on its upper third."""
-        base = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").to(device)
-        self.device, self.config = device, base.config
-        depth = base.config.num_hidden_layers
-        self.first = depth - max(1, round(depth / 3))
-        lora = LoraConfig(
-            r=RANK,
-            lora_alpha=ALPHA,
-            target_modules=list(MODULES),
-            layers_to_transform=list(range(self.first, depth)),
-        )
-        self.model: Any = get_peft_model(base, lora)
-        self.body = base.model
-        self.head: Tensor = base.lm_head.weight.detach()
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.device, self.llama = device, Llama(folder, device=device, dtype=dtype)
+        layers, self.head = self.llama.layers, self.llama.head
+        first = len(layers) - max(1, round(len(layers) / 3))
+        self._frozen, self._learning = layers[:first], layers[first:]
+        self.parameters: list[Tensor] = []
+        for layer in self._learning:
+            for linear in layer.linear.values():
+                self.parameters += linear.add_lora(RANK, ALPHA)
         self._kept: dict[int, Tensor] | None = None
 
     @torch.no_grad()
     def keep_below(self, examples: Sequence[Example]) -> None:
         """Compute what the frozen layers make of each example, once, if all of it fits into memory."""
-        size = sum(len(e.tokens) for e in examples) * self.config.hidden_size * self.head.element_size()
+        size = sum(len(e.tokens) for e in examples) * self.head.shape[1] * self.head.element_size()
         if size > CACHE_BYTES:
             return
         self._kept = {}
         for start in range(0, len(examples), 4):
             some = examples[start : start + 4]
-            hidden = self._below(pack(some, self.device))[0]
+            hidden = self._below(pack(some, self.device))
             for example, piece in zip(some, hidden.split([len(e.tokens) for e in some]), strict=True):
                 self._kept[id(example)] = piece.clone()
 
     def hidden(self, examples: Sequence[Example], row: Row) -> Tensor:
         """The last hidden states at `row.places`, normalised, ready for the head: (targets, width)."""
         if self._kept is not None and all(id(example) in self._kept for example in examples):
-            states = torch.cat([self._kept[id(example)] for example in examples])[None]
+            states = torch.cat([self._kept[id(example)] for example in examples])
         else:
             with torch.no_grad():
                 states = self._below(row)
-        states = self._layers(states, row, self.body.layers[self.first :])
-        return self.body.norm(states[0, row.places])
+        return self.llama.normalise(self._pass(states, row, self._learning)[row.places])
 
     def _below(self, row: Row) -> Tensor:
-        return self._layers(self.body.embed_tokens(row.ids[None]), row, self.body.layers[: self.first])
+        return self._pass(self.llama.embedding[row.ids], row, self._frozen)
 
-    def _layers(self, states: Tensor, row: Row, layers: Any) -> Tensor:
-        angles = self.body.rotary_emb(states, row.positions[None])
+    def _pass(self, states: Tensor, row: Row, layers: Iterable[Layer]) -> Tensor:
+        angles = self.llama.angles(row.positions)
         for layer in layers:
-            states = layer(
-                states, attention_mask=row.mask, position_ids=row.positions[None], position_embeddings=angles
-            )
+            states = layer(states, row.mask, angles)
         return states
 
     def write_adapter(self, path: Path) -> None:
         """Write what was learned as a GGUF adapter."""
-        heads, kv_heads = self.config.num_attention_heads, self.config.num_key_value_heads
+        config = self.llama.config
+        heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
         write_adapter(path, self.factors(), alpha=ALPHA, heads=heads, kv_heads=kv_heads)
 
     def factors(self) -> dict[tuple[int, str], Factors]:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
-        found = {}
-        for name, module in self.model.named_modules():
-            if hasattr(module, "lora_A") and "default" in module.lora_A:
-                parts = name.split(".")
-                layer = int(parts[parts.index("layers") + 1])
-                a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
-                found[layer, parts[-1]] = Factors(*(w.detach().float().cpu().numpy() for w in (a, b)))
-        return found
+        return {
+            (number, name): Factors(*(matrix.detach().cpu().numpy() for matrix in linear.lora))
+            for number, layer in enumerate(self._learning, start=len(self._frozen))
+            for name, linear in layer.linear.items()
+        }
 
 
 class AnswerLoss(torch.autograd.Function):
