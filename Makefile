@@ -21,7 +21,7 @@ test: .venv/ready-for-tests
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/openai-local bases fetch
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not model"
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not model"
 	@$(BIN)/pytest -m model
 
 format: .venv/ready-for-tests

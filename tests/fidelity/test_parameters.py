@@ -90,7 +90,7 @@ def test_values_that_ask_for_nothing_are_accepted(recorder, file):
         ({"method": {"type": "supervised", "supervised": {"wings": 2}}}, "method.supervised.wings"),
         (
             {"method": {"type": "supervised", "supervised": {"hyperparameters": {"wings": 2}}}},
-            "hyperparameters.wings",
+            "method.supervised.hyperparameters.wings",
         ),
     ],
 )
@@ -129,8 +129,10 @@ def test_the_parameters_of_lists(recorder, file, job_id, offer, one):
         assert answer["error"]["param"] == one.name
 
 
-def test_query_parameters_do_what_they_say(recorder, file):
+def test_query_parameters_do_what_they_say(recorder, client):
     """Not only accepted: they change what comes."""
+    for name in ("older", "newer"):
+        client.files.create(file=(f"{name}.jsonl", b"{}"), purpose="fine-tune")
     first, second = recorder.get("files?limit=2&purpose=fine-tune")["data"]
     assert recorder.get(f"files?limit=1&purpose=fine-tune&after={first['id']}")["data"] == [second]
     assert recorder.get("files?order=asc&limit=1")["data"][0]["created_at"] <= second["created_at"]

@@ -232,7 +232,7 @@ def _start(gguf: Path, adapters: tuple[Path, ...]) -> _Loaded:
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
     params.lora_init_without_apply = True
     params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, SLOTS, True
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = min(8, os.cpu_count() or 1)
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads()
     params.cache_ram_mib = 64
     params.warmup = False
     params.verbosity = -1
@@ -246,3 +246,9 @@ def _start(gguf: Path, adapters: tuple[Path, ...]) -> _Loaded:
             f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
         ) from None
     return _Loaded(server, adapters, Loopback(server.listening_address, key))
+
+
+def _threads() -> int:
+    """As many as there are cores, up to 8, or what the user says where programs look for it."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() and int(told) else min(8, os.cpu_count() or 1)
