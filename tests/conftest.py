@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -18,6 +19,31 @@ from tiny import make_cache
 os.environ["TQDM_DISABLE"] = "1"
 # A tiny model gains nothing from two threads, and several that wait for each other hold everything up.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+AT_THE_END = pytest.StashKey[dict[str, list[str]]]()
+"""What tests have to say at the end of the run: lines under a title. Of several processes, each hands its own on."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[AT_THE_END] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["at the end"] = session.config.stash[AT_THE_END]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[AT_THE_END].update(getattr(node, "workeroutput", {}).get("at the end", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for title, lines in config.stash[AT_THE_END].items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,17 +21,7 @@ from shapes import fields
 from sources import Client, Description
 from tour import tour
 
-
-class Summary:
-    """A plugin of one run: prints lines at its end."""
-
-    def __init__(self, lines):
-        self.lines = lines
-
-    def pytest_terminal_summary(self, terminalreporter):
-        terminalreporter.section("fidelity to OpenAI's API")
-        for line in self.lines:
-            terminalreporter.line(line)
+from conftest import AT_THE_END
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +53,7 @@ def scores(request, exchanges, sources, offered):
     used = [difference for difference in DIFFERENCES if any(difference in one.used for one in found)]
     lines += [f"allowed ({d.sources}): {d.where}{d.path} {d.problem}: {d.reason}" for d in used]
     lines += [f"not offered: {line}" for line in not_offered(sources, offered)]
-    request.config.pluginmanager.register(Summary(lines))
+    request.config.stash[AT_THE_END]["fidelity to OpenAI's API"] = lines
     return found
 
 
