@@ -99,7 +99,8 @@ class Records:
     def adapter(self, model: str) -> Path:
         """The file of a fine-tuned model or checkpoint."""
         private = self.store.private(Model, model)
-        return self.journal(private["job"]).folder / private["adapter"]
+        journal = self.journal(private["job"])
+        return journal.folder / private.get("adapter", journal.adapter.name)  # first versions kept no name
 
     def forget_model(self, name: str) -> bool:
         """Remove a fine-tuned model or checkpoint. Returns whether it was there."""
