@@ -22,7 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 AT_THE_END = pytest.StashKey[dict[str, list[str]]]()
-"""What tests have to say at the end of the run: lines under a title. Of several processes, each hands its own on."""
+"""What tests have to say at the end of the run: lines under a title. Each process hands its own on."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
