@@ -17,7 +17,8 @@ from openai_lesson.asking import ask, compare
 from openai_lesson.connection import Host, connect, host
 from openai_lesson.errors import LessonError
 from openai_lesson.evaluation import Recall, recall
-from openai_lesson.tuning import follow, latest, latest_model, start, upload
+from openai_lesson.tuning import follow, latest, latest_model, start
+from openai_lesson.uploading import upload
 
 __all__ = [
     "Host",

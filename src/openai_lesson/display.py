@@ -6,6 +6,7 @@ that read the notebook without a browser. Its colours read on a light and on a d
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 import time
@@ -13,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _WIDTH, _HEIGHT = 640, 230
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 64, 620, 196
@@ -129,12 +131,11 @@ class Card:
 
     def show(self, line: str, picture: Callable[[], str] | None = None) -> None:
         """Show a line, or in a notebook the SVG picture that stands for it."""
+        if not _in_notebook():
+            return self._show_line(line)
         if line == self._last:
             return
         self._last = line
-        if not _in_notebook():
-            print(f"\r{line}", end="", flush=True, file=sys.stderr)
-            return
         from IPython.display import display
 
         bundle = {"text/plain": line, **({"image/svg+xml": picture()} if picture else {})}
@@ -143,10 +144,24 @@ class Card:
         else:
             self._handle.update(bundle, raw=True)
 
+    def _show_line(self, line: str) -> None:
+        """A line that is wider than the terminal would wrap, and then nothing could overwrite it."""
+        line = line[: shutil.get_terminal_size((120, 24)).columns - 1]
+        if line != self._last:
+            print(f"\r{line:<{len(self._last)}}", end="", flush=True, file=sys.stderr)
+            self._last = line
+
+    def clear(self) -> None:
+        """Take the line away in a terminal, so that something else can be printed there. `show` brings it back."""
+        if self._handle is None and self._last:
+            print(f"\r{'':<{len(self._last)}}\r", end="", flush=True, file=sys.stderr)
+            self._last = ""
+
     def close(self) -> None:
         """End the line in a terminal."""
         if self._handle is None and self._last:
             print(file=sys.stderr)
+            self._last = ""
 
 
 def _in_notebook() -> bool:

@@ -7,28 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import openai
-from openai.types import FileObject
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning import FineTuningJob
 
 from openai_lesson.connection import host
-from openai_lesson.display import Card, Progress
 from openai_lesson.errors import LessonError
-
-ENDED = ("succeeded", "failed", "cancelled")
-_PATIENCE = 120.0
-
-
-def upload(client: openai.OpenAI, path: str | Path) -> FileObject:
-    """Upload a JSONL file to train on.
-
-    Raises:
-        LessonError: there is no such file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise LessonError(f"There is no file {path} in {Path.cwd()}. Run the notebook 01-prepare-data first.")
-    with path.open("rb") as file:
-        return client.files.create(file=(path.name, file), purpose="fine-tune")
+from openai_lesson.uploading import upload
+from openai_lesson.watching import Watcher, reason
 
 
 def start(client: openai.OpenAI, path: str | Path, model: str | None = None, **options: Any) -> FineTuningJob:
@@ -50,12 +34,22 @@ def start(client: openai.OpenAI, path: str | Path, model: str | None = None, **o
     try:
         return client.fine_tuning.jobs.create(training_file=file.id, model=model or host(client).model, **options)
     except openai.PermissionDeniedError as error:
-        if error.code != "training_not_available":
-            raise
-        raise LessonError(
-            "OpenAI does not let this account train models: since May 2026 it takes no new fine-tuning "
-            "customers. Train on this machine instead:  client = connect('local')"
-        ) from None
+        raise refusal(error, "client = connect('local')") from None
+
+
+def refusal(error: openai.PermissionDeniedError, instead: str) -> Exception:
+    """What to raise when a host does not let an account train.
+
+    Args:
+        error: what the host said.
+        instead: what to type to train on this machine.
+    """
+    if error.code != "training_not_available":
+        return error
+    return LessonError(
+        "OpenAI does not let this account train models: since May 2026 it takes no new fine-tuning "
+        f"customers. Train on this machine instead:  {instead}"
+    )
 
 
 def latest(client: openai.OpenAI) -> FineTuningJob:
@@ -99,67 +93,17 @@ def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> Fin
     """
     if not isinstance(job, str):
         job = (job or latest(client)).id
-    current = client.fine_tuning.jobs.retrieve(job)
-    watcher = _Watcher(client, current)
+    watcher = Watcher(client, job, tell=_tell, come_back=f"follow(client, {job!r})")
     try:
-        while not watcher.look():
-            time.sleep(2.0)
+        current = watcher.watch()
     except KeyboardInterrupt:
-        watcher.card.close()
-        print(f"Training goes on. Come back with:  follow(client, '{current.id}')")
-        print(f"To end it for good:  client.fine_tuning.jobs.cancel('{current.id}')")
+        print(f"Training goes on. Come back with:  follow(client, {job!r})")
+        print(f"To end it for good:  client.fine_tuning.jobs.cancel({job!r})")
         return watcher.job
-    watcher.card.close()
-    if watcher.job.status == "failed":
-        reason = watcher.job.error.message if watcher.job.error else "no reason was given"
-        raise LessonError(f"The job {current.id} failed: {reason}")
-    return watcher.job
+    if current.status == "failed":
+        raise LessonError(f"The job {current.id} failed: {reason(current)}")
+    return current
 
 
-class _Watcher:
-    """Asks for what is new and shows it. A connection that breaks is tried again for two minutes."""
-
-    def __init__(self, client: openai.OpenAI, job: FineTuningJob) -> None:
-        self.client, self.job, self.card = client, job, Card()
-        self.progress = Progress()
-        self.seen: set[str] = set()
-        self.reached = time.monotonic()
-
-    def look(self) -> bool:
-        """Fetch and show the news. Returns whether the job is over."""
-        try:
-            self.job = self.client.fine_tuning.jobs.retrieve(self.job.id)
-            news = self._news()
-        except openai.APIConnectionError:
-            if time.monotonic() - self.reached > _PATIENCE:
-                raise
-            return False
-        self.reached = time.monotonic()
-        for event in news:
-            self._take(event)
-        progress = self.progress
-        progress.model = self.job.fine_tuned_model or self.job.model
-        progress.state, progress.finish = self.job.status, self.job.estimated_finish
-        self.card.show(progress.text(), progress.svg)
-        return self.job.status in ENDED
-
-    def _news(self) -> list[FineTuningJobEvent]:
-        """The events that were not seen yet, oldest first."""
-        new: list[FineTuningJobEvent] = []
-        for event in self.client.fine_tuning.jobs.list_events(self.job.id, limit=20):
-            if event.id in self.seen:
-                break
-            new.append(event)
-        self.seen.update(event.id for event in new)
-        return new[::-1]
-
-    def _take(self, event: FineTuningJobEvent) -> None:
-        data: Any = event.data
-        if event.type == "metrics" and isinstance(data, dict) and "step" in data:
-            self.progress.step = int(data["step"])
-            self.progress.total_steps = int(data.get("total_steps") or 0)
-            if data.get("train_loss") is not None:
-                self.progress.losses.append((self.progress.step, float(data["train_loss"])))
-        else:
-            moment = time.strftime("%H:%M:%S", time.localtime(event.created_at))
-            print(f"{moment}  {event.message}")
+def _tell(created_at: float, message: str) -> None:
+    print(f"{time.strftime('%H:%M:%S', time.localtime(created_at))}  {message}")

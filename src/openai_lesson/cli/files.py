@@ -1,0 +1,58 @@
+"""The words ``files.…``: uploaded files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from openai_lesson.cli.clients import client_for
+from openai_lesson.cli.printing import show, show_list
+from openai_lesson.errors import LessonError
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add the words to ``openai api``."""
+    create = commands.add_parser("files.create", help="upload a file")
+    create.add_argument("-f", "--file", type=Path, required=True, help="the file")
+    create.add_argument("-p", "--purpose", required=True, help="what it is for: fine-tune")
+    create.set_defaults(run=_create)
+    commands.add_parser("files.list", help="the uploaded files").set_defaults(run=_list)
+    for word, run, help_ in (
+        ("files.get", _get, "what is known of one file"),
+        ("files.retrieve", _get, "the same as files.get"),
+        ("files.content", _content, "print what is in a file"),
+        ("files.delete", _delete, "delete a file"),
+    ):
+        parser = commands.add_parser(word, help=help_)
+        parser.add_argument("-i", "--id", required=True, help="the file's id: file-…")
+        parser.set_defaults(run=run)
+
+
+def _create(arguments: argparse.Namespace) -> int:
+    from openai_lesson.uploading import send
+
+    if not arguments.file.is_file():
+        raise LessonError(f"There is no file {arguments.file} in {Path.cwd()}.")
+    return show(send(client_for(arguments), arguments.file, purpose=arguments.purpose))
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    return show_list(client_for(arguments).files.list())
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    return show(client_for(arguments).files.retrieve(arguments.id))
+
+
+def _content(arguments: argparse.Namespace) -> int:
+    sys.stdout.flush()
+    with client_for(arguments).files.with_streaming_response.content(arguments.id) as answer:
+        for piece in answer.iter_bytes():
+            sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    return show(client_for(arguments).files.delete(arguments.id))

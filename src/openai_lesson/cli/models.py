@@ -1,0 +1,33 @@
+"""The words ``models.…``: what models there are."""
+
+from __future__ import annotations
+
+import argparse
+
+from openai_lesson.cli.clients import client_for
+from openai_lesson.cli.printing import show, show_list
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add the words to ``openai api``."""
+    commands.add_parser("models.list", help="the models that there are").set_defaults(run=_list)
+    for word, run, help_ in (
+        ("models.get", _get, "one model"),
+        ("models.retrieve", _get, "the same as models.get"),
+        ("models.delete", _delete, "delete a fine-tuned model"),
+    ):
+        parser = commands.add_parser(word, help=help_)
+        parser.add_argument("-i", "--id", required=True, help="the model's name")
+        parser.set_defaults(run=run)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    return show_list(client_for(arguments).models.list())
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    return show(client_for(arguments).models.retrieve(arguments.id))
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    return show(client_for(arguments).models.delete(arguments.id))

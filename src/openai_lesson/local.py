@@ -1,0 +1,169 @@
+"""The service on this machine: whether it runs, starting it, fetching its base model, a key for it.
+
+The service is run as a command and spoken to over HTTP, like any other host of this API; none of it is imported.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import openai
+
+from openai_lesson import keys
+from openai_lesson.errors import LessonError
+
+IDLE_SECONDS = 2 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that listens: its base URL, its home folder, and whether it was started just now."""
+
+    url: str
+    home: str
+    started: bool = False
+
+
+def find(shown_on: TextIO | None = None) -> Service:
+    """The service on this machine. Starts it if it does not run, and fetches its base model first.
+
+    Args:
+        shown_on: where the progress of that goes (nothing: standard output).
+
+    Raises:
+        LessonError: it can't be started, or the base model can't be fetched.
+    """
+    status = _status()
+    require_base(status, shown_on)
+    if status["url"] and _answers(status["url"]):
+        return Service(status["url"], status["home"])
+    return Service(_start(status), status["home"], started=True)
+
+
+def running() -> Service | None:
+    """The service on this machine if it runs; nothing is started.
+
+    Raises:
+        LessonError: its home can't be read.
+    """
+    status = _status()
+    return Service(status["url"], status["home"]) if status["url"] else None
+
+
+def _command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "openai_local", *words]
+
+
+def _output(*words: str) -> str:
+    done = subprocess.run(_command(*words), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise LessonError(done.stderr.strip() or f"openai-local {words[0]} failed without saying why.")
+    return done.stdout.strip()
+
+
+def _status() -> dict[str, Any]:
+    return json.loads(_output("status", "--json"))
+
+
+def require_base(status: dict[str, Any] | None = None, shown_on: TextIO | None = None) -> None:
+    """Fetch the base model of the service on this machine, unless it is here; shows a progress bar.
+
+    Args:
+        status: what the service's command said of itself (nothing: it is asked).
+        shown_on: where the bar goes (nothing: standard output).
+
+    Raises:
+        LessonError: it can't be fetched; the message says why.
+    """
+    if (status or _status())["base_ready"]:
+        return
+    said = ""
+    with subprocess.Popen(_command("bases", "fetch"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for piece in io.TextIOWrapper(
+            process.stdout, "utf-8", "replace", "\r"
+        ):  # a progress bar overwrites itself
+            said += piece
+            print(piece, end="", flush=True, file=shown_on or sys.stdout)
+    if process.returncode != 0:
+        raise LessonError(said.strip().splitlines()[-1].removeprefix("openai-local: "))
+
+
+@contextmanager
+def own_service() -> Iterator[None]:
+    """Stop the service on this machine at the end of the block, unless it ran before."""
+    ran_before = _status()["url"]
+    try:
+        yield
+    finally:
+        if not ran_before:
+            _output("stop")
+
+
+def _answers(url: str) -> bool:
+    try:
+        openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=5).models.list()
+    except openai.AuthenticationError:
+        return True  # it lives, and wants a real key
+    except openai.APIError:
+        return False
+    return True
+
+
+def _start(status: dict[str, Any]) -> str:
+    command = _command("serve", "--port", "0", "--idle-timeout", str(IDLE_SECONDS))
+    with Path(status["log"]).open("ab") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, **_detached()
+        )
+    assert process.stdout is not None
+    with process.stdout as output:
+        url = output.readline().strip()
+    return url or _wait_for_other(status)
+
+
+def _detached() -> dict[str, Any]:
+    """How to start a process that outlives the notebook."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def _wait_for_other(status: dict[str, Any]) -> str:
+    """Another notebook may be starting the service at this very moment; then ours steps back."""
+    for _ in range(20):
+        if url := _status()["url"]:
+            return url
+        time.sleep(0.5)
+    log = Path(status["log"])
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["nothing"]
+    raise LessonError(f"The service on this machine did not start. It said: {said[0]}\nMore is in {log}.")
+
+
+def takes(url: str, key: str) -> bool:
+    """Whether the service at `url` knows the key."""
+    try:
+        openai.OpenAI(base_url=url, api_key=key).models.list()
+    except openai.AuthenticationError:
+        return False
+    return True
+
+
+def own_key(service: Service) -> str:
+    """The lesson's own key for the service on this machine. Made once, and again if the home was emptied since."""
+    name = f"local:{service.home}"
+    key = keys.load(name)
+    if key and takes(service.url, key):
+        return key
+    key = _output("keys", "new", "lesson", "--home", service.home)
+    keys.save(name, key)
+    return key

@@ -1,0 +1,149 @@
+"""Watching a job: what is new in it, shown as lines with a bar that updates in place, until it is over.
+
+The host is asked again and again; events have ids, so after a break only what is new is told. A connection that is
+lost is picked up again by itself, also when the service on this machine went on at another port.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import openai
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+
+from openai_lesson.connection import find_again
+from openai_lesson.display import Card, Progress
+from openai_lesson.errors import LessonError
+
+ENDED = ("succeeded", "failed", "cancelled")
+PAUSE = 1.0
+"""Seconds between two looks."""
+PATIENCE = 600.0
+"""Seconds for which a lost connection is tried again."""
+_ANSWER_SECONDS = 30.0
+"""How long an answer may take before the connection counts as lost."""
+_LOST = (openai.APIConnectionError, openai.InternalServerError)
+
+Line = tuple[float, str]
+"""When something happened (seconds since 1970), and what."""
+
+
+class Watcher:
+    """Watches one job.
+
+    `job` is the job as it was last seen.
+    """
+
+    def __init__(
+        self,
+        client: openai.OpenAI,
+        job: str,
+        *,
+        tell: Callable[[float, str], None],
+        come_back: str,
+        bar: bool = True,
+    ) -> None:
+        """Look at a job for the first time.
+
+        Args:
+            client: from `connect`.
+            job: the job's id.
+            tell: gets each event: when, and its message.
+            come_back: what to type to watch the job again.
+            bar: whether to show a bar.
+        """
+        self._given, self._tell, self._come_back = client, tell, come_back
+        self.client = client.with_options(timeout=_ANSWER_SECONDS)
+        self.job: FineTuningJob = client.fine_tuning.jobs.retrieve(job)
+        self._card, self._progress, self._bar = Card(), Progress(), bar
+        self._seen: set[str] = set()
+        self._lost_at: float | None = None
+
+    def watch(self) -> FineTuningJob:
+        """Show how the job goes. Returns it when it is over.
+
+        Raises:
+            LessonError: the host could not be reached for ten minutes.
+        """
+        try:
+            while not self._look():
+                time.sleep(PAUSE)
+        finally:
+            self._card.close()
+        return self.job
+
+    def lines(self, news: list[FineTuningJobEvent]) -> list[Line]:
+        """What to tell of new events, oldest first."""
+        return [(event.created_at, event.message) for event in news if event.type != "metrics"]
+
+    def _look(self) -> bool:
+        """Fetch and show the news. Returns whether the job is over."""
+        try:
+            job = self.client.fine_tuning.jobs.retrieve(self.job.id)
+            news = self._news()
+            lines = self.lines(news)
+        except _LOST:
+            self._wait_for_it()
+            return False
+        if self._lost_at is not None:
+            self._say("The connection is back.")
+            self._lost_at = None
+        self.job = job
+        self._seen.update(event.id for event in news)
+        self._show(news, lines)
+        return job.status in ENDED
+
+    def _wait_for_it(self) -> None:
+        now = time.monotonic()
+        if self._lost_at is None:
+            self._lost_at = now
+            self._say(f"The connection is lost. Trying again for {PATIENCE / 60:.0f} minutes; training may go on.")
+        elif now - self._lost_at > PATIENCE:
+            raise LessonError(
+                f"{self.client.base_url} could not be reached for {PATIENCE / 60:.0f} minutes. "
+                f"Training may go on. Come back later with:  {self._come_back}"
+            )
+        find_again(self._given)
+        self.client = self._given.with_options(timeout=_ANSWER_SECONDS)
+
+    def _news(self) -> list[FineTuningJobEvent]:
+        """The events that were not seen yet, oldest first."""
+        new: list[FineTuningJobEvent] = []
+        for event in self.client.fine_tuning.jobs.list_events(self.job.id, limit=100):
+            if event.id in self._seen:
+                break
+            new.append(event)
+        return new[::-1]
+
+    def _show(self, news: list[FineTuningJobEvent], lines: list[Line]) -> None:
+        for event in news:
+            self._note(event.data)
+        if lines:
+            self._card.clear()
+        for created_at, message in lines:
+            self._tell(created_at, message)
+        if self._bar:
+            progress = self._progress
+            progress.model = self.job.fine_tuned_model or self.job.model
+            progress.state, progress.finish = self.job.status, self.job.estimated_finish
+            self._card.show(progress.text(), progress.svg)
+
+    def _note(self, data: Any) -> None:
+        """Take what an event says of a step."""
+        if not (isinstance(data, dict) and "step" in data):
+            return
+        self._progress.step = int(data["step"])
+        self._progress.total_steps = int(data.get("total_steps") or 0)
+        if data.get("train_loss") is not None:
+            self._progress.losses.append((self._progress.step, float(data["train_loss"])))
+
+    def _say(self, message: str) -> None:
+        self._card.clear()
+        self._tell(time.time(), message)
+
+
+def reason(job: FineTuningJob) -> str:
+    """Why a job failed."""
+    return job.error.message if job.error and job.error.message else "no reason was given"
