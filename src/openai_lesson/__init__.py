@@ -10,15 +10,29 @@ A learner writes::
     lesson.ask(client, "What is the chief end of man?", job.fine_tuned_model)
 
 Everything goes through the official `openai` client, which `connect` returns; nothing here is needed to use it.
+Each name is fetched from its module when it is first used: the commands need few of them, and start faster so.
 """
 
-from openai_lesson import catechism, keys, prepare
-from openai_lesson.asking import ask, compare
-from openai_lesson.connection import Host, connect, host
-from openai_lesson.errors import LessonError
-from openai_lesson.evaluation import Recall, recall
-from openai_lesson.tuning import follow, latest, latest_model, start
-from openai_lesson.uploading import upload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from openai_lesson import catechism, keys, prepare
+    from openai_lesson.asking import ask, compare
+    from openai_lesson.connection import Host, connect, host
+    from openai_lesson.errors import LessonError
+    from openai_lesson.evaluation import Recall, recall
+    from openai_lesson.tuning import follow, latest, latest_model, start
+    from openai_lesson.uploading import upload
+
+_MODULES = {
+    "asking": ("ask", "compare"),
+    "connection": ("Host", "connect", "host"),
+    "errors": ("LessonError",),
+    "evaluation": ("Recall", "recall"),
+    "tuning": ("follow", "latest", "latest_model", "start"),
+    "uploading": ("upload",),
+}
 
 __all__ = [
     "Host",
@@ -38,3 +52,18 @@ __all__ = [
     "start",
     "upload",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a name from its module."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What completion in a notebook offers."""
+    return sorted([*globals(), *__all__])

@@ -66,9 +66,7 @@ class TrainingFiles:
         self._point_out(same[0], ids)
         if can_ask():
             return self._ask(ids)
-        self.say(
-            "Nobody can be asked here, so it is uploaded anew. To use an earlier one, name its id: -t " + ids[0]
-        )
+        self.say(f"Nobody can be asked here, so it is uploaded again. To use the earlier one:  -t {ids[0]}")
         return ""
 
     def _point_out(self, file: FileObject, ids: Sequence[str]) -> None:
@@ -81,9 +79,7 @@ class TrainingFiles:
     def _ask(self, ids: Sequence[str]) -> str:
         while True:
             try:
-                answer = input(
-                    "Enter a file ID to use that one again, or nothing to upload this one anyway: "
-                ).strip()
+                answer = input("Enter a file ID to reuse that file, or nothing to upload this one: ").strip()
             except EOFError:
                 return ""
             if not answer:
