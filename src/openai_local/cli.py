@@ -1,4 +1,4 @@
-"""The command ``openai-local``: serve, keys, bases, status, stop."""
+"""The command ``openai-local``: serve, keys, bases, status, estimate, stop."""
 
 from __future__ import annotations
 
@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[home], help="whether a service runs, and where")
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(run=_status)
+
+    guess = commands.add_parser("estimate", parents=[home], help="what training on so many examples will be like")
+    guess.add_argument("--examples", type=int, required=True, metavar="N", help="how many examples there are")
+    guess.add_argument("--json", action="store_true", help="as JSON")
+    guess.set_defaults(run=_estimate)
 
     stop = commands.add_parser("stop", parents=[home], help="stop the running service")
     stop.set_defaults(run=_stop)
@@ -120,6 +125,21 @@ def _status(arguments: argparse.Namespace) -> None:
         print(f"A service runs at {facts['url']} (process {facts['pid']}), home {home.path}")
     else:
         print(f"No service runs on {home.path}. Start one with:  openai-local serve")
+
+
+def _estimate(arguments: argparse.Namespace) -> None:
+    from openai_local.estimate import estimate
+
+    if arguments.examples < 1:
+        raise LocalError("There must be at least one example:  openai-local estimate --examples 100")
+    facts = estimate(Home.open(arguments.home), default_cache(), arguments.examples)
+    if arguments.json:
+        print(json.dumps(facts))
+        return
+    print(
+        f"{facts['base']}: {facts['epochs']} epochs, {facts['tokens_per_second']:.0f} tokens per second and "
+        f"{facts['start_seconds']:.0f} s before the first ({facts['measured']})"
+    )
 
 
 def _stop(arguments: argparse.Namespace) -> None:

@@ -36,13 +36,13 @@ def once(folder: Path, wants: str, make: Callable[[], None]) -> Path:
 
 
 def python_with(cache: Path, requirement: str, name: str) -> Path:
-    """The folder with the programs of a Python environment that has `requirement`."""
+    """The folder with the programs of a Python environment that has `requirement` (or several)."""
     folder = cache / name
 
     def make() -> None:
         _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
         # pip works on another environment from outside, which saves installing pip there.
-        _run(sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", requirement)
+        _run(sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", *requirement.split())
 
     return once(folder, requirement, make) / BIN
 

@@ -7,9 +7,10 @@ import pytest
 from openai_local.engine.answering import Answering, Target
 from openai_local.engine.base import SMOLLM2
 from openai_local.engine.examples import DataError, Example
+from openai_local.engine.hyperparameters import settle
 from openai_local.engine.journal import Job, Journal
 from openai_local.engine.loop import _rows
-from openai_local.engine.training import settle, train
+from openai_local.engine.training import train
 
 
 def job(tiny_cache, data, **changes):
@@ -111,7 +112,7 @@ def test_prompts_that_fill_the_window_are_refused(tmp_path, tiny_cache):
 
 @pytest.mark.parametrize(("n", "epochs", "batch"), [(10, 25, 1), (107, 13, 5), (1000, 3, 16), (100_000, 3, 16)])
 def test_what_auto_becomes(tmp_path, n, epochs, batch):
-    chosen = settle(job(tmp_path, "x"), n)
+    chosen = settle("auto", "auto", "auto", n)
     assert (chosen.n_epochs, chosen.batch_size) == (epochs, batch)
 
 

@@ -22,6 +22,7 @@ import torch
 from openai_local.engine import snapshot
 from openai_local.engine.classification import Classes
 from openai_local.engine.examples import Example
+from openai_local.engine.hyperparameters import Hyperparameters
 from openai_local.engine.journal import Journal
 from openai_local.engine.muon import Muon
 from openai_local.engine.score import Score
@@ -36,15 +37,6 @@ SNAPSHOT_SECONDS = 10.0
 
 class Paused(Exception):  # noqa: N818 (no error)
     """The job was asked to pause; its snapshot is written."""
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What a job is trained with, once every ``auto`` is settled."""
-
-    n_epochs: int
-    batch_size: int
-    learning_rate_multiplier: float
 
 
 @dataclass(frozen=True)

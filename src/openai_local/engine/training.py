@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from openai_local.engine.classification import Classes, Question
 from openai_local.engine.examples import DataError, Encoder, Example, read
+from openai_local.engine.hyperparameters import EXAMPLE_TOKENS, settle
 from openai_local.engine.journal import Job, Journal
-from openai_local.engine.loop import Data, Hyperparameters, Loop
+from openai_local.engine.loop import Data, Loop
 from openai_local.engine.results import write_table
 from openai_local.engine.student import Student, choose_device, choose_dtype
-
-EXAMPLE_TOKENS = 2048
-
-
-def settle(job: Job, n_examples: int) -> Hyperparameters:
-    """Replace each ``auto``.
-
-    About 1,400 examples are seen in all (3 to 25 epochs), in twenty batches an epoch (of 1 to 16 examples):
-    enough for a hundred questions and answers to be learned by heart.
-    """
-
-    def given(value: Any, auto: Any) -> Any:
-        return auto if value == "auto" else value
-
-    return Hyperparameters(
-        n_epochs=given(job.n_epochs, min(25, max(3, round(1400 / n_examples)))),
-        batch_size=given(job.batch_size, min(16, max(1, round(n_examples / 20)))),
-        learning_rate_multiplier=given(job.learning_rate_multiplier, 1.0),
-    )
 
 
 def train(journal: Journal) -> None:
@@ -43,7 +24,7 @@ def train(journal: Journal) -> None:
     """
     job = journal.read_job()
     data = _load(job, journal)
-    chosen = settle(job, len(data.training))
+    chosen = settle(job.n_epochs, job.batch_size, job.learning_rate_multiplier, len(data.training))
     journal.settle(**vars(chosen))
 
     torch.manual_seed(job.seed)

@@ -1,0 +1,132 @@
+"""Reading a file of questions and answers, whatever it was saved as.
+
+The file's ending says what it is. Encoding, delimiter, quotation marks and columns are found out; where something
+had to be decided, the table's `notes` say so. Nothing is guessed in silence.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from openai_lesson.errors import LessonError
+from openai_lesson.prepare.pages import read_page
+from openai_lesson.prepare.records import read_json
+from openai_lesson.prepare.sheets import read_excel
+from openai_lesson.prepare.table import Table
+from openai_lesson.prepare.texts import read_delimited, read_lines
+
+LONGEST = 1_000_000
+"""Characters that one cell may have. A longer one is a quotation mark that was never closed."""
+_DOWNLOAD = 200 * 1024 * 1024
+_TIMEOUT = 30.0
+
+Reader = Callable[[Path, str | None, str | None], Table]
+_READERS: dict[str, Reader] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".xlsx": read_excel,
+    ".txt": read_lines,
+    ".json": read_json,
+    ".jsonl": read_json,
+    ".html": read_page,
+    ".htm": read_page,
+}
+
+
+def read(source: str | Path, *, prompt_column: str | None = None, completion_column: str | None = None) -> Table:
+    """Read questions and answers.
+
+    Args:
+        source: a file (CSV, TSV, XLSX, JSON, JSONL, TXT, HTML), or the address of a web page with a table.
+        prompt_column: the name or number of the column with the questions (nothing: found out).
+        completion_column: the same for the answers.
+
+    Returns:
+        The table, as it is in the file; only rows without anything in them are left out.
+
+    Raises:
+        LessonError: it can't be read; the message says what is wrong, where, and what to do.
+    """
+    if str(source).lower().startswith(("http://", "https://")):
+        with tempfile.TemporaryDirectory() as folder:
+            return _read(_download(str(source), Path(folder)), prompt_column, completion_column)
+    return _read(Path(source), prompt_column, completion_column)
+
+
+def _read(path: Path, prompt: str | None, completion: str | None) -> Table:
+    reader = _READERS.get(path.suffix.lower())
+    _check(path)
+    if reader is None:
+        known = ", ".join(ending[1:].upper() for ending in _READERS)
+        ending = f"ends with {path.suffix!r}" if path.suffix else "has no ending"
+        raise LessonError(f"{path} {ending}, which says nothing of its format. These can be read: {known}.")
+    try:
+        table = reader(path, prompt, completion)
+    except PermissionError:
+        raise LessonError(f"{path} may not be read by you. Ask its owner, or copy it.") from None
+    except UnicodeDecodeError as error:
+        raise LessonError(f"{path} is damaged: byte {error.start:,} fits no {error.encoding} text.") from None
+    except MemoryError:
+        raise LessonError(f"{path} is too large for this machine's memory. Split it.") from None
+    return _checked(table)
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise LessonError(f"{path} is a folder. Name the file in it:  -f {path / 'NAME.csv'}")
+    if not path.exists():
+        raise LessonError(
+            f"There is no file {path} in {Path.cwd()}. The lesson's own is written by:  openai-lesson data"
+        )
+    if path.stat().st_size == 0:
+        raise LessonError(f"{path} is empty. Was it saved?")
+
+
+def _checked(table: Table) -> Table:
+    """Without rows that hold nothing. Refuses a table that can't be meant."""
+    table = _without_blank(table)
+    if not len(table):
+        raise LessonError(f"{table.name} has no rows of data. Put a question and its answer into each row.")
+    for texts in (table.prompts, table.completions):
+        if max(map(len, texts)) > LONGEST:
+            position, text = next((i, text) for i, text in enumerate(texts) if len(text) > LONGEST)
+            raise LessonError(
+                f"One cell in {table.unit} {table.numbers[position]} of {table.name} has {len(text):,} "
+                "characters. Most likely a quotation mark before it is never closed."
+            )
+    return table
+
+
+def _without_blank(table: Table) -> Table:
+    if "" not in table.completions:
+        return table
+    rows = zip(table.prompts, table.completions, strict=True)
+    kept = table.keep([bool(prompt or completion) for prompt, completion in rows])
+    left_out = len(table) - len(kept)
+    if left_out and table.format != "TXT":  # where a blank line is no row
+        kept.notes.append(f"Blank {table.unit}s were left out: {left_out}")
+    return kept
+
+
+def _download(url: str, folder: Path) -> Path:
+    """Fetch a file or a page from the web into a folder."""
+    name = Path(urlsplit(url).path).name or "page"
+    path = folder / (name if Path(name).suffix.lower() in _READERS else f"{Path(name).stem}.html")
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": "openai-lesson"})
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, path.open("wb") as file:
+            if int(answer.headers.get("Content-Length") or 0) > _DOWNLOAD:
+                raise LessonError(f"{url} is larger than {_DOWNLOAD >> 20} MB.")
+            shutil.copyfileobj(answer, file)
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise LessonError(
+            f"{url} can't be fetched: {reason}. Save it in your browser, then name the file."
+        ) from None
+    return path

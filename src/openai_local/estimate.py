@@ -1,0 +1,58 @@
+"""What training will be like on this machine: how many epochs, how fast."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from openai_local.engine.base import SMOLLM2
+from openai_local.engine.hyperparameters import EXAMPLE_TOKENS, settle
+from openai_local.engine.journal import Journal
+from openai_local.home import Home
+
+TOKENS_PER_SECOND = 300.0
+START_SECONDS = 15.0
+MEASURED = "measured on two cores of 2021, as no job was trained here yet"
+_ENOUGH_TOKENS = 5_000  # a shorter job says little of the speed
+_JOBS = 20
+
+
+def estimate(home: Home, cache: Path, n_examples: int) -> dict[str, Any]:
+    """What is known before a job starts.
+
+    Args:
+        home: where jobs are remembered; the last long one tells the speed.
+        cache: where the base model lies.
+        n_examples: how many examples there are.
+
+    Returns:
+        ``base`` (its title), ``tokenizer`` (the path of its file, or None before the base was fetched), ``window``
+        (tokens at which an example is cut), ``epochs`` (what ``auto`` becomes), ``tokens_per_second`` (trained
+        tokens, each epoch counted), ``start_seconds`` (before the first step), ``measured`` (how that is known).
+    """
+    tokenizer = SMOLLM2.weights(cache) / "tokenizer.json"
+    speed = _last_speed(home)
+    return {
+        "base": SMOLLM2.title,
+        "tokenizer": str(tokenizer) if tokenizer.exists() else None,
+        "window": EXAMPLE_TOKENS,
+        "epochs": settle("auto", "auto", "auto", n_examples).n_epochs,
+        "tokens_per_second": speed or TOKENS_PER_SECOND,
+        "start_seconds": START_SECONDS,
+        "measured": "as fast as the last job here" if speed else MEASURED,
+    }
+
+
+def _last_speed(home: Home) -> float | None:
+    """Trained tokens per second of the last job here that was long enough to tell."""
+    latest = sorted(home.jobs.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for journal in map(Journal, latest[:_JOBS]):
+        tokens = (journal.result() or {}).get("trained_tokens") or 0
+        if tokens < _ENOUGH_TOKENS:
+            continue
+        moments = [row["created_at"] for row in journal.rows()]
+        gaps = sorted(after - before for before, after in pairwise(moments))
+        if seconds := sum(gaps[:-1]):  # the longest may be a pause
+            return tokens * (len(gaps) - 1) / (len(gaps) + 1) / seconds
+    return None
