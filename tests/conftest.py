@@ -53,12 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads the user's own keys, home or settings."""
+    """No test reads the user's own keys, home or settings, and none leaves settings to the next."""
     folder = tmp_path_factory.mktemp("user")
     monkeypatch.setenv("OPENAI_LESSON_CONFIG", str(folder / "config"))
     monkeypatch.setenv("OPENAI_LOCAL_HOME", str(folder / "home"))
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_LESSON_LOCAL_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_KEY", "OPENAI_LESSON_LOCAL_URL"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

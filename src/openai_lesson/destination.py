@@ -39,6 +39,7 @@ def for_notebook(to: str | None = None) -> Destination:
     Raises:
         LessonError: the service can't be started, or there is no key for the host.
     """
+    local.go_directly()
     url, key = os.environ.get("OPENAI_BASE_URL", ""), os.environ.get("OPENAI_API_KEY", "")
     if found_here(url):
         url, key = "", ""
@@ -57,6 +58,7 @@ def for_command(base: str | None = None, key: str | None = None) -> Destination:
     Raises:
         LessonError: the service can't be started, or there is no key for the host.
     """
+    local.go_directly()
     to = base or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""
     key = key or os.environ.get("OPENAI_API_KEY", "")
     if not to and looks_real(key):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -31,6 +32,14 @@ class Service:
     url: str
     home: str
     started: bool = False
+
+
+def go_directly() -> None:
+    """See to it that this machine is reached without a proxy, whatever is set for others."""
+    for name in ("no_proxy", "NO_PROXY"):
+        known = os.environ.get(name, "")
+        if "127.0.0.1" not in known:
+            os.environ[name] = ",".join(filter(None, [known, "127.0.0.1", "localhost"]))
 
 
 def find(shown_on: TextIO | None = None) -> Service:

@@ -18,7 +18,6 @@ def here(service, client, monkeypatch):
     """The service on this machine runs already, and this is the lesson's own key for it."""
     monkeypatch.setenv("OPENAI_LOCAL_HOME", str(service.home))
     monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(service.cache))
-    monkeypatch.delenv("OPENAI_API_BASE", raising=False)
     keys.save(f"local:{service.home}", client.api_key)
     return service
 
@@ -36,6 +35,15 @@ def test_a_placeholder_gets_one_sentence_and_stays_here(here, client, monkeypatc
     assert (found.url, found.key) == (here.url, client.api_key)
     assert len(found.remarks) == 1 and here.url in found.remarks[0] and key not in found.remarks[0].split()
     assert ("https://platform.openai.com/api-keys" in found.remarks[0]) == (not key.startswith("sk-local-"))
+
+
+def test_a_proxy_is_for_other_machines(here, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "intranet.example")
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert destination.for_command().url == here.url
+    assert os.environ["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
 
 
 def test_a_known_local_key_is_used(here, monkeypatch):

@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 
+from openai_lesson.cli import openai
 from openai_lesson.cli.openai import main
 
 
@@ -221,6 +223,8 @@ def test_errors_are_one_line(run, service, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     run("api", "models.list", code=1)
     assert run.said.startswith("Error: http://127.0.0.1:9 can't be reached:") and run.said.count("\n") == 1
+    run("-b", service.url.removesuffix("/v1"), "api", "models.list", code=1)
+    assert "Does the address end in /v1? (HTTP status code: 404)" in run.said
     run("-b", "127.0.0.1:8765", "api", "models.list", code=1)
     assert "is no address" in run.said
     run("--azure-endpoint", "https://mine", "api", "models.list", code=1)
@@ -244,8 +248,32 @@ def test_ctrl_c_is_quiet(run, monkeypatch):
     assert run.said == "\n"
 
 
+def test_what_nobody_expected_is_a_sentence_too(run, monkeypatch):
+    monkeypatch.setattr("openai.resources.models.Models.list", lambda _: 1 / 0)
+    run("api", "models.list", code=1)
+    assert run.said.startswith("Error: ZeroDivisionError: division by zero. That should not happen;")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe breaks in another way there")
 def test_a_reader_that_stops_early_is_no_error(run, service):
     command = f"{sys.executable} -m openai_lesson.cli.openai api --help | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_the_page_names_every_word_and_option():
+    page = (Path(__file__).parents[2] / "docs" / "command.md").read_text(encoding="utf-8")
+    for word, parser in words_of(openai._parser()[0]):
+        group, name = word.rsplit(".", 1)
+        assert f"`{word}`" in page or (f"`{group}." in page and f"`.{name}`" in page), word
+        if word.startswith("api"):
+            for action in parser._actions[1:]:
+                assert any(f"`{option}" in page for option in action.option_strings), (word, action.option_strings)
+
+
+def words_of(parser):
+    """All words with their parsers: api models.list, …"""
+    kinds = next(action for action in parser._actions if action.choices and "api" in action.choices).choices
+    for kind in ("api", "tools"):
+        words = next(action for action in kinds[kind]._actions if action.choices).choices
+        yield from ((f"{kind} {word}", parser) for word, parser in words.items())

@@ -123,7 +123,6 @@ def test_a_real_key_without_an_address_goes_to_openai(monkeypatch, capsys):
         raise openai.OpenAIError("far enough")
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-mine")
-    monkeypatch.delenv("OPENAI_API_BASE", raising=False)
     monkeypatch.setattr(openai, "OpenAI", made)
     assert main(["api", "models.list"]) == 1
     first, second = capsys.readouterr().err.splitlines()

@@ -15,9 +15,6 @@ def sentence(error: Exception, *secrets: str | None) -> str:
     Args:
         error: what was raised.
         secrets: keys that must not be shown, besides the one in ``OPENAI_API_KEY``.
-
-    Raises:
-        Exception: the error itself, if it is none that a person can mend.
     """
     text = str(error) if isinstance(error, LessonError) else _of_the_client(error)
     for secret in (*secrets, os.environ.get("OPENAI_API_KEY")):
@@ -30,7 +27,8 @@ def _of_the_client(error: Exception) -> str:
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return f"{_message(error)} (HTTP status code: {error.status_code})"
+        hint = "" if "/v1/" in error.request.url.path else " Does the address end in /v1?"
+        return f"{_message(error)}{hint} (HTTP status code: {error.status_code})"
     if isinstance(error, openai.APITimeoutError):
         return f"{_address(error)} took too long to answer. Try again."
     if isinstance(error, openai.APIConnectionError):
@@ -39,7 +37,7 @@ def _of_the_client(error: Exception) -> str:
         )
     if isinstance(error, openai.OpenAIError):
         return str(error)
-    raise error
+    return f"{type(error).__name__}: {error}. That should not happen;  openai -vv …  shows where it did."
 
 
 def _message(error: Any) -> str:

@@ -14,9 +14,10 @@ import importlib.metadata
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
-from openai_lesson.cli import chat, completions, files, fine_tunes, handing, jobs, models
+from openai_lesson.cli import chat, completions, files, fine_tunes, handing, jobs, models, prepare_data
 from openai_lesson.cli.failing import sentence
 
 _EXAMPLES = """
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(file=sys.stderr)
         return 130
     except Exception as error:
+        if given.verbose > 1:
+            traceback.print_exc()
         print(f"Error: {sentence(error, given.api_key)}", file=sys.stderr)
         return 1
 
@@ -97,6 +100,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         group.register(api_words)
     tools = kinds.add_parser("tools", help="prepare data for training")
     tool_words = tools.add_subparsers(metavar="WORD", title="words", help="openai tools WORD --help tells more")
+    prepare_data.register(tool_words)
     for each in (parser, api, tools):
         each.set_defaults(run=_help_of(each))
     return parser, [f"api {word}" for word in api_words.choices] + [f"tools {word}" for word in tool_words.choices]
