@@ -9,9 +9,10 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import openai
 import pytest
 
-from openai_lesson.cli import openai
+from openai_lesson.cli import openai as command
 from openai_lesson.cli.openai import main
 
 
@@ -248,6 +249,15 @@ def test_ctrl_c_is_quiet(run, monkeypatch):
     assert run.said == "\n"
 
 
+def test_a_host_that_repeats_the_key_does_not_show_it(run, client, monkeypatch):
+    def fail(_):
+        raise openai.OpenAIError(f"Incorrect API key provided: {client.api_key}.")
+
+    monkeypatch.setattr("openai.resources.models.Models.list", fail)
+    run("api", "models.list", code=1)
+    assert run.said == "Error: Incorrect API key provided: (your key).\n"
+
+
 def test_what_nobody_expected_is_a_sentence_too(run, monkeypatch):
     monkeypatch.setattr("openai.resources.models.Models.list", lambda _: 1 / 0)
     run("api", "models.list", code=1)
@@ -263,7 +273,7 @@ def test_a_reader_that_stops_early_is_no_error(run, service):
 
 def test_the_page_names_every_word_and_option():
     page = (Path(__file__).parents[2] / "docs" / "command.md").read_text(encoding="utf-8")
-    for word, parser in words_of(openai._parser()[0]):
+    for word, parser in words_of(command._parser()[0]):
         group, name = word.rsplit(".", 1)
         assert f"`{word}`" in page or (f"`{group}." in page and f"`.{name}`" in page), word
         if word.startswith("api"):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
     """The client that a word of the command works with. Says in one line where it goes, unless that was named.
 
+    The key that is used is left in `arguments.secret`, so that no error shows it.
+
     Raises:
         LessonError: the service on this machine can't be started, or there is no key for the host.
     """
@@ -34,6 +36,7 @@ def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
             f"Safer:  {variable} OPENAI_API_KEY=…"
         )
     found = destination.for_command(arguments.api_base, arguments.api_key)
+    arguments.secret = found.key
     for remark in found.remarks:
         note(remark)
     return openai.OpenAI(

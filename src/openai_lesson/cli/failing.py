@@ -8,17 +8,20 @@ from typing import Any
 
 from openai_lesson.errors import LessonError
 
+_SHORTEST_KEY = 8
+
 
 def sentence(error: Exception, *secrets: str | None) -> str:
     """What to print of an error.
 
     Args:
         error: what was raised.
-        secrets: keys that must not be shown, besides the one in ``OPENAI_API_KEY``.
+        secrets: keys that must not be shown, besides the one in ``OPENAI_API_KEY``. What is too short for a key
+            is none.
     """
     text = str(error) if isinstance(error, LessonError) else _of_the_client(error)
     for secret in (*secrets, os.environ.get("OPENAI_API_KEY")):
-        if secret:
+        if secret and len(secret) >= _SHORTEST_KEY:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(your key)", text)
     return text
 

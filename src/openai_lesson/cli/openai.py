@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     _never_stumble_over_a_character()
     parser, ours = _parser()
-    given, words = _words(argv)
+    arguments, words = _words(argv)
     try:
         if words and not _is_ours(words, ours):
             return handing.hand_on(argv, words, ours)
@@ -57,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(file=sys.stderr)
         return 130
     except Exception as error:
-        if given.verbose > 1:
+        if arguments.verbose > 1:
             traceback.print_exc()
-        print(f"Error: {sentence(error, given.api_key)}", file=sys.stderr)
+        print(f"Error: {sentence(error, arguments.api_key, arguments.secret)}", file=sys.stderr)
         return 1
 
 
@@ -123,6 +123,7 @@ def _help_of(parser: argparse.ArgumentParser) -> object:
 
 def _global_options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
+    parser.set_defaults(secret=None)
     parser.add_argument("-V", "--version", action="version", version=_version())
     parser.add_argument("-v", "--verbose", action="count", default=0, help="tell of each request; -vv tells more")
     parser.add_argument(
