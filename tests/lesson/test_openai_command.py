@@ -72,14 +72,14 @@ def test_help_without_words(run):
         ["api", "completions.create", "-p", "no model"],
         ["api", "models.get"],
         ["api", "models.list", "--nonsense"],
-        ["--nonsense", "api", "models.list"],
         ["api", "completions.create", "-m", "ada", "-M", "many"],
     ],
 )
 def test_what_can_not_be_understood_gets_the_usage(words, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(words)
-    assert exit_.value.code == 2 and "usage: openai" in capsys.readouterr().err
+    usage = " ".join(word for word in ("usage: openai", *words[:2]) if not word.startswith("-"))
+    assert exit_.value.code == 2 and usage in capsys.readouterr().err
 
 
 def test_creating_advises_more_epochs_for_few_examples(created, model):
@@ -124,12 +124,12 @@ def test_completions_print_the_prompt_and_the_answer_once(run, model):
     assert run(*words[:2], "-e", *words[3:], "-M", "5") == whole, "an engine is a model"
     two = run(*words, "-M", "5", "-n", "2", "--best_of", "2", "--stop", "zzz", "-P", "1", "--user", "me")
     assert two.startswith("===== Completion 0 =====\nWhat is rain?") and "\n===== Completion 1 =====\n" in two
-    run(*words)
+    run("api", "completions.create", "-m", "ada", "-p", "What is rain?", "-t", "0")
     assert "-M 100" in run.said, "an answer that was cut off without being asked to"
 
 
-def test_completions_with_probabilities(run, model):
-    words = ("api", "completions.create", "-m", model, "-p", "What is rain?", "-M", "3", "-t", "0")
+def test_completions_with_probabilities(run):
+    words = ("api", "completions.create", "-m", "ada", "-p", "What is rain?", "-M", "3", "-t", "0")
     for more in ((), ("--stream",), ("--echo",)):
         table = run(*words, "--logprobs", "2", *more).split("\ntoken ")[1].splitlines()
         assert "probability   others" in table[0] and len(table) >= 4

@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words and not _is_ours(words, ours):
             return handing.hand_on(argv, words, ours)
-        arguments = parser.parse_args(argv)
+        arguments, unknown = parser.parse_known_args(argv)
+        if unknown:
+            arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         code = arguments.run(arguments)
         sys.stdout.flush()
         return code
@@ -102,7 +104,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     tool_words = tools.add_subparsers(metavar="WORD", title="words", help="openai tools WORD --help tells more")
     prepare_data.register(tool_words)
     for each in (parser, api, tools):
-        each.set_defaults(run=_help_of(each))
+        each.set_defaults(run=_help_of(each), parser=each)
+    for word in (*api_words.choices.values(), *tool_words.choices.values()):
+        word.set_defaults(parser=word)
     return parser, [f"api {word}" for word in api_words.choices] + [f"tools {word}" for word in tool_words.choices]
 
 
