@@ -68,6 +68,17 @@ def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_cache(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture
+def machine(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What ``openai-local estimate`` says, without asking it each time: the tiny model's tokenizer."""
+    from openai_lesson.prepare import tokens
+
+    path = next(tiny_cache.rglob("tokenizer.json"))
+    found = tokens.Machine("tiny", str(path), 2048, 13, 300.0, 15.0, "measured somewhere")
+    monkeypatch.setattr(tokens, "machine", lambda examples: found)
+    return found
+
+
 @dataclass
 class Service:
     """A service as a process of its own."""

@@ -181,7 +181,4 @@ def write_faults(folder: Path):
     add("semicolons.csv", lambda path: with_columns(good).to_csv(path, index=False, sep=";"), good)
     long = [("Empty?", ""), ("Long?", " word" * 3000 + "."), *good]
     add("long-after-empty.csv", lambda path: with_columns(long).to_csv(path, index=False), good)
-    prefix = [("Nothing?", "Answer: "), *((p, "Answer: " + c.strip()) for p, c in good)]
-    bare = [("Nothing?", ""), *good]
-    add("only-the-prefix.csv", lambda path: with_columns(prefix).to_csv(path, index=False), bare)
     return expected

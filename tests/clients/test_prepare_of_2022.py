@@ -10,9 +10,10 @@ import pytest
 from environments import python_with
 
 from openai_lesson.cli.openai import main
-from openai_lesson.prepare import tokens
 
 PREPARE = Path(__file__).with_name("prepare_of_2022.py")
+pytestmark = pytest.mark.usefixtures("machine")
+
 WANTS = "openai==0.28.1 pandas<3 openpyxl"
 
 
@@ -28,13 +29,6 @@ def prepare_of_2022(request):
         return {Path(path).name: answer for path, answer in json.loads(done.stdout).items()}
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def no_estimate(monkeypatch):
-    """What training would be like is asked elsewhere; here it would take most of the time."""
-    machine = tokens.Machine("tiny", None, 2048, 13, 300.0, 15.0, "measured")
-    monkeypatch.setattr(tokens, "machine", lambda examples: machine)
 
 
 def written(folder, name):

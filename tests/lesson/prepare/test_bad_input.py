@@ -8,6 +8,8 @@ import pytest
 
 from openai_lesson.cli.openai import main
 
+pytestmark = pytest.mark.usefixtures("machine")
+
 ROW = "What is this?,It is a thing.\n"
 HEADER = "prompt,completion\n"
 

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from openai_lesson import catechism
-from openai_lesson.cli import prepare_data
+from openai_lesson.cli.dialog import Dialog
 from openai_lesson.cli.openai import main
+
+pytestmark = pytest.mark.usefixtures("machine")
 
 
 @pytest.fixture
@@ -157,4 +159,4 @@ def test_nobody_is_asked_in_a_notebook_or_a_test_run(name, monkeypatch):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setenv(name, "1")
     monkeypatch.setattr("builtins.input", lambda _: pytest.fail("it asked"))
-    assert prepare_data.Dialog(quiet=False).accepts("Well?")
+    assert Dialog(quiet=False).accepts("Well?")

@@ -176,7 +176,7 @@ def test_lines_of_text_are_answers(tmp_path):
     assert list(table.numbers) == [1, 3]
 
 
-def test_a_data_frame():
+def test_a_data_frame(machine):
     assert prepare.analyse(FRAME).read_rows == 3
     with pytest.raises(LessonError, match="The table has no column completion"):
         prepare.analyse(FRAME[["prompt"]])

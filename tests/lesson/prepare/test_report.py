@@ -9,6 +9,8 @@ from openai_lesson import LessonError, catechism, prepare
 from openai_lesson.prepare import tokens, writing
 from openai_lesson.prepare.column import Column, plain
 
+pytestmark = pytest.mark.usefixtures("machine")
+
 GOOD = [(f"{word} {n}?", f" {word[::-1]}, {n}.") for n, word in enumerate("What Who Why Where How".split() * 5)]
 
 
