@@ -21,6 +21,7 @@ import openai
 
 from openai_lesson import keys
 from openai_lesson.errors import LessonError
+from openai_lesson.local_command import command, output
 
 IDLE_SECONDS = 2 * 60 * 60
 
@@ -68,19 +69,8 @@ def running() -> Service | None:
     return Service(status["url"], status["home"]) if status["url"] else None
 
 
-def _command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "openai_local", *words]
-
-
-def _output(*words: str) -> str:
-    done = subprocess.run(_command(*words), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise LessonError(done.stderr.strip() or f"openai-local {words[0]} failed without saying why.")
-    return done.stdout.strip()
-
-
 def _status() -> dict[str, Any]:
-    return json.loads(_output("status", "--json"))
+    return json.loads(output("status", "--json"))
 
 
 def require_base(status: dict[str, Any] | None = None, shown_on: TextIO | None = None) -> None:
@@ -96,7 +86,7 @@ def require_base(status: dict[str, Any] | None = None, shown_on: TextIO | None =
     if (status or _status())["base_ready"]:
         return
     said = ""
-    with subprocess.Popen(_command("bases", "fetch"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(command("bases", "fetch"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         for piece in io.TextIOWrapper(
             process.stdout, "utf-8", "replace", "\r"
@@ -115,7 +105,7 @@ def own_service() -> Iterator[None]:
         yield
     finally:
         if not ran_before:
-            _output("stop")
+            output("stop")
 
 
 def _answers(url: str) -> bool:
@@ -129,10 +119,10 @@ def _answers(url: str) -> bool:
 
 
 def _start(status: dict[str, Any]) -> str:
-    command = _command("serve", "--port", "0", "--idle-timeout", str(IDLE_SECONDS))
+    words = command("serve", "--port", "0", "--idle-timeout", str(IDLE_SECONDS))
     with Path(status["log"]).open("ab") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, **_detached()
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, **_detached()
         )
     assert process.stdout is not None
     with process.stdout as output:
@@ -173,6 +163,6 @@ def own_key(service: Service) -> str:
     key = keys.load(name)
     if key and takes(service.url, key):
         return key
-    key = _output("keys", "new", "lesson", "--home", service.home)
+    key = output("keys", "new", "lesson", "--home", service.home)
     keys.save(name, key)
     return key

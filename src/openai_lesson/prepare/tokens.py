@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from openai_lesson.local_command import output
 from openai_lesson.prepare.column import Column
 from openai_lesson.prepare.finding import Finding
 from openai_lesson.prepare.table import Table
@@ -50,9 +49,7 @@ class Machine:
 @cache
 def machine(examples: int) -> Machine:
     """Ask ``openai-local`` what training on so many examples would be like."""
-    command = [sys.executable, "-m", "openai_local", "estimate", "--examples", str(examples), "--json"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    return Machine(**json.loads(said.stdout))
+    return Machine(**json.loads(output("estimate", "--examples", str(examples), "--json")))
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def pip_download(wheel: Wheel, folder: Path) -> Path:
     Raises:
         LocalError: pip fails; its last error line is in the message.
     """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]
     command += [
         "--disable-pip-version-check",
         "--progress-bar",

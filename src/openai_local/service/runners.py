@@ -48,7 +48,7 @@ class LocalRunner:
         """Start the training process, unless one is at this job already."""
         if self.alive(journal):
             return
-        command = [sys.executable, "-m", "openai_local.engine", str(journal.folder)]
+        command = [sys.executable, "-P", "-m", "openai_local.engine", str(journal.folder)]
         with journal.log.open("ab") as log:
             self._processes[journal.folder] = subprocess.Popen(
                 command,
