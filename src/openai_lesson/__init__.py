@@ -64,6 +64,13 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """What ``%load_ext openai_lesson`` does: the kernel "OpenAI" in another Python kernel."""
+    from openai_lesson.kernel.extension import load
+
+    load(shell)
+
+
 def __dir__() -> list[str]:
     """What completion in a notebook offers."""
     return sorted([*globals(), *__all__])

@@ -5,9 +5,9 @@ A key is never printed, put into a notebook or passed on a command line.
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
-from getpass import getpass
 from pathlib import Path
 
 import platformdirs
@@ -29,6 +29,14 @@ def load(name: str) -> str | None:
     return _read().get(name)
 
 
+def kept() -> list[str]:
+    """All keys that are kept; none where the file can't be read."""
+    try:
+        return list(_read().values())
+    except (LessonError, OSError):
+        return []
+
+
 def save(name: str, key: str) -> None:
     """Keep a key under a name."""
     path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,7 +49,7 @@ def ask(name: str = "openai") -> None:
     Raises:
         LessonError: nothing was typed.
     """
-    key = getpass(f"Key for {name} (it will not be shown): ").strip()
+    key = getpass.getpass(f"Key for {name} (it will not be shown): ").strip()
     if not key:
         raise LessonError("No key was typed, so nothing was kept.")
     save(name, key)

@@ -16,14 +16,14 @@ def test_a_key_is_kept_for_the_user_alone():
 
 
 def test_asking_is_hidden_and_says_where_it_is_kept(monkeypatch, capsys):
-    monkeypatch.setattr("openai_lesson.keys.getpass", lambda prompt: " sk-secret ")
+    monkeypatch.setattr("getpass.getpass", lambda prompt: " sk-secret ")
     keys.ask("openai")
     assert keys.load("openai") == "sk-secret"
     assert "sk-secret" not in capsys.readouterr().out
 
 
 def test_nothing_typed_and_a_damaged_file(monkeypatch):
-    monkeypatch.setattr("openai_lesson.keys.getpass", lambda prompt: "")
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "")
     with pytest.raises(LessonError, match="nothing was kept"):
         keys.ask()
     keys.save("openai", "x")

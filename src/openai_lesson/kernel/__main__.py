@@ -1,4 +1,4 @@
-"""Starts the kernel "OpenAI": IPython's, with the environment's commands on the search path.
+"""Starts the kernel "OpenAI", with the environment's commands on the search path.
 
 Jupyter often runs without the environment being activated. Then ``!openai …`` in a cell would not be found.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sysconfig
 
-from ipykernel.kernelapp import launch_new_instance
+from openai_lesson.kernel.app import OpenAIKernelApp
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     scripts, path = sysconfig.get_path("scripts"), os.environ.get("PATH", "")
     if scripts not in path.split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([scripts, path])
-    launch_new_instance()
+    OpenAIKernelApp.launch_instance()
 
 
 if __name__ == "__main__":
