@@ -20,6 +20,8 @@ _WORDS = {
     "cd": re.compile(r"cd(?=\s+[^\s=+*/%&|^<>!@,;:)\]}([{]|\s+/(?!\s)|\s*$)"),
     "pip": re.compile(r"pip3?(?=\s+(?:install|uninstall|list|show|freeze|download|check|--version)\b)"),
 }
+_NEVER_PYTHON = re.compile(r"openai\b|cd\s+/\S")
+"""Python would take these for a difference and a quotient, but nobody writes those so."""
 _LINE = re.compile(r"(?P<indent>\s*)(?P<dollar>\$\s*)?(?P<command>(?:openai|export|set|cd|pip3?)\b.*)", re.S)
 _PIECE = re.compile(
     r"""\#.* | (?P<triple>\"{3}|'{3}) | "(?:\\.|[^"\\\n])*"? | '(?:\\.|[^'\\\n])*'? | [([{] | [)\]}]""",
@@ -59,7 +61,7 @@ def _command(lines: list[str], at: int) -> tuple[str, int] | None:
         used += 1
     for magic, pattern in _WORDS.items():
         word = pattern.match(command)
-        if word and (found["dollar"] or magic == "openai" or not _is_python(command)):
+        if word and (found["dollar"] or _NEVER_PYTHON.match(command) or not _is_python(command)):
             rest = command[word.end() :].strip()
             rest = _as_export(rest) if magic == "set" else rest
             return f"{found['indent']}get_ipython().run_line_magic({_MAGICS[magic]!r}, {rest!r})\n", used
