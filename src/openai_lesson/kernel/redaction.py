@@ -29,6 +29,8 @@ SWITCH = "OPENAI_LESSON_MASKING"
 _NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _SHAPE = re.compile(r"sk-[A-Za-z0-9_-]{16,}")
 _RANDOM_PART = re.compile(r"[A-Za-z0-9]{20,}|(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{6,}")
+_MARKED = re.compile(r"sk-(?:proj|svcacct|admin|None|local)-|.*T3BlbkFJ")
+"""What only keys have. Such a key is known even if it stands right behind a letter."""
 _OPEN_END = re.compile(r"s(?:k(?:-[A-Za-z0-9_-]{0,300})?)?\Z")
 _GLUED = re.compile(r"(?:\\[nrtfv]|\x1b\[[0-9;]*m|%[0-9A-Fa-f]{2}|\\(?:x|u00)[0-9A-Fa-f]{2})\Z")
 """What may stand right before a key although it ends in a letter or a digit."""
@@ -101,8 +103,8 @@ class Secrets:
         last = text[-1]
         if last.isalnum() or last in "_-":
             found = _OPEN_END.search(text[-310:])
-            if found and _at_a_beginning(text, start := begin - len(found[0])):
-                begin = start
+            if found and (_MARKED.match(found[0]) or _at_a_beginning(text, begin - len(found[0]))):
+                begin -= len(found[0])
         if last in self._last_characters:
             for form in self._needles.values():
                 begin = min(begin, len(text) - _overlap(text, form))
@@ -166,8 +168,12 @@ def _of_a_keys_shape(text: str) -> Iterator[Span]:
     """Not the names of classes in HTML, such as ``sk-toggleable__control-hidden``."""
     if "sk-" in text:
         for found in _SHAPE.finditer(text):
-            if _RANDOM_PART.search(found[0], 3) and _at_a_beginning(text, found.start()):
+            if _RANDOM_PART.search(found[0], 3) and _is_a_key(text, found):
                 yield found.span()
+
+
+def _is_a_key(text: str, found: re.Match[str]) -> bool:
+    return bool(_MARKED.match(found[0])) or _at_a_beginning(text, found.start())
 
 
 def _at_a_beginning(text: str, start: int) -> bool:

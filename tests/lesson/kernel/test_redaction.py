@@ -42,6 +42,12 @@ def test_secrets_are_hidden_however_they_are_written(secrets, secret):
             assert MASK in shown and secret not in shown and form.strip("'\"") not in shown, text
 
 
+def test_keys_that_are_glued_to_something(secrets):
+    for secret in (KEY, OLD, LOCAL):
+        assert secrets.mask(f"Bearer{secret}") == f"Bearer{MASK}"
+        assert secret not in secrets.mask(f"{TOKEN}{secret}{TOKEN}")
+
+
 def test_a_table_that_cuts_off_a_secret_shows_nothing_of_it(secrets):
     long = "tok-" + "Zq8wXv3rTn6yLp1k" * 4
     secrets.add(long)
