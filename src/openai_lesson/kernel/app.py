@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
@@ -28,6 +31,17 @@ class OpenAIKernelApp(IPKernelApp):
     kernel_class = Type(  # type: ignore[assignment]
         OpenAIKernel, klass="ipykernel.kernelbase.Kernel"
     ).tag(config=True)
+
+    def init_path(self) -> None:
+        """Let a learner import the modules beside the notebook, but none in place of Python's own.
+
+        The kernel is started with ``-P``, so that no such file breaks its start; IPython then leaves them out.
+        """
+        if "" in sys.path or self.ignore_cwd or os.environ.get("PYTHONSAFEPATH"):
+            return
+        names = [Path(path).name for path in sys.path]
+        packages = [at for at, name in enumerate(names) if name in ("site-packages", "dist-packages")]
+        sys.path.insert(min(packages, default=len(names)), "")
 
     def _session_default(self) -> MaskingSession:
         return MaskingSession(parent=self)
