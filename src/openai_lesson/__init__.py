@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openai_lesson import catechism, keys, prepare
     from openai_lesson.asking import ask, compare
+    from openai_lesson.checks import doctor
     from openai_lesson.connection import Host, connect, host
     from openai_lesson.errors import LessonError
     from openai_lesson.evaluation import Recall, recall
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "asking": ("ask", "compare"),
+    "checks": ("doctor",),
     "connection": ("Host", "connect", "host"),
     "errors": ("LessonError",),
     "evaluation": ("Recall", "recall"),
@@ -42,6 +44,7 @@ __all__ = [
     "catechism",
     "compare",
     "connect",
+    "doctor",
     "follow",
     "host",
     "keys",

@@ -124,13 +124,13 @@ def _at(to: str, given: str, stay: str) -> Destination:
         service = local.running()
         if service and service.url == url.rstrip("/"):
             return Destination(url, local.own_key(service))
-    key = given if _suits(given, hostname) else keys.load(name)
+    key = given if suits(given, hostname) else keys.load(name)
     if not key:
         raise _no_key(name, given, stay)
     return Destination(url, key)
 
 
-def _suits(key: str, hostname: str) -> bool:
+def suits(key: str, hostname: str) -> bool:
     """Whether a key can be meant for a host."""
     if is_openai(hostname):
         return looks_real(key)

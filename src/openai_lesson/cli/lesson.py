@@ -1,4 +1,4 @@
-"""The command ``openai-lesson``: write the data, run the notebooks."""
+"""The command ``openai-lesson``: look at the machine, write the data, run the notebooks, install the kernel."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    doctor = commands.add_parser("doctor", help="look whether this machine is ready for the lesson")
+    doctor.add_argument("--report", type=Path, metavar="FILE", help="also write what the instructor should see")
+    doctor.set_defaults(run=_doctor)
+
     data = commands.add_parser("data", help="write the lesson's questions and answers as a CSV file")
     data.add_argument("--larger", action="store_true", help="the Larger Catechism (196 questions)")
     data.add_argument("--modern", action="store_true", help="the wording in modern English")
@@ -48,7 +52,46 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--notebooks", type=Path, metavar="DIR", help="the notebooks (default: the lesson's own)")
     run.add_argument("--kernel", default="openai", help="the kernel to run them with (default: %(default)s)")
     run.set_defaults(run=_run)
+
+    kernel = commands.add_parser("kernel", help='the kernel "OpenAI", for a Jupyter in another environment')
+    actions = kernel.add_subparsers(required=True, metavar="ACTION")
+    for word, what in (("install", "let other Jupyters use this environment"), ("remove", "take that away")):
+        action = actions.add_parser(word, help=what)
+        where = action.add_mutually_exclusive_group()
+        where.add_argument("--user", action="store_true", help="for the user's every Jupyter (default)")
+        where.add_argument("--sys-prefix", action="store_true", help="in this environment")
+        where.add_argument(
+            "--prefix", type=Path, metavar="DIR", help="in another environment, whose folder is DIR"
+        )
+        action.set_defaults(run=_kernel, action=word)
     return parser
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from openai_lesson.checks import Diagnosis, examine, report
+
+    lines = []
+    for line in examine():
+        print(line, flush=True)
+        lines.append(line)
+    if arguments.report:
+        report.write(arguments.report, lines)
+        print(
+            f"\nThe report is in {arguments.report}. It holds no keys. Read it, then send it to your instructor."
+        )
+    return 0 if Diagnosis(tuple(lines)).ready else 1
+
+
+def _kernel(arguments: argparse.Namespace) -> int:
+    from openai_lesson import kernelspec
+
+    prefix = Path(sys.prefix) if arguments.sys_prefix else arguments.prefix
+    if arguments.action == "remove":
+        print(f'The kernel "OpenAI" is no longer in {kernelspec.remove(prefix=prefix)}')
+    else:
+        print(f'The kernel "OpenAI" is in {kernelspec.install(prefix=prefix)}')
+        print(f"It starts {sys.executable}. Load the page of Jupyter again to see it.")
+    return 0
 
 
 def _data(arguments: argparse.Namespace) -> int:
