@@ -12,6 +12,7 @@ import openai
 from openai_lesson.watching import ENDED
 
 _TITLES = ("job", "created", "status", "model", "what comes of it")
+_LEFT = 'style="text-align: left"'
 Row = tuple[str, ...]
 
 
@@ -32,8 +33,8 @@ class Queue:
     def _repr_html_(self) -> str | None:
         if not self.rows:
             return None
-        head = "".join(f"<th>{title}</th>" for title in _TITLES)
-        body = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.rows)
+        head = "".join(f"<th {_LEFT}>{title}</th>" for title in _TITLES)
+        body = ("".join(f"<td {_LEFT}>{html.escape(cell)}</td>" for cell in row) for row in self.rows)
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
 
 
