@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from openai_lesson.errors import LessonError
 from openai_lesson.local import own_service, require_base
 
-ORDER = ("01-prepare-data.ipynb", "02-train.ipynb", "03-query.ipynb")
+ORDER = ("00-start-here.ipynb", "01-prepare-data.ipynb", "02-train.ipynb", "03-query.ipynb")
 LAST_LINE = "exact recall:"
 
 
