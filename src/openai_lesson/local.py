@@ -125,8 +125,8 @@ def _start(status: dict[str, Any]) -> str:
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, **_detached()
         )
     assert process.stdout is not None
-    with process.stdout as output:
-        url = output.readline().strip()
+    with process.stdout as said:
+        url = said.readline().strip()
     return url or _wait_for_other(status)
 
 
