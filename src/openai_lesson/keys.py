@@ -32,8 +32,8 @@ def load(name: str) -> str | None:
 def kept() -> list[str]:
     """All keys that are kept; none where the file can't be read."""
     try:
-        return list(_read().values())
-    except (LessonError, OSError):
+        return [key for key in _read().values() if isinstance(key, str)]
+    except (LessonError, OSError, AttributeError):
         return []
 
 

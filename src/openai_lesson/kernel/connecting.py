@@ -80,6 +80,8 @@ class Connection:
         mine = address and not destination.found_here(address)
         if not mine and destination.looks_real(key):
             return self._say(destination.for_command("openai", key))
+        if not mine and address and key.startswith("sk-local-") and not self._local:
+            self._local = destination.Destination(address, key)  # connect() found it, and said so
         other = key.startswith("sk-local-") and self._local and key != self._local.key
         if mine or other or not self._local or not _lives(self._local):
             found = self._say(destination.for_command(None, key))

@@ -55,8 +55,8 @@ class Secrets:
 
     def refresh(self) -> None:
         """Learn what became secret since the last time."""
-        for name, value in os.environ.items():
-            if value not in self._seen and is_secret_name(name):
+        for name in os.environ:
+            if is_secret_name(name) and (value := os.environ.get(name, "")) not in self._seen:
                 self.add(value, key=name == "OPENAI_API_KEY")
         path = keys.path()
         try:
@@ -76,9 +76,10 @@ class Secrets:
                 continue
             if key:
                 self.keys.add(secret)
-            for form in _forms(secret):
-                self._needles[form[:_PREFIX] if _by_its_beginning(form) else form] = form
-                self._last_characters.update(form)
+            forms = _forms(secret)
+            new = {form[:_PREFIX] if _by_its_beginning(form) else form: form for form in forms}
+            self._needles = {**self._needles, **new}  # a new one, for other threads may be reading
+            self._last_characters = self._last_characters.union(*forms)
 
     def mask(self, text: str) -> str:
         """The text with all secrets hidden."""

@@ -7,7 +7,7 @@ import sys
 import openai
 import pytest
 
-from openai_lesson import LessonError, destination, keys
+from openai_lesson import LessonError, connect, destination, keys
 from openai_lesson.kernel.connecting import Connection
 from openai_lesson.kernel.redaction import Secrets
 from openai_lesson.kernel.settings import Settings, nearest
@@ -54,6 +54,12 @@ def test_the_service_is_started_at_first_use_and_told_once(connected, capsys):
     assert connected._secrets.mask(first.api_key) == "[secret]"
     subprocess.run([sys.executable, "-m", "openai_local", "stop"], check=True, capture_output=True)
     assert openai.OpenAI().models.list().data, "it is started again"
+
+
+def test_connect_says_it_once(connected, capsys):
+    client = connect()
+    assert client.models.list().data and place(openai.OpenAI()) == place(client)
+    assert capsys.readouterr().out == f"Connected to the service on this machine ({place(client)[0]})\n"
 
 
 def test_a_real_key_goes_to_openai_and_never_to_this_machine(nothing_local, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import count
 
 import pytest
 from jupyter_client.manager import start_new_kernel
@@ -117,3 +118,33 @@ def test_python_as_usual(new):
     assert reply["content"]["ename"] == "KeyboardInterrupt"
     info = cells.client.kernel_info(reply=True, timeout=30)["content"]
     assert info["language_info"]["name"] == "python" and "debugger" in str(info)
+
+
+def test_the_debugger_stops_and_hides_secrets(new, monkeypatch):
+    token = "hf_" + "qQwWeErRtTyYuUiIoOpP"
+    monkeypatch.setenv("HUB_TOKEN", token)
+    cells = new()
+    channel, numbers = cells.client.control_channel, count(1)
+
+    def debug(command, **arguments):
+        content = {"type": "request", "seq": next(numbers), "command": command, "arguments": arguments}
+        request = cells.client.session.msg("debug_request", content)
+        channel.send(request)
+        while (reply := channel.get_msg(timeout=30))["parent_header"].get("msg_id") != request["msg_id"]:
+            pass
+        return reply["content"]
+
+    assert debug(
+        "initialize", clientID="test", adapterID="", linesStartAt1=True, columnsStartAt1=True, pathFormat="path"
+    )["success"]
+    assert debug("attach")["success"]
+    code = "import os\nt = os.environ['HUB_TOKEN']\nexport A=b\nx = 1\n"
+    path = debug("dumpCell", code=code)["body"]["sourcePath"]
+    debug("setBreakpoints", source={"path": path}, breakpoints=[{"line": 4}], sourceModified=False)
+    debug("configurationDone")
+    cells.client.execute(code)
+    while (event := cells.client.get_iopub_msg(timeout=30)["content"]).get("event") != "stopped":
+        pass
+    found = {v["name"]: v["value"] for v in debug("inspectVariables")["body"]["variables"]}
+    assert found["t"] == "'[secret]'" and "x" not in found
+    assert debug("continue", threadId=event["body"]["threadId"])["success"]
