@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -32,6 +34,14 @@ def test_everything_is_pinned_for_make():
     wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
     assert {re.sub(r"[-_.]+", "-", split(r)[0]).lower() for r in wanted} <= pinned
     assert not any("+" in version or "@" in version for version in pins.values())
+
+
+def test_the_pins_are_among_what_is_asked_for():
+    """Conda chooses its own versions; those of make are ones that it could choose, too."""
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    pinned = {canonicalize_name(name): version for name, version in pins.items()}
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
 
 
 def test_the_kernelspec():
