@@ -62,7 +62,9 @@ def visible() -> list[Spec]:
     """The kernelspecs that Jupyter offers."""
     other = _other_jupyter()
     if other is None:
-        return [read(name, Path(folder)) for name, folder in KernelSpecManager().find_kernel_specs().items()]
+        found = {name: Path(folder) for name, folder in KernelSpecManager().find_kernel_specs().items()}
+        # Jupyter makes up the kernel "python3" of its own Python where there is no file for it.
+        return [read(name, folder) for name, folder in found.items() if (folder / "kernel.json").is_file()]
     words = [str(other), "kernelspec", "list", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     listed: dict[str, Any] = json.loads(done.stdout)["kernelspecs"]

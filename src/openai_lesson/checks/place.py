@@ -96,12 +96,18 @@ def new_environment() -> str:
     return "py -3.12 -m venv .venv" if WINDOWS else "python3.12 -m venv .venv"
 
 
+def constraints() -> Path | None:
+    """The file with the versions that were tried: in a checkout, or installed next to the notebooks."""
+    share = Path(sysconfig.get_path("data")) / "share" / "openai-lesson"
+    files = (folder / "constraints.txt" for folder in (CHECKOUT, share))
+    return next((file for file in files if file.is_file()), None)
+
+
 def install(*requirements: str) -> str:
     """The command that installs packages here, in the versions that were tried, if those are known."""
     if kind() == "conda" and (recipe := CHECKOUT / "environment.yml").is_file():
         return f"conda env update -p {quoted(Path(sys.prefix))} -f {quoted(recipe)}"
-    pins = CHECKOUT / "constraints.txt"
-    constraint = f"-c {quoted(pins)} " if pins.is_file() else ""
+    constraint = f"-c {quoted(pins)} " if (pins := constraints()) else ""
     words = " ".join(f'"{requirement}"' for requirement in requirements)
     return f"{python()} -m pip install {constraint}{words}"
 

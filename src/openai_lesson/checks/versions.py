@@ -1,14 +1,12 @@
 """The packages that the lesson needs, next to the versions that it was tried with.
 
 What is needed stands in the package's own metadata. The versions that ``make`` installs stand in
-``constraints.txt``, in a checkout and, installed, next to the notebooks.
+``constraints.txt``.
 """
 
 from __future__ import annotations
 
-import sysconfig
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -40,12 +38,10 @@ def installed(name: str) -> str | None:
 
 def pins() -> dict[str, str]:
     """The versions that the lesson was tried with, by name; none if the file is not here."""
-    share = Path(sysconfig.get_path("data")) / "share" / "openai-lesson"
-    for folder in (place.CHECKOUT, share):
-        if (file := folder / "constraints.txt").is_file():
-            pairs = (line.split("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line)
-            return {canonicalize_name(name): pinned.strip() for name, pinned in pairs}
-    return {}
+    if (file := place.constraints()) is None:
+        return {}
+    pairs = (line.split("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line)
+    return {canonicalize_name(name): pinned.strip() for name, pinned in pairs}
 
 
 def _unmet(requirement: Requirement) -> Line | None:

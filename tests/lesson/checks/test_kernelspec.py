@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from ipykernel.kernelspec import RESOURCES
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import start_new_kernel
 
 from openai_lesson import LessonError, kernelspec
@@ -48,6 +50,13 @@ def mend(line):
 
 
 def test_all_is_well():
+    assert kernels.kernels() == [OURS]
+
+
+def test_the_kernel_that_jupyter_makes_up_is_no_broken_one(monkeypatch):
+    """Where there is no folder for it, the kernel of Jupyter's own Python has no file."""
+    made_up = {"python3": RESOURCES, "openai": str(kernels.everywhere()[0].folder)}
+    monkeypatch.setattr(KernelSpecManager, "find_kernel_specs", lambda _: made_up)
     assert kernels.kernels() == [OURS]
 
 
