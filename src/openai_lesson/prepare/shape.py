@@ -60,23 +60,12 @@ def prompt_ending(prompts: Column, kind: str) -> Iterator[Finding]:
         )
     candidates = _SEPARATORS[1:] if prompts.holding("\n") else _SEPARATORS
     wanted = _unused(prompts, candidates, _LAST_SEPARATOR)
-    if shared:
-        yield Finding("prompt_ending", f"All prompts end with suffix `{shown(shared)}`" + _long(shared, wanted))
-        if prompts.hold_twice(shared):
-            what = f"Some of your prompts contain the suffix `{shown(shared)}` more than once"
-            yield Finding("prompt_ending_inside", what)
-        return
-    what = (
+    missing = (
         "Your data does not contain a common separator at the end of your prompts. One makes it clear to the "
         "fine-tuned model where the completion begins. Ask the model with the same separator later"
     )
-    remedy = Remedy(
-        f"Add a suffix separator `{shown(wanted)}` to all prompts",
-        column="prompt",
-        change=lambda text: text + wanted,
-        adds=True,
-    )
-    yield Finding("prompt_separator", what, remedy=remedy)
+    words = f"Add a suffix separator `{shown(wanted)}` to all prompts"
+    yield from _ending("prompt", prompts, wanted, "prompt_separator", missing, words)
 
 
 def prompt_beginning(prompts: Column) -> Iterator[Finding]:
@@ -129,25 +118,24 @@ def completion_ending(completions: Column, kind: str) -> Iterator[Finding]:
             "different."
         )
     wanted = _unused(completions, _ENDINGS, _LAST_ENDING)
-    if shared:
-        yield Finding(
-            "completion_ending", f"All completions end with suffix `{shown(shared)}`" + _long(shared, wanted)
-        )
-        if completions.hold_twice(shared):
-            what = f"Some of your completions contain the suffix `{shown(shared)}` more than once"
-            yield Finding("completion_ending_inside", what)
-        return
-    what = (
+    missing = (
         "Your data does not contain a common ending at the end of your completions. At hosts that cut an answer "
         "at a `stop` sign, it shows where to cut"
     )
-    remedy = Remedy(
-        f"Add a suffix ending `{shown(wanted)}` to all completions",
-        column="completion",
-        change=lambda text: text + wanted,
-        adds=True,
-    )
-    yield Finding("completion_end", what, remedy=remedy)
+    words = f"Add a suffix ending `{shown(wanted)}` to all completions"
+    yield from _ending("completion", completions, wanted, "completion_end", missing, words)
+
+
+def _ending(name: str, column: Column, wanted: str, code: str, missing: str, words: str) -> Iterator[Finding]:
+    """What is to be said of the texts' common ending, or the remedy if there is none."""
+    if not (shared := column.suffix):
+        remedy = Remedy(words, column=name, change=lambda text: text + wanted, adds=True)
+        yield Finding(code, missing, remedy=remedy)
+        return
+    yield Finding(f"{name}_ending", f"All {name}s end with suffix `{shown(shared)}`" + _long(shared, wanted))
+    if column.hold_twice(shared):
+        what = f"Some of your {name}s contain the suffix `{shown(shared)}` more than once"
+        yield Finding(f"{name}_ending_inside", what)
 
 
 def space_first(completions: Column) -> Iterator[Finding]:
