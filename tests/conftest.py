@@ -46,17 +46,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(line)
 
 
+WHOLE = ("clients", "test_notebooks.py", "kernel")
+"""Folders and files whose tests start programs whole: other clients, notebooks, kernels, a browser."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that two processes end at about the same time."""
-    items.sort(key=lambda item: not {"test_notebooks.py", "clients"} & {item.path.name, item.path.parent.name})
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_history_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Kernels that tests start keep their history in a folder of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
-        yield
+    """Mark those, and put them first, so that two processes end at about the same time."""
+    for item in items:
+        if {item.path.name, item.path.parent.name} & set(WHOLE):
+            item.add_marker(pytest.mark.whole)
+    items.sort(key=lambda item: item.get_closest_marker("whole") is None)
 
 
 @pytest.fixture(autouse=True)
