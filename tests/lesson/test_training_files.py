@@ -7,10 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from openai_lesson import LessonError
-from openai_lesson.cli import downloading
-from openai_lesson.cli.downloading import download
+from openai_lesson import LessonError, downloading
 from openai_lesson.cli.training_files import TrainingFiles, require
+from openai_lesson.downloading import download
 
 PAIRS = b'{"prompt": "a", "completion": " b"}\n'
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openai_lesson.cli.clients import client_for
 from openai_lesson.cli.printing import show, show_list
+from openai_lesson.cli.words import add_words
 from openai_lesson.errors import LessonError
 
 
@@ -18,15 +19,13 @@ def register(commands: argparse._SubParsersAction) -> None:
     create.add_argument("-p", "--purpose", required=True, help="what it is for: fine-tune")
     create.set_defaults(run=_create)
     commands.add_parser("files.list", help="the uploaded files").set_defaults(run=_list)
-    for word, run, help_ in (
+    words = (
         ("files.get", _get, "what is known of one file"),
         ("files.retrieve", _get, "the same as files.get"),
         ("files.content", _content, "print what is in a file"),
         ("files.delete", _delete, "delete a file"),
-    ):
-        parser = commands.add_parser(word, help=help_)
-        parser.add_argument("-i", "--id", required=True, help="the file's id: file-…")
-        parser.set_defaults(run=run)
+    )
+    add_words(commands, "the file's id: file-…", words)
 
 
 def _create(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from openai_lesson.cli.following import follow
 from openai_lesson.cli.printing import note, show
 from openai_lesson.cli.results import results
 from openai_lesson.cli.training_files import TrainingFiles, require
+from openai_lesson.cli.words import add_words
 from openai_lesson.errors import LessonError
 
 if TYPE_CHECKING:
@@ -50,19 +51,16 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--classification_betas", type=float, nargs="+", metavar="BETA", help="F-scores to work out besides F-1"
     )
     create.set_defaults(run=_create)
-    for word, run, help_ in (
-        ("get", _get, "one fine-tune, with its events"),
-        ("events", _events, "what happened in a fine-tune"),
-        ("follow", _follow, "follow a fine-tune until it is over"),
-        ("cancel", _cancel, "end a fine-tune before its time"),
-        ("results", _results, "the table with the loss and the accuracy at each step"),
-        ("delete", _delete, "delete the model that a fine-tune made"),
-    ):
-        parser = commands.add_parser(f"fine_tunes.{word}", help=help_)
-        parser.add_argument("-i", "--id", required=True, help="the fine-tune's id: ft-…")
-        parser.set_defaults(run=run)
-        if word == "events":
-            parser.add_argument("-s", "--stream", action="store_true", help="the same as fine_tunes.follow")
+    words = (
+        ("fine_tunes.get", _get, "one fine-tune, with its events"),
+        ("fine_tunes.events", _events, "what happened in a fine-tune"),
+        ("fine_tunes.follow", _follow, "follow a fine-tune until it is over"),
+        ("fine_tunes.cancel", _cancel, "end a fine-tune before its time"),
+        ("fine_tunes.results", _results, "the table with the loss and the accuracy at each step"),
+        ("fine_tunes.delete", _delete, "delete the model that a fine-tune made"),
+    )
+    events = add_words(commands, "the fine-tune's id: ft-…", words)["fine_tunes.events"]
+    events.add_argument("-s", "--stream", action="store_true", help="the same as fine_tunes.follow")
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:

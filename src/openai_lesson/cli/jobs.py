@@ -13,6 +13,7 @@ from openai_lesson.cli.following import follow
 from openai_lesson.cli.printing import note, show, show_list
 from openai_lesson.cli.results import results
 from openai_lesson.cli.training_files import TrainingFiles, require
+from openai_lesson.cli.words import add_words
 from openai_lesson.errors import LessonError
 
 _MOST_ON_A_PAGE = 100
@@ -21,26 +22,28 @@ _MOST_ON_A_PAGE = 100
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the words to ``openai api``."""
     _register_create(commands)
-    for word, run, help_ in (
+    words = (
         ("fine_tuning.job.get", _get, "one job"),
         ("fine_tuning.job.results", _results, "the table with the loss and the accuracy at each step"),
         ("fine_tuning.job.follow", _follow, "follow a job until it is over"),
         ("fine_tuning.job.cancel", _cancel, "end a job before its time"),
+        ("fine_tuning.job.events", _events, "what happened in a job, the newest first"),
         ("fine_tuning.jobs.retrieve", _get, "one job"),
         ("fine_tuning.jobs.follow", _follow, "follow a job until it is over"),
         ("fine_tuning.jobs.cancel", _cancel, "end a job before its time"),
         ("fine_tuning.jobs.pause", _pause, "stop a job for a while"),
         ("fine_tuning.jobs.resume", _resume, "let a paused job go on"),
-    ):
-        commands.add_parser(word, parents=[_id()], help=help_).set_defaults(run=run)
-    for word, run, parents, help_ in (
-        ("fine_tuning.job.list", _list, [_page()], "all jobs, the newest first"),
-        ("fine_tuning.job.events", _events, [_id(), _page()], "what happened in a job, the newest first"),
-        ("fine_tuning.jobs.list", _list, [_page()], "all jobs, the newest first"),
-        ("fine_tuning.jobs.list_events", _events, [_id(), _page()], "what happened in a job, the newest first"),
-        ("fine_tuning.jobs.list_checkpoints", _checkpoints, [_id(), _page()], "the models of the last epochs"),
-    ):
-        commands.add_parser(word, parents=parents, help=help_).set_defaults(run=run)
+        ("fine_tuning.jobs.list_events", _events, "what happened in a job, the newest first"),
+        ("fine_tuning.jobs.list_checkpoints", _checkpoints, "the models of the last epochs"),
+    )
+    parsers = add_words(commands, "the job's id: ftjob-…", words)
+    pages = [parser for parser in parsers.values() if parser.get_default("run") in (_events, _checkpoints)]
+    for word in ("fine_tuning.job.list", "fine_tuning.jobs.list"):
+        pages.append(commands.add_parser(word, help="all jobs, the newest first"))
+        pages[-1].set_defaults(run=_list)
+    for parser in pages:
+        parser.add_argument("-a", "--after", metavar="ID", help="only what comes behind this one in the list")
+        parser.add_argument("-l", "--limit", type=int, metavar="N", help="N of them at most")
 
 
 def _register_create(commands: argparse._SubParsersAction) -> None:
@@ -57,19 +60,6 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
     jobs.add_argument("-s", "--suffix", help="a word for the trained model's name")
     jobs.add_argument("-H", "--hyperparameters", metavar="JSON", help="""such as  '{"n_epochs": 3}'""")
     jobs.set_defaults(run=_create, n_epochs=None, check_if_files_exist=True)
-
-
-def _id() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("-i", "--id", required=True, help="the job's id: ftjob-…")
-    return parser
-
-
-def _page() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("-a", "--after", metavar="ID", help="only what comes behind this one in the list")
-    parser.add_argument("-l", "--limit", type=int, metavar="N", help="N of them at most")
-    return parser
 
 
 def _create(arguments: argparse.Namespace) -> int:

@@ -6,19 +6,18 @@ import argparse
 
 from openai_lesson.cli.clients import client_for
 from openai_lesson.cli.printing import show, show_list
+from openai_lesson.cli.words import add_words
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the words to ``openai api``."""
     commands.add_parser("models.list", help="the models that there are").set_defaults(run=_list)
-    for word, run, help_ in (
+    words = (
         ("models.get", _get, "one model"),
         ("models.retrieve", _get, "the same as models.get"),
         ("models.delete", _delete, "delete a fine-tuned model"),
-    ):
-        parser = commands.add_parser(word, help=help_)
-        parser.add_argument("-i", "--id", required=True, help="the model's name")
-        parser.set_defaults(run=run)
+    )
+    add_words(commands, "the model's name", words)
 
 
 def _list(arguments: argparse.Namespace) -> int:

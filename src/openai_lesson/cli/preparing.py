@@ -12,7 +12,6 @@ from openai_lesson.prepare import shape, tokens, writing
 from openai_lesson.prepare.report import Examples, Report
 
 _EPOCHS_OF_2022 = 4
-_EPOCHS_AT_OPENAI = 3
 _CHAT_MODEL = "gpt-4.1-nano"
 
 
@@ -162,9 +161,9 @@ def _costs(report: Report) -> Iterator[str]:
         )
     else:
         yield f"Once your model starts training, it'll approximately take {auto} on this machine."
-    model, dollars = next(iter(tokens.price(total, _EPOCHS_AT_OPENAI).items()))
+    model, dollars = next(iter(tokens.price(total).items()))
     yield (
-        f"({machine.measured[0].upper()}{machine.measured[1:]}.) At OpenAI, {_EPOCHS_AT_OPENAI} epochs would cost "
-        f"about ${max(dollars, 0.01):,.2f} with {model}, by its prices of {tokens.PRICES_OF}. It takes "
+        f"({machine.measured[0].upper()}{machine.measured[1:]}.) At OpenAI, {tokens.EPOCHS_AT_OPENAI} epochs "
+        f"would cost about ${max(dollars, 0.01):,.2f} with {model}, by its prices of {tokens.PRICES_OF}. It takes "
         "no new customers."
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openai_lesson.cli.downloading import download, is_url, name_of
+from openai_lesson.downloading import download, is_url, name_of
 from openai_lesson.errors import LessonError
 from openai_lesson.terminal import can_ask
 
@@ -39,7 +39,7 @@ class TrainingFiles:
             LessonError: there is no such file, or it can't be read or fetched.
         """
         if is_url(named):
-            name = name_of(named)
+            name = name_of(named) or "download"
             with download(named) as path:
                 return self._id(path, name if name.endswith(".jsonl") else f"{name}.jsonl", named)
         path = Path(named)

@@ -86,6 +86,11 @@ class Column:
         return len(pd.unique(self.hashes))
 
     @cached_property
+    def identical(self) -> bool:
+        """Whether all texts are the same."""
+        return all(text == self.texts[0] for text in self.texts)
+
+    @cached_property
     def letters(self) -> tuple[int, int]:
         """How many letters are upper-case, and how many lower-case."""
         upper = lower = 0

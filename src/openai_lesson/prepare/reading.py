@@ -6,14 +6,10 @@ had to be decided, the table's `notes` say so. Nothing is guessed in silence.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from openai_lesson.downloading import download, is_url, name_of
 from openai_lesson.errors import LessonError
 from openai_lesson.prepare.pages import read_page
 from openai_lesson.prepare.records import read_json
@@ -23,8 +19,6 @@ from openai_lesson.prepare.texts import read_delimited, read_lines
 
 LONGEST = 1_000_000
 """Characters that one cell may have. A longer one is a quotation mark that was never closed."""
-_DOWNLOAD = 200 * 1024 * 1024
-_TIMEOUT = 30.0
 
 Reader = Callable[[Path, str | None, str | None], Table]
 _READERS: dict[str, Reader] = {
@@ -53,9 +47,11 @@ def read(source: str | Path, *, prompt_column: str | None = None, completion_col
     Raises:
         LessonError: it can't be read; the message says what is wrong, where, and what to do.
     """
-    if str(source).lower().startswith(("http://", "https://")):
-        with tempfile.TemporaryDirectory() as folder:
-            return _read(_download(str(source), Path(folder)), prompt_column, completion_column)
+    if is_url(str(source)):
+        name = name_of(str(source)) or "page"
+        name = name if Path(name).suffix.lower() in _READERS else f"{Path(name).stem}.html"
+        with download(str(source), name, page=True) as path:
+            return _read(path, prompt_column, completion_column)
     return _read(Path(source), prompt_column, completion_column)
 
 
@@ -112,21 +108,3 @@ def _without_blank(table: Table) -> Table:
     if left_out and table.format != "TXT":  # where a blank line is no row
         kept.notes.append(f"Blank {table.unit}s were left out: {left_out}")
     return kept
-
-
-def _download(url: str, folder: Path) -> Path:
-    """Fetch a file or a page from the web into a folder."""
-    name = Path(urlsplit(url).path).name or "page"
-    path = folder / (name if Path(name).suffix.lower() in _READERS else f"{Path(name).stem}.html")
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "openai-lesson"})
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, path.open("wb") as file:
-            if int(answer.headers.get("Content-Length") or 0) > _DOWNLOAD:
-                raise LessonError(f"{url} is larger than {_DOWNLOAD >> 20} MB.")
-            shutil.copyfileobj(answer, file)
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise LessonError(
-            f"{url} can't be fetched: {reason}. Save it in your browser, then name the file."
-        ) from None
-    return path

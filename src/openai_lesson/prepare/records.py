@@ -49,10 +49,9 @@ def _by_line(path: Path, encoding: str) -> Iterator[_Numbered]:
             except json.JSONDecodeError as error:
                 if number == 1 and line.lstrip()[0] in "[{":
                     _require_whole(path, encoding, error)
-                raise LessonError(
-                    f"Line {number} of {path} is not valid JSON: {error.msg} at character {error.colno}. "
-                    "Mend that line, or delete it."
-                ) from None
+                raise _invalid(path, number, error) from None
+            except ValueError as error:  # a number with thousands of digits
+                raise LessonError(f"Line {number} of {path} can't be read: {error}.") from None
             if number == 1 and (isinstance(record, list) or _has_columns(record)):
                 raise _OtherForm
             yield number, record
@@ -63,7 +62,7 @@ def _require_whole(path: Path, encoding: str, error: json.JSONDecodeError) -> No
     text = path.read_text(encoding=encoding)
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if error.pos < len(text.splitlines()[0].rstrip()):
             return  # wrong within the line, so it is no beginning either
     raise _OtherForm
@@ -82,6 +81,8 @@ def _whole(path: Path, encoding: str) -> list[_Numbered]:
                 f"{path} is not valid JSON: {error.msg} in line {error.lineno}, character {error.colno}. "
                 "Mend it there, and try again."
             ) from None
+    except ValueError as error:  # a number with thousands of digits
+        raise LessonError(f"{path} can't be read: {error}.") from None
     return list(_one_after_the_other(path, text))
 
 
@@ -95,11 +96,15 @@ def _one_after_the_other(path: Path, text: str) -> Iterator[_Numbered]:
         try:
             record, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            raise LessonError(
-                f"Line {error.lineno} of {path} is not valid JSON: {error.msg} at character {error.colno}. "
-                "Mend that line, or delete it."
-            ) from None
+            raise _invalid(path, error.lineno, error) from None
         yield number, record
+
+
+def _invalid(path: Path, line: int, error: json.JSONDecodeError) -> LessonError:
+    return LessonError(
+        f"Line {line} of {path} is not valid JSON: {error.msg} at character {error.colno}. "
+        "Mend that line, or delete it."
+    )
 
 
 def _records(path: Path, value: Any) -> list[_Numbered]:

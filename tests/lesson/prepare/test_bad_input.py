@@ -109,6 +109,11 @@ TABLE = {
         "Line 7 of {path} has a NUL character in 'prompt'.",
     ),
     "deep nesting": ("data.jsonl", b"[" * 100_000, "Line 1 of {path} is nested too deeply"),
+    "a number without end": (
+        "data.jsonl",
+        jsonl(12, line_7='{"prompt": "How many?", "completion": ' + "9" * 5000 + "}"),
+        "Line 7 of {path} can't be read: Exceeds the limit",
+    ),
     "a long conversation": (
         "data.jsonl",
         json.dumps({"messages": [{"role": "user", "content": "Hi"}] * 3}).encode(),

@@ -163,7 +163,7 @@ def test_a_page_from_the_web(monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         assert len(prepare.read(f"{address}/faq")) == 2
-        with pytest.raises(LessonError, match=r"can't be fetched: Not Found. Save it in your browser"):
+        with pytest.raises(LessonError, match=r"can't be fetched: Not Found. Download it in your browser"):
             prepare.read(f"{address}/nothing")
         server.shutdown()
 

@@ -69,9 +69,9 @@ def test_answers_that_say_nothing():
     ("text", "code"),
     [
         ("Write to ada.b+c@mail.example.org today.", "mail_addresses"),
-        ("The key is sk-proj-abcdefghij0123456789ABCDEFG.", "keys"),
-        ("-----BEGIN RSA PRIVATE KEY-----", "keys"),
-        ("AKIAIOSFODNN7EXAMPLE", "keys"),
+        ("The key is " + "-".join(["sk", "proj", "abcdefghij0123456789ABCDEFG."]), "keys"),
+        ("-----BEGIN RSA " + "PRIVATE KEY-----", "keys"),
+        ("AKIA" + "IOSFODNN7EXAMPLE", "keys"),
         ("Meet me @ five; a risk-taker's task-list.", None),
     ],
 )

@@ -1,4 +1,4 @@
-"""Fetching a training file from the web into a temporary folder, with a bar and a limit."""
+"""Fetching a file from the web into a temporary folder, with a bar and a limit."""
 
 from __future__ import annotations
 
@@ -28,22 +28,28 @@ def is_url(text: str) -> bool:
 
 
 def name_of(url: str) -> str:
-    """What the file at an address is called."""
-    return unquote(PurePosixPath(urlsplit(url).path).name) or "download.jsonl"
+    """What the file at an address is called, without folders; empty if it has no name."""
+    return PurePosixPath(unquote(urlsplit(url).path)).name
 
 
 @contextmanager
-def download(url: str) -> Iterator[Path]:
+def download(url: str, name: str = "file", *, page: bool = False) -> Iterator[Path]:
     """Fetch a file. It is there until the end of the block.
 
+    Args:
+        url: its address.
+        name: what to call it.
+        page: whether it may be a web page.
+
     Raises:
-        LessonError: it can't be fetched, it is a web page, or it is larger than 512 MB.
+        LessonError: it can't be fetched, it is a web page and must not be, or it is larger than 512 MB.
     """
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
+        path = Path(folder) / name
         try:
-            with urllib.request.urlopen(url, timeout=_SECONDS) as answer, path.open("wb") as out:
-                if answer.headers.get_content_type() == "text/html":
+            request = urllib.request.Request(url, headers={"User-Agent": "openai-lesson"})
+            with urllib.request.urlopen(request, timeout=_SECONDS) as answer, path.open("wb") as out:
+                if not page and answer.headers.get_content_type() == "text/html":
                     raise LessonError(f"{url} is a web page, not a file. Look there for its raw file.")
                 _copy(url, answer, out)
         except (urllib.error.URLError, HTTPException, TimeoutError, ValueError) as error:
