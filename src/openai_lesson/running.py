@@ -110,7 +110,7 @@ class Echo:
     def __init__(self) -> None:
         """Nothing was printed yet."""
         self.recall = ""
-        self._pending = ""
+        self._pending, self._printed = "", 0
 
     def stream(self, name: str, text: str) -> None:
         """Text that a cell prints. What overwrites its own line is shown on a terminal only."""
@@ -129,17 +129,24 @@ class Echo:
         print(text, flush=True)
 
     def in_place(self, text: str) -> None:
-        """Something that will be updated. A terminal shows each state; elsewhere the last one is printed."""
+        """Something that will be updated: its first line changes, and below it lines are added.
+
+        New lines are printed as they come. Of the first line a terminal shows each state, and others the last.
+        """
+        first, *log = text.splitlines() or [""]
+        if new := log[self._printed :]:
+            print("\n".join(f"\r{line:<100}" if sys.stdout.isatty() else line for line in new), flush=True)
+            self._printed = len(log)
         if sys.stdout.isatty():
-            print(f"\r{text:<100}", end="", flush=True)
+            print(f"\r{first:<100}", end="", flush=True)
             self._pending = "\n"
         else:
-            self._pending = text + "\n"
+            self._pending = first + "\n"
 
     def end(self) -> None:
         """End what was being updated in place."""
         print(self._pending, end="", flush=True)
-        self._pending = ""
+        self._pending, self._printed = "", 0
 
 
 class _EchoingClient(NotebookClient):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from openai.types.fine_tuning import FineTuningJob
 from openai_lesson.connection import host
 from openai_lesson.errors import LessonError
 from openai_lesson.uploading import upload
-from openai_lesson.watching import Watcher, reason
+from openai_lesson.watching import Watcher, line_of, reason
 
 
 def start(client: openai.OpenAI, path: str | Path, model: str | None = None, **options: Any) -> FineTuningJob:
@@ -106,4 +105,4 @@ def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> Fin
 
 
 def _tell(created_at: float, message: str) -> None:
-    print(f"{time.strftime('%H:%M:%S', time.localtime(created_at))}  {message}")
+    print(line_of(created_at, message))

@@ -14,7 +14,7 @@ import openai
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from openai_lesson.connection import find_again
-from openai_lesson.display import Card, Progress
+from openai_lesson.display import Card, Progress, in_notebook
 from openai_lesson.errors import LessonError
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -88,7 +88,7 @@ class Watcher:
             self._wait_for_it()
             return False
         if self._lost_at is not None:
-            self._say("The connection is back.")
+            self._say(time.time(), "The connection is back.")
             self._lost_at = None
         self.job = job
         self._seen.update(event.id for event in news)
@@ -99,7 +99,10 @@ class Watcher:
         now = time.monotonic()
         if self._lost_at is None:
             self._lost_at = now
-            self._say(f"The connection is lost. Trying again for {PATIENCE / 60:.0f} minutes; training may go on.")
+            self._say(
+                time.time(),
+                f"The connection is lost. Trying again for {PATIENCE / 60:.0f} minutes; training may go on.",
+            )
         elif now - self._lost_at > PATIENCE:
             raise LessonError(
                 f"{self.client.base_url} could not be reached for {PATIENCE / 60:.0f} minutes. "
@@ -120,28 +123,40 @@ class Watcher:
     def _show(self, news: list[FineTuningJobEvent], lines: list[Line]) -> None:
         for event in news:
             self._note(event.data)
-        if lines:
-            self._card.clear()
         for created_at, message in lines:
-            self._tell(created_at, message)
+            self._say(created_at, message)
         if self._bar:
             progress = self._progress
             progress.model = self.job.fine_tuned_model or self.job.model
             progress.state, progress.finish = self.job.status, self.job.estimated_finish
-            self._card.show(progress.text(), progress.svg)
+            self._card.show(progress.text(), progress.card)
 
     def _note(self, data: Any) -> None:
         """Take what an event says of a step."""
         if not (isinstance(data, dict) and "step" in data):
             return
-        self._progress.step = int(data["step"])
-        self._progress.total_steps = int(data.get("total_steps") or 0)
-        if data.get("train_loss") is not None:
-            self._progress.losses.append((self._progress.step, float(data["train_loss"])))
+        progress = self._progress
+        progress.step, progress.total_steps = int(data["step"]), int(data.get("total_steps") or 0)
+        for name, points in (
+            ("train_loss", progress.losses),
+            ("full_valid_loss", progress.validation),
+            ("train_mean_token_accuracy", progress.accuracies),
+        ):
+            if data.get(name) is not None:
+                points.append((progress.step, float(data[name])))
 
-    def _say(self, message: str) -> None:
-        self._card.clear()
-        self._tell(time.time(), message)
+    def _say(self, when: float, message: str) -> None:
+        """Tell what happened: in a notebook on the card, elsewhere as a line of its own."""
+        if self._bar and in_notebook():
+            self._progress.log.append(line_of(when, message))
+        else:
+            self._card.clear()
+            self._tell(when, message)
+
+
+def line_of(when: float, message: str) -> str:
+    """An event as a line: the time of day, and what happened."""
+    return f"{time.strftime('%H:%M:%S', time.localtime(when))}  {message}"
 
 
 def reason(job: FineTuningJob) -> str:

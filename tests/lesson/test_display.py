@@ -25,8 +25,8 @@ def test_a_terminal_gets_one_line_in_place(capsys):
     card, progress = Card(), Progress(state="running", total_steps=4)
     for step in range(3):
         progress.step = step
-        card.show(progress.text(), progress.svg)
-        card.show(progress.text(), progress.svg)
+        card.show(progress.text(), progress.card)
+        card.show(progress.text(), progress.card)
     card.close()
     shown = capsys.readouterr().err
     assert shown.count("\r") == 3 and shown.endswith("\n") and "step 2/4" in shown

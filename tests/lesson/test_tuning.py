@@ -3,7 +3,7 @@ import pytest
 
 import openai_lesson as lesson
 from conftest import Service
-from openai_lesson import LessonError, tuning
+from openai_lesson import LessonError, watching
 
 
 def test_start_follow_ask(client, pairs, capsys):
@@ -31,7 +31,7 @@ def test_interrupting_stops_the_showing_not_the_training(client, pairs, capsys, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tuning.time, "sleep", interrupt)
+        patch.setattr(watching.time, "sleep", interrupt)
         lesson.follow(client, job.id)
     assert f"follow(client, '{job.id}')" in capsys.readouterr().out
     assert lesson.follow(client, job.id).status == "succeeded"
@@ -61,8 +61,8 @@ def test_a_service_that_comes_back_is_found_again(new_service, pairs, monkeypatc
             service.start()
         real_sleep(0.3)
 
-    real_sleep = tuning.time.sleep
-    monkeypatch.setattr(tuning.time, "sleep", sleep)
+    real_sleep = watching.time.sleep
+    monkeypatch.setattr(watching.time, "sleep", sleep)
     assert lesson.follow(client, job).status == "succeeded"
 
 

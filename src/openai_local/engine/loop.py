@@ -176,8 +176,10 @@ class Loop:
         """Measure with all validation examples, and keep a checkpoint."""
         epoch = step // self.epoch_steps
         metrics: dict[str, Any] = {"step": step, **_named("train", self.epoch)}
+        validation = ""
         if self.data.validation:
             full = self._measure(self.data.validation)
+            validation = f"validation loss={full.mean_loss:.4f}, "
             named = _named("full_valid", full)
             metrics |= named
             message = f"Step {step}/{self.steps}: full validation loss={full.mean_loss:.4f}"
@@ -185,7 +187,7 @@ class Loop:
             self.journal.event(message, data=data, key=f"validation {step}")
         self.journal.event(
             f"Epoch {epoch}/{self.chosen.n_epochs}: training loss={self.epoch.mean_loss:.4f}, "
-            f"token accuracy={self.epoch.accuracy:.4f}",
+            f"{validation}token accuracy={self.epoch.accuracy:.4f}",
             key=f"epoch {epoch}",
         )
         if self.data.classes:
