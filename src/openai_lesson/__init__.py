@@ -17,12 +17,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openai_lesson import catechism, keys, prepare
+    from openai_lesson import catechism, cluster, keys, prepare
     from openai_lesson.asking import ask, compare
     from openai_lesson.checks import doctor
     from openai_lesson.connection import Host, connect, host
+    from openai_lesson.epochs import history
     from openai_lesson.errors import LessonError
     from openai_lesson.evaluation import Recall, recall
+    from openai_lesson.exercises import check
     from openai_lesson.tuning import follow, latest, latest_model, start
     from openai_lesson.uploading import upload
 
@@ -32,6 +34,8 @@ _MODULES = {
     "connection": ("Host", "connect", "host"),
     "errors": ("LessonError",),
     "evaluation": ("Recall", "recall"),
+    "exercises": ("check",),
+    "epochs": ("history",),
     "tuning": ("follow", "latest", "latest_model", "start"),
     "uploading": ("upload",),
 }
@@ -42,10 +46,13 @@ __all__ = [
     "Recall",
     "ask",
     "catechism",
+    "check",
+    "cluster",
     "compare",
     "connect",
     "doctor",
     "follow",
+    "history",
     "host",
     "keys",
     "latest",

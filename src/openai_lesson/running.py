@@ -18,7 +18,16 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from openai_lesson.errors import LessonError
 from openai_lesson.local import own_service, require_base
 
-ORDER = ("00-start-here.ipynb", "01-prepare-data.ipynb", "02-train.ipynb", "03-query.ipynb")
+ORDER = (
+    "00-start-here.ipynb",
+    "01-prepare-data.ipynb",
+    "02-train.ipynb",
+    "03-query.ipynb",
+    "04-verify.ipynb",
+    "05-your-own-data.ipynb",
+    "06-on-a-cluster.ipynb",
+    "07-at-openai.ipynb",
+)
 LAST_LINE = "exact recall:"
 
 
@@ -101,7 +110,18 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
         raise LessonError(message) from None
     finally:
         echo.end()
+        _leave_static_twins(notebook)
         nbformat.write(notebook, folder / path.name)
+
+
+def _leave_static_twins(notebook: Any) -> None:
+    """Take the widgets out of a notebook that was run: without their kernel they would show as errors.
+
+    What a widget was shown with, as text, stays.
+    """
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
 class Echo:

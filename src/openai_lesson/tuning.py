@@ -14,13 +14,21 @@ from openai_lesson.uploading import upload
 from openai_lesson.watching import Watcher, line_of, reason
 
 
-def start(client: openai.OpenAI, path: str | Path, model: str | None = None, **options: Any) -> FineTuningJob:
+def start(
+    client: openai.OpenAI,
+    path: str | Path,
+    model: str | None = None,
+    *,
+    validation: str | Path | None = None,
+    **options: Any,
+) -> FineTuningJob:
     """Upload a JSONL file and start a fine-tune with it.
 
     Args:
         client: from `connect`.
         path: the training file.
         model: the model to train (nothing: the one that suits the host).
+        validation: a file with examples to measure with; none of them is learned.
         options: what `client.fine_tuning.jobs.create` takes besides, such as ``suffix`` or ``seed``.
 
     Returns:
@@ -30,6 +38,8 @@ def start(client: openai.OpenAI, path: str | Path, model: str | None = None, **o
         LessonError: there is no such file, or the host refuses the job.
     """
     file = upload(client, path)
+    if validation is not None:
+        options["validation_file"] = upload(client, validation).id
     try:
         return client.fine_tuning.jobs.create(training_file=file.id, model=model or host(client).model, **options)
     except openai.PermissionDeniedError as error:
@@ -62,16 +72,21 @@ def latest(client: openai.OpenAI) -> FineTuningJob:
     raise LessonError("There is no fine-tuning job yet. Run the notebook 02-train first.")
 
 
-def latest_model(client: openai.OpenAI) -> str:
+def latest_model(client: openai.OpenAI, *, suffix: str | None = None) -> str:
     """The name of the model that was trained last.
+
+    Args:
+        client: from `connect`.
+        suffix: the suffix that it was started with (nothing: any).
 
     Raises:
         LessonError: there is none.
     """
     for job in client.fine_tuning.jobs.list():
-        if job.fine_tuned_model:
+        if job.fine_tuned_model and (suffix is None or f":{suffix}:" in job.fine_tuned_model):
             return job.fine_tuned_model
-    raise LessonError("There is no fine-tuned model yet. Run the notebook 02-train first.")
+    which = "" if suffix is None else f" with the suffix {suffix!r}"
+    raise LessonError(f"There is no fine-tuned model{which} yet. Run the notebook 02-train first.")
 
 
 def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> FineTuningJob:

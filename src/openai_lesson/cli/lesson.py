@@ -1,4 +1,4 @@
-"""The command ``openai-lesson``: look at the machine, write the data, run the notebooks, install the kernel."""
+"""The command ``openai-lesson``: look at the machine, write data and notebooks, run them, install the kernel."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--kernel", default="openai", help="the kernel to run them with (default: %(default)s)")
     run.set_defaults(run=_run)
 
+    notebooks = commands.add_parser("notebooks", help="write the notebooks without solutions, for learners")
+    notebooks.add_argument("--to", type=Path, required=True, metavar="DIR", help="where")
+    notebooks.add_argument("--overwrite", action="store_true", help="replace notebooks that are there")
+    notebooks.set_defaults(run=_notebooks)
+
     kernel = commands.add_parser("kernel", help='the kernel "OpenAI", for a Jupyter in another environment')
     actions = kernel.add_subparsers(required=True, metavar="ACTION")
     for word, what in (("install", "let other Jupyters use this environment"), ("remove", "take that away")):
@@ -105,6 +110,15 @@ def _data(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     print(f"{path}: {len(catechism.load(which))} questions and answers")
+    return 0
+
+
+def _notebooks(arguments: argparse.Namespace) -> int:
+    from openai_lesson import handouts
+    from openai_lesson.running import find_notebooks
+
+    written = handouts.write(find_notebooks(), arguments.to, overwrite=arguments.overwrite)
+    print(f"{arguments.to}: {len(written)} notebooks without solutions")
     return 0
 
 

@@ -1,0 +1,135 @@
+"""The form of the committed notebooks: how each begins and ends, exercises, links, nothing private."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from openai_lesson import catechism, handouts
+from openai_lesson.exercises import EXERCISES
+from openai_lesson.running import ORDER
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = {name: nbformat.read(FOLDER / name, as_version=4) for name in ORDER}
+MINUTES = re.compile(r"^Reading: (\d+) minutes · Exercises: (\d+) minutes", re.M)
+every = pytest.mark.parametrize("name", ORDER)
+
+
+def cells(name, kind):
+    return [cell for cell in NOTEBOOKS[name].cells if cell.cell_type == kind]
+
+
+def text(name):
+    return "\n\n".join(cell.source for cell in cells(name, "markdown"))
+
+
+def bullets(part):
+    return re.findall(r"^- ", part, re.M)
+
+
+def test_these_are_all():
+    assert sorted(path.name for path in FOLDER.glob("*.ipynb")) == sorted(ORDER)
+
+
+@every
+def test_it_was_run_from_top_to_bottom(name):
+    code = cells(name, "code")
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:
+        if "raises-exception" not in cell.metadata.get("tags", []):
+            assert not [output for output in cell.outputs if output.output_type == "error"], cell.source
+    metadata = NOTEBOOKS[name].metadata
+    assert metadata.kernelspec.name == "openai" and "widgets" not in metadata
+    assert "application/vnd.jupyter.widget-view+json" not in json.dumps(NOTEBOOKS[name])
+
+
+@every
+def test_cells_are_short_and_do_one_thing_in_the_notebook(name):
+    for cell in cells(name, "code"):
+        assert len(cell.source.splitlines()) <= 12, cell.source
+        assert not re.search(r"^\s*[!%]|pip install|subprocess|os\.system|/dev/", cell.source, re.M), cell.source
+    assert not re.search(r"run (this|the) cell again until|until it is ready", text(name))
+
+
+@every
+def test_nothing_private_is_shown(name):
+    whole = json.dumps(NOTEBOOKS[name])
+    assert not re.search(r"sk-[A-Za-z0-9_-]{16,}|/(home|Users|tmp|root|work)/", whole)
+
+
+@every
+def test_the_modern_wording_is_not_shown(name):
+    """It may not be free to print."""
+    outputs = json.dumps([cell.outputs for cell in cells(name, "code")], ensure_ascii=False)
+    old = {line for which in ("shorter", "larger") for column in catechism.load(which).values for line in column}
+    for which in ("shorter", "larger"):
+        for row in catechism.load(which, modern=True).values:
+            for line in set(row) - old:
+                assert line not in outputs
+
+
+@every
+def test_it_opens_and_ends_as_all_do(name):
+    first, last = NOTEBOOKS[name].cells[0].source, NOTEBOOKS[name].cells[-1].source
+    assert first.startswith(f"# {int(name[:2])} · ")
+    questions, aims = first.split("**Questions**")[1].split("**You will be able to**")
+    assert len(bullets(questions)) >= 2 and len(bullets(aims)) >= 2
+    assert MINUTES.search(first)
+    points, after = last.split("## Key points")[1].split("**Next**")
+    assert len(bullets(points)) == 3 and after.strip(": \n")
+
+
+@every
+def test_exercises_have_solutions(name):
+    notebook = NOTEBOOKS[name]
+    found = list(handouts.pairs(notebook))
+    numbers = [re.search(r'lesson\.check\("([\d.]+)"', stub.source)[1] for stub, _ in found]
+    assert numbers == [f"{name[:2]}.{n}" for n in range(1, len(found) + 1)] and len(found) >= 2
+    for number, (stub, solution) in zip(numbers, found, strict=True):
+        place = notebook.cells.index(stub)
+        assert notebook.cells[place - 1].source.startswith(f"### Exercise {number} · ")
+        assert "= ...\n" in stub.source and f"lesson.check({number!r}".replace("'", '"') in solution.source
+        assert solution.source.startswith("<details><summary>Solution</summary>")
+        assert "is open" in repr(stub.outputs) or "replace the three dots" in repr(stub.outputs)
+
+
+def test_every_rule_has_its_exercise():
+    used = {
+        number for name in ORDER for number in re.findall(r'lesson\.check\("([\d.]+)"', str(cells(name, "code")))
+    }
+    assert used == set(EXERCISES)
+
+
+def anchors(path):
+    """The headings of a page, as GitHub makes anchors of them."""
+    if path.suffix == ".ipynb":
+        source = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown")
+    else:
+        source = path.read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.*)$", source, re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+PAGES = [*(FOLDER / name for name in ORDER), ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_anchors_exist(page):
+    source = text(page.name) if page.suffix == ".ipynb" else page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", source):
+        path, _, anchor = target.partition("#")
+        aim = (page.parent / path).resolve() if path else page
+        assert aim.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(aim), f"{page.name} links to {target}"
+
+
+def test_the_minutes_are_those_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"\(notebooks/([\w-]+\.ipynb)\) \|.*\| (\d+ \+ \d+) \|", readme))
+    told = {name: " + ".join(MINUTES.search(NOTEBOOKS[name].cells[0].source).groups()) for name in ORDER}
+    assert rows == told
+    hour = sum(int(n) for name in ORDER[:5] for n in told[name].split(" + "))
+    assert hour <= 60 and f"({hour} minutes)" in readme, "0 to 4 are the lesson of one hour"
