@@ -1,24 +1,15 @@
-"""JupyterLab in a browser without a window: the launcher's tile, and a notebook with the lesson's lines.
+"""JupyterLab in a browser without a window: the launcher's tile, and a notebook with the lesson's lines."""
 
-Two pictures are kept in pytest's cache folder (``.pytest_cache/d/pictures``) to be looked at. What the browser
-shows is read from its page.
-"""
-
-import json
-import re
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+import browsing
 
 NAMES = "sun moon star tree leaf root bird fish stone rain wind fire".split()
 CELLS = [
@@ -31,36 +22,17 @@ CELLS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("There is no Chromium here to look at JupyterLab with.")
-    return found
-
-
 @pytest.fixture
-def lab(tmp_path, tiny_cache, monkeypatch) -> Iterator[str]:
+def address(tmp_path, tiny_cache, monkeypatch) -> Iterator[str]:
     """The address of a JupyterLab whose folder has a notebook that was run."""
     monkeypatch.setenv("OPENAI_LOCAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(tiny_cache))
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
     folder = tmp_path / "folder"
     folder.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--no-browser", "--port", str(port), "--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    options += ["--allow-root"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *options], cwd=folder, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
     _write_notebook(folder)
-    _wait_for(address)
-    yield address
-    server.terminate()
-    server.wait(timeout=30)
+    with browsing.lab(folder, tmp_path / "jupyter") as found:
+        yield found
     subprocess.run([sys.executable, "-m", "openai_local", "stop"], capture_output=True, check=True)
 
 
@@ -73,45 +45,20 @@ def _write_notebook(folder: Path) -> None:
     nbformat.write(notebook, folder / "first.ipynb")
 
 
-def _wait_for(address: str) -> None:
-    for _ in range(150):
-        try:
-            with urllib.request.urlopen(f"{address}/api") as answer:
-                assert "version" in json.load(answer)
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("JupyterLab did not start.")
-
-
-def look(browser: str, address: str, profile: Path, picture: Path, size: str, until: str) -> str:
-    """Keep a picture of a page as the browser shows it, and return the page.
-
-    On a busy machine the browser may look too early; it looks again unless the page holds `until`.
-    """
-    options = (
-        f"--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync --window-size={size}"
-    )
-    options += " --disable-background-networking --disable-component-update --virtual-time-budget=15000 --dump-dom"
-    command = [browser, *options.split(), f"--user-data-dir={profile}", f"--screenshot={picture}", address]
-    for _ in range(3):
-        page = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-        if until in page:
-            break
-    return page
-
-
-def test_the_tile_and_a_notebook(browser, lab, tmp_path, request):
+def test_the_tile_and_a_notebook(address, request):
     pictures = request.config.cache.mkdir("pictures")
-    with ThreadPoolExecutor() as pool:
-        picture = pictures / "launcher.png"
-        one = pool.submit(look, browser, f"{lab}/lab", tmp_path / "1", picture, "1300,800", "jp-LauncherCard")
-        address = f"{lab}/lab/workspaces/other/tree/first.ipynb"
-        page = look(browser, address, tmp_path / "2", pictures / "notebook.png", "1300,1800", "[secret]")
-        launcher = one.result()
-    tile = re.search(r'<div class="jp-LauncherCard[^>]*title="OpenAI".*?</div></div>', launcher, re.S)
-    assert tile and "/kernelspecs/openai/logo" in tile[0], "the launcher has no tile with the logo"
-    text = re.sub(r"<[^>]+>", "", page)
+    with browsing.page(1300, 1800) as page:
+        page.goto(f"{address}/lab?reset")
+        tile = page.locator(".jp-LauncherCard[title=OpenAI]").first
+        tile.wait_for()
+        logo = tile.locator("img").get_attribute("src")
+        assert logo and "/kernelspecs/openai/logo" in logo, "the launcher has no tile with the logo"
+        page.screenshot(path=pictures / "launcher.png")
+        page.goto(f"{address}/lab/tree/first.ipynb")
+        notebook = page.locator(".jp-NotebookPanel:visible")
+        notebook.get_by_text("[secret]").first.wait_for()
+        page.screenshot(path=pictures / "notebook.png")
+        text = notebook.inner_text()
     for shown in ("smollm2-135m-instruct", "Job complete! Status: succeeded", "what comes of it", "[secret]"):
         assert shown in text, f"the notebook does not show {shown!r}"
     assert text.count("for-everybody") == 1, "in the cell, not below it"

@@ -1,0 +1,91 @@
+"""The notebooks as a learner meets them: JupyterLab in a browser, run all, look, in light and dark."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import browsing
+from openai_lesson.running import ORDER
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+RED = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+STDERR = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+
+
+@pytest.fixture
+def address(tmp_path, tiny_cache, monkeypatch):
+    monkeypatch.setenv("OPENAI_LOCAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(tiny_cache))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ORDER:
+        shutil.copy(FOLDER / name, folder / name)
+    with browsing.lab(folder, tmp_path / "jupyter") as found:
+        yield found
+    subprocess.run([sys.executable, "-m", "openai_local", "stop"], capture_output=True, check=True)
+
+
+def run_all(page, name):
+    """Open a notebook and run all its cells. Returns what the training card showed, one after the other."""
+    page.locator(".jp-DirListing-itemText", has_text=name.removesuffix(".ipynb")).dblclick()
+    notebook = page.locator(".jp-NotebookPanel:visible")
+    notebook.locator(".jp-CodeCell").first.wait_for()
+    notebook.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    shown = []
+    notebook.get_by_text("[*]:").first.wait_for()
+    while notebook.get_by_text("[*]:").count():
+        for title in notebook.locator("svg title").all_text_contents():
+            if "step" in title and title not in shown:
+                shown.append(title)
+        page.wait_for_timeout(100)
+    return notebook, shown
+
+
+def keep(page, notebook, pictures, name):
+    """Keep pictures of the whole notebook, light and dark."""
+    inner = notebook.locator(".jp-WindowedPanel-inner, .jp-Notebook").first
+    height = int(inner.evaluate("e => e.scrollHeight")) + 120
+    page.set_viewport_size({"width": 1300, "height": min(height, 12_000)})
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(1000)
+        page.screenshot(path=pictures / f"{name}-{scheme}.png")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1300, "height": 900})
+
+
+def test_a_learner_runs_them_all(address, request):
+    pictures = request.config.cache.mkdir("pictures")
+    with browsing.page() as page:
+        page.goto(f"{address}/lab?reset")
+        page.locator(".jp-DirListing-itemText").first.wait_for()
+        for name in ORDER:
+            notebook, shown = run_all(page, name)
+            assert notebook.locator(RED).count() == 0, f"{name} shows an error"
+            assert notebook.locator(STDERR).count() == 0, f"{name} shows something red"
+            if name.startswith("02"):
+                assert len(shown) >= 3, f"the card did not move: {shown}"
+            if name.startswith("03"):
+                play(page, notebook)
+            keep(page, notebook, pictures, name.removesuffix(".ipynb"))
+            page.get_by_role("menuitem", name="File", exact=True).click()
+            page.get_by_role("menuitem", name="Close and Shut Down Notebook…").click()
+            page.locator(".jp-Dialog .jp-mod-accept").click()
+            notebook.wait_for(state="detached")
+
+
+def play(page, notebook):
+    """Ask something in the playground, and see both models answer."""
+    box = notebook.locator(".widget-vbox, .jupyter-widgets.widget-box").first
+    box.locator("input[type=text]").first.fill("What is a star?")
+    before = box.inner_text()
+    box.get_by_role("button", name="Ask").click()
+    page.wait_for_function("([e, old]) => e.innerText !== old", arg=[box.element_handle(), before])
+    box.get_by_role("button", name="Ask").wait_for()
