@@ -1,8 +1,9 @@
-"""The command ``openai-local``: serve, keys, bases, where, status, estimate, stop."""
+"""The command ``openai-local``: serve, keys, bases, where, status, estimate, tokens, stop."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
@@ -69,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     guess.add_argument("--examples", type=int, required=True, metavar="N", help="how many examples there are")
     guess.add_argument("--json", action="store_true", help="as JSON")
     guess.set_defaults(run=_estimate)
+
+    tokens = commands.add_parser("tokens", help="what training sees: an example or a text as tokens")
+    what = tokens.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a JSONL training file")
+    what.add_argument("--text", help="a text instead of a file")
+    tokens.add_argument("--line", type=int, default=1, metavar="N", help="which line (default: %(default)s)")
+    tokens.add_argument("--json", action="store_true", help="as JSON: a list of token, text, counts")
+    tokens.set_defaults(run=_tokens)
 
     stop = commands.add_parser("stop", parents=[home], help="stop the running service")
     stop.set_defaults(run=_stop)
@@ -164,6 +173,22 @@ def _estimate(arguments: argparse.Namespace) -> None:
         f"{facts['base']}: {facts['epochs']} epochs, {facts['tokens_per_second']:.0f} tokens per second and "
         f"{facts['start_seconds']:.0f} s before the first ({facts['measured']})"
     )
+
+
+def _tokens(arguments: argparse.Namespace) -> None:
+    from openai_local.engine import pieces
+    from openai_local.engine.base import SMOLLM2
+    from openai_local.engine.examples import Encoder
+
+    SMOLLM2.require(default_cache())
+    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    if arguments.text is None:
+        found = pieces.of_line(encoder, arguments.file, arguments.line)
+    else:
+        found = pieces.of_text(encoder, arguments.text)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal can write every character of a text
+    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(pieces.rows(found)))
 
 
 def _stop(arguments: argparse.Namespace) -> None:

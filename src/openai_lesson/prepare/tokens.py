@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from openai_lesson.display import Figure
+from openai_lesson.display.histogram import histogram
 from openai_lesson.local_command import output
 from openai_lesson.prepare.column import Column
 from openai_lesson.prepare.finding import Finding
@@ -55,7 +57,7 @@ def machine(examples: int) -> Machine:
 
 @dataclass(frozen=True)
 class Lengths:
-    """The examples' lengths in tokens.
+    """The examples' lengths in tokens. A notebook shows them as a histogram.
 
     Args:
         counted: tokens of each example that was counted.
@@ -82,6 +84,19 @@ class Lengths:
         most = max(count for *_, count in ranges)
         for low, high, count in ranges:
             yield f"{low:>6,} to {high:>6,} |{'█' * round(_WIDTH * count / most):<{_WIDTH}}| {count:,}"
+
+    def figure(self) -> Figure:
+        """The histogram as a picture, and with bars of text."""
+        counted = "examples" if self.exact else f"of {len(self.counted):,} examples"
+        text = "\n".join([f"tokens in an example, and how many {counted} have so many:", *self.bars()])
+        return Figure(text, histogram(self.histogram(), counted, "tokens in an example"))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self.figure().bundle()
+
+    def __repr__(self) -> str:
+        """The bars as text."""
+        return repr(self.figure())
 
 
 def measure(table: Table, prompts: Column, completions: Column, about: Machine) -> Lengths:
