@@ -40,6 +40,7 @@ def test_good_files_are_read(write):
         ),
         ('{"prompt": "a", "completion": "  "}', "invalid_training_file", "Line 2: 'completion' is empty"),
         (b'{"prompt": "\xff", "completion": "b"}\n', "invalid_training_file", "Line 2 is not UTF-8"),
+        ('{"prompt": "a", "completion": "\\ud83d"}', "invalid_training_file", "Line 2 holds half a character"),
         ("[" * 100_000, "invalid_training_file", "Line 2 is not valid JSON (nested too deep)"),
         ('{"messages": []}', "invalid_training_file", "Line 2: 'prompt' is missing"),
         ("", "invalid_n_examples", "has 9 example(s), but must have at least 10"),

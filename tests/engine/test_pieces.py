@@ -151,7 +151,7 @@ def test_for_people(tokens, write):
     [
         ('{"prompt": "a"', "Line 2 is not valid JSON"),
         ('{"prompt": "a", "completion": 5}', "Line 2: 'completion' is missing or no text"),
-        ('{"prompt": "a\\ud83d", "completion": "b"}', "Line 2 holds half of a character"),
+        ('{"prompt": "a\\ud83d", "completion": "b"}', "Line 2 holds half a character"),
     ],
 )
 def test_bad_files_are_refused_as_before_training(tokens, write, line, sentence):

@@ -119,7 +119,18 @@ def _parse(line: str, number: int) -> dict[str, Any]:
         raise DataError("invalid_training_file", message) from None
     if not isinstance(record, dict):
         raise DataError("invalid_training_file", f"{_UNEXPECTED} Line {number} is no JSON object.")
+    if "\\ud" in line.lower() and _has_half_a_character(record):
+        message = f"Line {number} holds half a character (such as \\ud83d alone). Write the whole character."
+        raise DataError("invalid_training_file", message)
     return record
+
+
+def _has_half_a_character(record: dict[str, Any]) -> bool:
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _form(record: dict[str, Any]) -> Callable[[dict[str, Any]], str | None] | None:

@@ -42,7 +42,8 @@ def of_text(encoder: Encoder, text: str) -> list[Piece]:
     Raises:
         LocalError: the text holds half a character.
     """
-    _check_characters(text, "The text")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise LocalError("The text holds half a character (a lone surrogate). Write it anew.")
     tokens = encoder.tokens(text)
     return _pieces(encoder.tokenizer, tokens, [False] * len(tokens))
 
@@ -60,7 +61,6 @@ def of_line(encoder: Encoder, path: Path, line: int) -> list[Piece]:
         LocalError: the file can't be read or trained on, or has no such line.
     """
     record = _record(path, line)
-    _check_characters(record, f"Line {line}")
     example = encoder.encode(record, EXAMPLE_TOKENS)
     # Nothing stands before the first token, so there is nothing to predict it from (`Example.n_targets`).
     counts = [position > 0 and counted for position, counted in enumerate(example.counts)]
@@ -101,19 +101,6 @@ def _record(path: Path, line: int) -> dict[str, Any]:
 def _spans(numbers: list[int]) -> str:
     first, last = numbers[0], numbers[-1]
     return f"{first} to {last}" + (", some of them empty" if last - first >= len(numbers) else "")
-
-
-def _check_characters(value: Any, where: str) -> None:
-    """JSON can write half of a character (``"\\ud83d"``), and so can a terminal; a tokenizer takes whole ones."""
-    texts = [value]
-    while texts:
-        found = texts.pop()
-        if isinstance(found, dict):
-            texts += found.values()
-        elif isinstance(found, list):
-            texts += found
-        elif isinstance(found, str) and any("\ud800" <= character <= "\udfff" for character in found):
-            raise LocalError(f"{where} holds half of a character (a lone surrogate). Write it anew.")
 
 
 def _pieces(tokenizer: Tokenizer, tokens: list[int], counts: list[bool]) -> list[Piece]:
