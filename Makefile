@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3.14 python3 p
 BIN := .venv/bin
 NEEDS := pyproject.toml constraints.txt kernel/kernel.json
 
-.PHONY: lesson lab test quick format docs clean
+.PHONY: lesson lab test quick format docs notebooks clean
 .DELETE_ON_ERROR:
 
 lesson: .venv/ready
@@ -36,6 +36,10 @@ format: .venv/ready-for-tests
 
 docs: .venv/ready
 	@$(BIN)/python docs/make_api.py
+
+notebooks: lesson
+	@cp lesson-run/0*.ipynb notebooks/
+	@$(BIN)/python docs/make_pictures.py
 
 .venv/ready: $(NEEDS)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make PYTHON=… $(MAKECMDGOALS)"; exit 1; }

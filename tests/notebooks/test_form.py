@@ -1,5 +1,6 @@
 """The form of the committed notebooks: how each begins and ends, exercises, links, nothing private."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -133,3 +134,13 @@ def test_the_minutes_are_those_of_the_readme():
     assert rows == told
     hour = sum(int(n) for name in ORDER[:5] for n in told[name].split(" + "))
     assert hour <= 60 and f"({hour} minutes)" in readme, "0 to 4 are the lesson of one hour"
+
+
+def test_the_readmes_pictures_are_those_of_the_notebooks():
+    specification = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "make_pictures.py")
+    make_pictures = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(make_pictures)
+    for name, notebook in make_pictures.PICTURES.items():
+        path = ROOT / "docs" / "pictures" / f"{name}.svg"
+        assert path.read_text(encoding="utf-8") == make_pictures.picture(FOLDER / notebook), "make notebooks"
+        assert f"docs/pictures/{name}.svg" in (ROOT / "README.md").read_text(encoding="utf-8")
