@@ -74,6 +74,8 @@ class Pane:
                 yield
         except Exception as error:  # whatever it is: nobody sees what a widget's callback raises
             self.trouble = _trouble(error, client)
+        if not self.text:
+            self.trouble = "The model ended its answer before the first word."
         self.draw(sure)
 
     def draw(self, sure: bool, *, busy: bool = False) -> None:

@@ -53,7 +53,7 @@ class Playground:
         """Nothing is asked yet."""
         self._client, suits = client, host(client)
         self.panes = (Pane("Base model", base or suits.model, "chat"), Pane("Trained model", model, suits.form))
-        wide = {"description_width": "8em"}
+        wide = {"description_width": "9em"}
         row = widgets.Layout(width="auto", flex="1 1 auto", max_width="44em")
         self.question = widgets.Text(question, description="Question", style=wide, layout=row)
         self.temperature = widgets.FloatSlider(

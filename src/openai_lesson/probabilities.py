@@ -17,7 +17,7 @@ import openai
 import pandas as pd
 
 from openai_lesson.connection import host
-from openai_lesson.display import Figure, text_table
+from openai_lesson.display import Figure
 from openai_lesson.display.figure import BLUE, ORANGE
 from openai_lesson.errors import LessonError
 from openai_lesson.prepare import Form
@@ -25,14 +25,13 @@ from openai_lesson.streaming import Token, stream
 
 _UNSURE = 0.5
 _BANDS = (
-    (0.9, BLUE, 0.16, "90% and more"),
-    (_UNSURE, ORANGE, 0.16, "50 to 90%"),
-    (0.1, ORANGE, 0.36, "10 to 50%"),
-    (0.0, ORANGE, 0.6, "under 10%"),
+    (0.9, BLUE, 0.22, "90% and more"),
+    (_UNSURE, ORANGE, 0.2, "50 to 90%"),
+    (0.1, ORANGE, 0.4, "10 to 50%"),
+    (0.0, ORANGE, 0.65, "under 10%"),
 )
 """From which probability on, the colour, how much of it, and the words for it."""
 _VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "⇥", "\r": "↵"})
-_WIDTHS = (18, 11, 70)
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,10 @@ class Answer:
             f'<div style="line-height: 1.9; white-space: pre-wrap">{coloured(self.tokens)}</div>{legend()}'
             f"<details><summary>All tokens as a table</summary>{rows}</details>"
         )
-        return Figure(f"{self.text}\n\n{text_table(table, _WIDTHS)}", html=html)
+        lines = (
+            f"{token:<18} {share:>11}   {others}".rstrip() for token, share, others in [table.columns, *cells]
+        )
+        return Figure("\n".join([self.text, "", *lines]), html=html)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return self.figure().bundle()
@@ -140,7 +142,7 @@ def coloured(tokens: Sequence[Token], *, titles: bool = True) -> str:
 
 def legend() -> str:
     """What the colours mean, as HTML."""
-    words = "  ".join(_span(f" {words} ", low, "") for low, _, _, words in _BANDS)
+    words = " · ".join(_span(words, low, "") for low, _, _, words in _BANDS)
     return f"<div><small>How sure the model is: {words}</small></div>"
 
 
@@ -173,7 +175,8 @@ def _span(text: str, probability: float, title: str) -> str:
     if probability < _UNSURE:
         inner = f"<u>{inner}</u>"
     said = f' title="{escape(title)}"' if title else ""
-    return f'{space}<span style="background-color: rgba({red},{green},{blue},{strength})"{said}>{inner}</span>'
+    style = f"background-color: rgba({red},{green},{blue},{strength}); border-radius: 3px"
+    return f'{space}<span style="{style}"{said}>{inner}</span>'
 
 
 def _percent(probability: float | None) -> str:

@@ -131,6 +131,12 @@ def test_an_error_is_a_sentence_in_its_own_pane(client):
     assert not made.button.disabled
 
 
+def test_an_answer_without_words_is_no_empty_pane(made, monkeypatch):
+    monkeypatch.setattr(pane, "stream", lambda *_, **__: iter([]))
+    made.ask()
+    assert "before the first word" in made.panes[0].widget.value
+
+
 def test_no_error_shows_a_key(made, client, monkeypatch):
     def stream(*_, **__):
         yield pane.Token("so far")

@@ -58,8 +58,8 @@ def test_a_notebook_gets_colours_and_a_terminal_a_table():
     forms = ANSWER._repr_mimebundle_()
     assert "<b>" not in forms["text/html"] and "&lt;b&gt;" in forms["text/html"]
     assert forms["text/plain"] == repr(ANSWER)
-    rows = [[cell.strip() for cell in line.split("│")] for line in repr(ANSWER).splitlines() if "│" in line]
-    assert ["␣Sin", "95.0%", "␣Man 2.0%"] in rows and ["↵", "70.0%"] in [row[:2] for row in rows]
+    lines = [line.split() for line in repr(ANSWER).splitlines()]
+    assert ["␣Sin", "95.0%", "␣Man", "2.0%"] in lines and ["↵", "70.0%"] in lines
     assert ANSWER.table.probability.tolist() == [0.95, 0.4, 0.7, 0.05]
 
 
