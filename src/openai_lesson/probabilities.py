@@ -1,8 +1,9 @@
 """How sure a model is of each token that it writes.
 
-A model gives every token that it knows a probability, at every place of an answer. `probabilities` shows them as
-colours: blue for sure, orange for unsure, and underlined with the number where another token, or all others
-together, were as likely. The colours let the page's own text colour through, light or dark.
+At every place of an answer, a model gives every token that it knows a probability. `probabilities` shows those of
+the tokens that it wrote as colours: blue for sure, orange for unsure. Under one half they are underlined too: all
+other tokens together were likelier. The mouse, and the table, tell the numbers and the other candidates. The
+colours let the page's own text colour through, light or dark.
 
 Being sure is not being right: a model that was trained on few answers is often sure, and wrong.
 """
