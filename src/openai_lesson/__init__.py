@@ -17,25 +17,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openai_lesson import catechism, cluster, keys, prepare
+    from openai_lesson import at_openai, catechism, cluster, keys, prepare
     from openai_lesson.asking import ask, compare
+    from openai_lesson.asking.playing import playground
+    from openai_lesson.asking.probabilities import how_sure
     from openai_lesson.checks import doctor
     from openai_lesson.connection import Host, connect, host
     from openai_lesson.epochs import history
     from openai_lesson.errors import LessonError
     from openai_lesson.evaluation import Recall, recall
     from openai_lesson.exercises import check
+    from openai_lesson.tokens import show_example, show_tokens
     from openai_lesson.tuning import follow, latest, latest_model, start
     from openai_lesson.uploading import upload
 
 _MODULES = {
     "asking": ("ask", "compare"),
+    "asking.playing": ("playground",),
+    "asking.probabilities": ("how_sure",),
     "checks": ("doctor",),
     "connection": ("Host", "connect", "host"),
     "errors": ("LessonError",),
     "evaluation": ("Recall", "recall"),
     "exercises": ("check",),
     "epochs": ("history",),
+    "tokens": ("show_example", "show_tokens"),
     "tuning": ("follow", "latest", "latest_model", "start"),
     "uploading": ("upload",),
 }
@@ -45,6 +51,7 @@ __all__ = [
     "LessonError",
     "Recall",
     "ask",
+    "at_openai",
     "catechism",
     "check",
     "cluster",
@@ -54,11 +61,15 @@ __all__ = [
     "follow",
     "history",
     "host",
+    "how_sure",
     "keys",
     "latest",
     "latest_model",
+    "playground",
     "prepare",
     "recall",
+    "show_example",
+    "show_tokens",
     "start",
     "upload",
 ]

@@ -40,7 +40,7 @@ def show_tokens(text: str) -> Figure:
     try:
         found = _ask(f"--text={text}")
     except UnicodeEncodeError:
-        raise LessonError("The text holds half of a character (a lone surrogate). Write it anew.") from None
+        raise LessonError("The text holds half a character (a lone surrogate). Write it anew.") from None
     return _figure(found, f"{_tokens(len(found))}. {_WHOSE}", legend=False)
 
 

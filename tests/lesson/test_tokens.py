@@ -127,7 +127,7 @@ def test_what_can_not_be_shown_is_one_sentence(write, tmp_path):
         (lambda: show_example(good, 7), "has no example in line 7"),
         (lambda: show_tokens("x" * (LONGEST + 1)), "Show at most 8,000 at once"),
         (lambda: show_tokens("a\0b"), "null character"),
-        (lambda: show_tokens("a\ud83d"), "half of a character"),
+        (lambda: show_tokens("a\ud83d"), "half a character"),
     ):
         with pytest.raises(LessonError) as error:
             call()

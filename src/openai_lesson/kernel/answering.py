@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import openai
 
+from openai_lesson.asking import stream
 from openai_lesson.connection import host
 from openai_lesson.errors import LessonError
 from openai_lesson.prepare import Form
@@ -34,33 +35,10 @@ def answer(
     trained = model.startswith("ft:") or ":ft-" in model
     form = form or (host(client).form if trained else "chat")
     try:
-        yield from (_continue if form == "completion" else _converse)(
-            client, question, model, max_tokens, temperature
-        )
+        for token in stream(client, question, model, form=form, max_tokens=max_tokens, temperature=temperature):
+            yield token.text
     except openai.NotFoundError as error:
         names = ", ".join(known.id for known in client.models.list())
         raise LessonError(
             f"{error.body['message'] if isinstance(error.body, dict) else error}\nThere are: {names}"
         ) from None
-
-
-def _continue(client: openai.OpenAI, text: str, model: str, max_tokens: int, temperature: float) -> Iterator[str]:
-    stream = client.completions.create(
-        model=model, prompt=text, max_tokens=max_tokens, temperature=temperature, stream=True
-    )
-    for chunk in stream:
-        if chunk.choices:
-            yield chunk.choices[0].text
-
-
-def _converse(client: openai.OpenAI, text: str, model: str, max_tokens: int, temperature: float) -> Iterator[str]:
-    stream = client.chat.completions.create(
-        model=model,
-        messages=[{"role": "user", "content": text}],
-        max_completion_tokens=max_tokens,
-        temperature=temperature,
-        stream=True,
-    )
-    for chunk in stream:
-        if chunk.choices:
-            yield chunk.choices[0].delta.content or ""

@@ -17,10 +17,10 @@ import ipywidgets as widgets
 import openai
 import pandas as pd
 
+from openai_lesson.asking.pane import Pane
+from openai_lesson.asking.probabilities import legend
 from openai_lesson.connection import host
 from openai_lesson.display import Figure, in_notebook, text_table
-from openai_lesson.pane import Pane
-from openai_lesson.probabilities import legend
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _LONGEST = 200

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 import openai_lesson as lesson
-from openai_lesson.probabilities import Answer, coloured, probabilities
-from openai_lesson.streaming import Token, stream
+from openai_lesson.asking.probabilities import Answer, coloured, how_sure
+from openai_lesson.asking.streaming import Token, stream
 
 ANSWER = Answer(
     "What is <b>?",
@@ -23,7 +23,7 @@ ANSWER = Answer(
 @pytest.mark.parametrize("form", [None, "chat"])
 def test_the_tokens_are_the_answer_and_each_has_its_probability(client, trained, form):
     model = trained.fine_tuned_model
-    answer = probabilities(client, "What is moon?", model, form=form, max_tokens=12)
+    answer = how_sure(client, "What is moon?", model, form=form, max_tokens=12)
     assert answer.text == lesson.ask(client, "What is moon?", model, form=form, max_tokens=12)
     assert "".join(token.text for token in answer.tokens).strip() == answer.text
     for token in answer.tokens:
@@ -38,7 +38,7 @@ def test_a_probability_is_e_to_the_log_probability(client, trained):
     said = client.completions.create(
         model=trained.fine_tuned_model, prompt="What is moon?", max_tokens=6, temperature=0, logprobs=5
     )
-    answer = probabilities(client, "What is moon?", trained.fine_tuned_model, max_tokens=6)
+    answer = how_sure(client, "What is moon?", trained.fine_tuned_model, max_tokens=6)
     expected = [math.exp(logprob) for logprob in said.choices[0].logprobs.token_logprobs]
     assert [token.probability for token in answer.tokens] == pytest.approx(expected, abs=0.01)
 
@@ -104,5 +104,5 @@ def test_a_character_of_several_tokens_is_one():
 def test_a_host_may_tell_no_probabilities():
     client = client_that_sends(chunk(delta=SimpleNamespace(content="yes"), logprobs=None))
     with pytest.raises(lesson.LessonError, match="does not tell how sure any is"):
-        probabilities(client, "?", "any")
+        how_sure(client, "?", "any")
     assert coloured([Token("a < b")]) == "a &lt; b"

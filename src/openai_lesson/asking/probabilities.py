@@ -1,6 +1,6 @@
 """How sure a model is of each token that it writes.
 
-At every place of an answer, a model gives every token that it knows a probability. `probabilities` shows those of
+At every place of an answer, a model gives every token that it knows a probability. `how_sure` shows those of
 the tokens that it wrote as colours: blue for sure, orange for unsure. Under one half they are underlined too: all
 other tokens together were likelier. The mouse, and the table, tell the numbers and the other candidates. The
 colours let the page's own text colour through, light or dark.
@@ -17,12 +17,12 @@ from html import escape
 import openai
 import pandas as pd
 
+from openai_lesson.asking.streaming import Token, stream
 from openai_lesson.connection import host
 from openai_lesson.display import Figure
 from openai_lesson.display.figure import BLUE, ORANGE
 from openai_lesson.errors import LessonError
 from openai_lesson.prepare import Form
-from openai_lesson.streaming import Token, stream
 
 _UNSURE = 0.5
 _BANDS = (
@@ -83,7 +83,7 @@ class Answer:
         return self.figure().text
 
 
-def probabilities(
+def how_sure(
     client: openai.OpenAI,
     question: str,
     model: str,

@@ -7,8 +7,8 @@ import openai
 import pytest
 
 import openai_lesson as lesson
-from openai_lesson import pane, playing
-from openai_lesson.playing import Playground, playground
+from openai_lesson.asking import pane, playing
+from openai_lesson.asking.playing import Playground, playground
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 

@@ -9,12 +9,12 @@ from html import escape
 import ipywidgets as widgets
 import openai
 
+from openai_lesson.asking.probabilities import coloured, joined
+from openai_lesson.asking.streaming import Token, stream
 from openai_lesson.cli.failing import sentence
 from openai_lesson.connection import host
 from openai_lesson.errors import LessonError
 from openai_lesson.prepare import Form
-from openai_lesson.probabilities import coloured, joined
-from openai_lesson.streaming import Token, stream
 
 PAUSE_SECONDS = 0.1
 """How often a pane is drawn at most: Jupyter's server drops messages if a kernel sends a megabyte in a second."""
