@@ -49,6 +49,37 @@ def load(which: Which = "shorter", *, modern: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["prompt", "completion"])
 
 
+def paraphrased() -> pd.DataFrame:
+    """The Shorter Catechism's questions in other words: in modern English.
+
+    Only the questions whose wording differs are here. In nine of them it is no more than capitals or commas.
+
+    The modern wording may be under copyright. Print it nowhere, and use ``shown`` instead: what stands for a
+    question in tables and notebooks.
+
+    Returns:
+        A table of 40 rows with the columns ``number`` (the question's, from 1), ``prompt`` (the question in modern
+        English), ``completion`` (the answer of 1647, as the model was taught it) and ``shown``.
+    """
+    taught, modern = load(), load(modern=True)
+    numbers = range(1, len(taught) + 1)
+    table = pd.DataFrame({"number": numbers, "prompt": modern.prompt, "completion": taught.completion})
+    table["shown"] = [f"question {number}, in modern English" for number in numbers]
+    return table[modern.prompt != taught.prompt].reset_index(drop=True)
+
+
+def unseen() -> pd.DataFrame:
+    """The Larger Catechism's questions that are not in the Shorter: a model trained on that has never seen them.
+
+    Returns:
+        A table of 148 rows with the columns ``number`` (the question's in the Larger Catechism, from 1),
+        ``prompt`` and ``completion``.
+    """
+    larger = load("larger")
+    larger.insert(0, "number", range(1, len(larger) + 1))
+    return larger[~larger.prompt.isin(load().prompt)].reset_index(drop=True)
+
+
 def write(
     path: str | Path = "Westminster_Catechism.csv",
     which: Which = "shorter",

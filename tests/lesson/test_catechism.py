@@ -42,3 +42,25 @@ def test_a_file_with_another_content_is_left_alone(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(LessonError, match="can't be written"):
         catechism.write(tmp_path / "nowhere" / "data.csv")
+
+
+def test_in_other_words():
+    table, taught, modern = catechism.paraphrased(), catechism.load(), catechism.load(modern=True)
+    assert len(table) == 40 and list(table.columns) == ["number", "prompt", "completion", "shown"]
+    assert not set(table.prompt) & set(taught.prompt), "a question that the model was taught as it stands"
+    rows = table.number - 1
+    assert table.prompt.tolist() == modern.prompt[rows].tolist()
+    assert table.completion.tolist() == taught.completion[rows].tolist(), "the answers are those of 1647"
+
+
+def test_what_stands_for_a_modern_question_shows_none_of_it():
+    table = catechism.paraphrased()
+    assert table.shown.tolist() == [f"question {number}, in modern English" for number in table.number]
+
+
+def test_never_seen():
+    table, larger = catechism.unseen(), catechism.load("larger")
+    assert len(table) == 148 and list(table.columns) == ["number", "prompt", "completion"]
+    assert not set(table.prompt) & set(catechism.load().prompt)
+    assert table.prompt.tolist() == larger.prompt[table.number - 1].tolist()
+    assert "What are the punishments of sin in the world to come?" in set(table.prompt)
