@@ -180,8 +180,6 @@ def _asked(questions: list[Question], answer: Callable[[Question], str]) -> list
                 doing = question.set if question.asked == "trained" else "base model"
                 card.show(f"{doing:<16} {bar(len(given) / len(questions))} question {len(given)}/{len(questions)}")
         finally:
-            # Whoever interrupts the cell should not wait for hundreds of questions.
-            pool.shutdown(wait=False, cancel_futures=True)
             card.close()
     return given
 
