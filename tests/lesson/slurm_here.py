@@ -27,6 +27,7 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none
+SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=10000
 ReturnToService=2
 StateSaveLocation={folder}/state
@@ -35,7 +36,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=2000
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=8000
 PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes={host} MaxTime=5 State=UP
 """
@@ -61,7 +62,7 @@ def slurm(folder: Path) -> Iterator[Path]:
         (folder / name).mkdir(parents=True)
     settings = folder / "slurm.conf"
     host = socket.gethostname().split(".")[0]
-    text = SETTINGS.format(host=host, folder=folder, ports=_free_ports(2), cores=os.cpu_count())
+    text = SETTINGS.format(host=host, folder=folder, ports=_free_ports(2))
     settings.write_text(text)
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     environment = {**os.environ, "SLURM_CONF": str(settings), "PATH": path}

@@ -23,12 +23,13 @@ class Played(httpx2.BaseTransport):
     def __init__(self, url, key):
         self.host, self.key = httpx2.URL(url), key
         self.way = httpx2.HTTPTransport()
-        self.sent, self.refusal = [], None
+        self.sent, self.bodies, self.refusal = [], {}, None
 
     def handle_request(self, request):
         assert request.url.host == "api.openai.com" and request.headers["authorization"] == f"Bearer {KEY}"
         path = request.url.path.removeprefix("/v1")
         self.sent.append(f"{request.method} {path}")
+        self.bodies[self.sent[-1]] = request.read()
         if self.refusal and (request.method, path) == ("POST", "/fine_tuning/jobs"):
             return httpx2.Response(403, json={"error": {"code": self.refusal, "message": "no"}}, request=request)
         request.url = request.url.copy_with(scheme="http", host=self.host.host, port=self.host.port)
@@ -122,13 +123,25 @@ def test_prices(machine, tmp_path):
 
 
 def cells():
+    """The code of the notebook, but for its exercises."""
     notebook = nbformat.read(find_notebooks() / "07-at-openai.ipynb", as_version=4)
-    return [cell.source for cell in handouts.solved(notebook).cells if cell.cell_type == "code"]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell.source for cell in code if not handouts.tagged(cell, handouts.EXERCISE)]
+
+
+def with_leave():
+    """The same, once the learner turned the switch; one epoch will do."""
+    sources = cells()
+    assert sum("may_spend = False" in source for source in sources) == 1
+    changes = {"may_spend = False": "may_spend = True", "seed=1648": 'hyperparameters={"n_epochs": 1}'}
+    for old, new in changes.items():
+        sources = [source.replace(old, new) for source in sources]
+    return sources
 
 
 def run(sources):
     """Run the cells one after the other, as a notebook would."""
-    names = {}
+    names = {"display": print}
     for source in sources:
         exec(source, names)
     return names
@@ -150,10 +163,9 @@ def test_the_notebook_only_reads_without_leave(folder, played, key):
 
 
 def test_the_notebook_trains_and_asks_with_key_and_leave(folder, played, key, capsys):
-    sources = cells()
-    assert sum("may_spend = False" in source for source in sources) == 1
-    names = run([source.replace("may_spend = False", "may_spend = True") for source in sources])
-    assert names["job"].status == "succeeded" and names["job"].model.startswith("gpt-4.1-nano")
+    names = run(with_leave())
+    assert names["job"].status == "succeeded"
+    assert json.loads(played.bodies["POST /fine_tuning/jobs"])["model"].startswith("gpt-4.1-nano")
     sent = [line for line in played.sent if not line.startswith("GET ")]
     assert sent[:2] == ["POST /files", "POST /fine_tuning/jobs"] and sent[-1].startswith("DELETE /files/")
     assert "POST /chat/completions" in sent
@@ -164,4 +176,4 @@ def test_the_notebook_trains_and_asks_with_key_and_leave(folder, played, key, ca
 def test_the_notebook_says_what_a_refusal_means(folder, played, key):
     played.refusal = "training_not_available"
     with pytest.raises(lesson.LessonError, match="OpenAI does not let this account train models"):
-        run([source.replace("may_spend = False", "may_spend = True") for source in cells()])
+        run(with_leave())

@@ -8,13 +8,15 @@ import threading
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 import slurm_here
 
 import openai_lesson as lesson
-from openai_lesson import LessonError, cluster
+from openai_lesson import LessonError, cluster, handouts
 from openai_lesson.cluster import batch, job, slurm, words
 from openai_lesson.cluster.slurm import SilentError, State
+from openai_lesson.running import find_notebooks
 
 
 @pytest.fixture
@@ -255,28 +257,34 @@ def test_what_a_bar_overwrote_is_not_shown(tmp_path):
 # Under Slurm
 
 
-def test_a_job_trains_and_the_notebook_asks_its_model(learner, capfd, monkeypatch):
+def test_the_notebook_trains_in_a_job_and_asks_its_model(learner, capfd, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")  # as if the notebook ran in a job of its own
     monkeypatch.setenv("SLURM_MEM_PER_CPU", "1")
-    assert "debug (the default): 1 of 1 computers idle" in repr(cluster.find())
-    lesson.connect()
-    made = cluster.submit(small())
+    monkeypatch.setenv("OPENAI_API_KEY", "-".join(["sk", "proj", "mine"]))  # the job must not go to OpenAI
+    lesson.connect("local")
+    names = {}
+    for source in cells():
+        exec(source.replace("cores=4", "cores=1, epochs=3"), names)
     shown = capfd.readouterr().out
-    assert "The service on this machine was stopped" in shown and made.number.isdigit()
-    assert Path("lesson-job.sh").read_text() == str(small())
-    assert cluster.follow(made).word == "COMPLETED"
-    shown = capfd.readouterr().out
-    assert shown.count("] Completed epoch 4/4\n") == 1 and "Stopped the service at" in shown
-    assert local("status").startswith("No service runs"), "it ended with its job"
-    client = lesson.connect()
-    assert lesson.latest(client).status == "succeeded"
-    assert isinstance(lesson.ask(client, "What is sun?", lesson.latest_model(client)), str)
+    assert "The service on this machine was stopped" in shown
+    assert Path("lesson-job.sh").read_text() == str(names["script"])
+    assert names["state"].word == "COMPLETED"
+    assert shown.count("] Completed epoch 3/3\n") == 1 and "Stopped the service at" in shown
+    assert shown.splitlines()[-1].startswith(f"{names['model']} says:")
+    assert lesson.latest(names["client"]).status == "succeeded"
+
+
+def cells():
+    """The code of the notebook, but for its exercises."""
+    notebook = nbformat.read(find_notebooks() / "06-on-a-cluster.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell.source for cell in code if not handouts.tagged(cell, handouts.EXERCISE)]
 
 
 def test_a_job_that_is_cancelled_leaves_nothing_running_and_is_gone_on_with(learner, capfd):
     lines = [json.dumps({"prompt": f"What is {n}?", "completion": f" It is {n}."}) for n in range(250)]
     Path("long.jsonl").write_text("\n".join(lines) + "\n")
-    made = cluster.submit(small("long.jsonl", epochs=20))
+    made = cluster.submit(small("long.jsonl", epochs=8))
     wait_for(lambda: "Completed epoch 2/" in cluster.tail(made, 50), made)
     cluster.cancel(made)
     assert cluster.follow(made).word == "CANCELLED"
@@ -287,7 +295,7 @@ def test_a_job_that_is_cancelled_leaves_nothing_running_and_is_gone_on_with(lear
     assert current.status in ("queued", "running"), "the next service goes on with it"
     wait_for(lambda: lesson.latest(client).status == "succeeded", made)
     events = [event.message for event in client.fine_tuning.jobs.list_events(current.id, limit=100)]
-    assert sum("Epoch 1/20" in event for event in events) == 1, "from where it was, not from the start"
+    assert sum("Epoch 1/8" in event for event in events) == 1, "from where it was, not from the start"
 
 
 def test_a_home_that_is_in_use_is_not_taken(learner, capfd):
@@ -316,7 +324,7 @@ def test_a_service_on_another_machine_is_not_stopped(learner, monkeypatch):
     ("wish", "said"),
     [
         ({"partition": "none"}, "Invalid partition name specified. List the partitions:  sinfo"),
-        ({"memory": "900G"}, "Ask for fewer cores or less memory"),
+        ({"memory": "90G"}, "Ask for fewer cores or less memory"),
     ],
 )
 def test_a_job_that_slurm_refuses(learner, wish, said):
@@ -326,6 +334,7 @@ def test_a_job_that_slurm_refuses(learner, wish, said):
 
 
 def test_a_job_that_can_never_start_says_so_while_it_is_followed(learner, monkeypatch, capfd):
+    assert "debug (the default): 1 of 1 computers idle" in repr(cluster.find())
     made = cluster.submit(small(partition="short", time="1:00:00"))
     wait_for(lambda: slurm.look(made.number).reason == "PartitionTimeLimit", made)
     threading.Timer(1.0, lambda: slurm.call("scancel", made.number)).start()
