@@ -1,7 +1,7 @@
 """The README's pictures, taken out of the notebooks as they were run: the training card and the comparison.
 
-    make notebooks                          # runs the lesson, keeps the notebooks as they were run, and the pictures
-    .venv/bin/python docs/make_pictures.py  # the pictures only
+make notebooks                          # runs the lesson, keeps the notebooks as run, and the pictures
+.venv/bin/python docs/make_pictures.py  # the pictures only
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from openai_lesson.connection import Host, connect, host
     from openai_lesson.epochs import history
     from openai_lesson.errors import LessonError
-    from openai_lesson.evaluation import Recall, recall
-    from openai_lesson.exercises import check
+    from openai_lesson.notebooks.exercises import check
     from openai_lesson.tokens import show_example, show_tokens
     from openai_lesson.tuning import follow, latest, latest_model, start
     from openai_lesson.uploading import upload
+    from openai_lesson.verifying import Recall, Verification, recall, verify
 
 _MODULES = {
     "asking": ("ask", "compare"),
@@ -38,18 +38,19 @@ _MODULES = {
     "checks": ("doctor",),
     "connection": ("Host", "connect", "host"),
     "errors": ("LessonError",),
-    "evaluation": ("Recall", "recall"),
-    "exercises": ("check",),
+    "notebooks.exercises": ("check",),
     "epochs": ("history",),
     "tokens": ("show_example", "show_tokens"),
     "tuning": ("follow", "latest", "latest_model", "start"),
     "uploading": ("upload",),
+    "verifying": ("Recall", "Verification", "recall", "verify"),
 }
 
 __all__ = [
     "Host",
     "LessonError",
     "Recall",
+    "Verification",
     "ask",
     "at_openai",
     "catechism",
@@ -72,6 +73,7 @@ __all__ = [
     "show_tokens",
     "start",
     "upload",
+    "verify",
 ]
 
 

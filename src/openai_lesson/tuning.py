@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,9 @@ def latest_model(client: openai.OpenAI, *, suffix: str | None = None) -> str:
         LessonError: there is none.
     """
     for job in client.fine_tuning.jobs.list():
-        if job.fine_tuned_model and (suffix is None or f":{suffix}:" in job.fine_tuned_model):
-            return job.fine_tuned_model
+        name = job.fine_tuned_model
+        if name and (suffix is None or re.search(rf":{re.escape(suffix)}(:|-\d{{4}}-)", name)):
+            return name
     which = "" if suffix is None else f" with the suffix {suffix!r}"
     raise LessonError(f"There is no fine-tuned model{which} yet. Run the notebook 02-train first.")
 

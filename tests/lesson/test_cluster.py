@@ -16,7 +16,7 @@ import openai_lesson as lesson
 from openai_lesson import LessonError, cluster, handouts
 from openai_lesson.cluster import batch, job, slurm, words
 from openai_lesson.cluster.slurm import SilentError, State
-from openai_lesson.running import find_notebooks
+from openai_lesson.notebooks.running import find_notebooks
 
 
 @pytest.fixture

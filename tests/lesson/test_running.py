@@ -3,7 +3,7 @@ import pytest
 
 from openai_lesson import LessonError
 from openai_lesson.cli.lesson import main
-from openai_lesson.running import ORDER, Echo, find_notebooks, run_notebook
+from openai_lesson.notebooks.running import ORDER, Echo, find_notebooks, run_notebook
 
 
 def write(path, *cells):

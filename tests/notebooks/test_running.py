@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from openai_lesson import handouts
-from openai_lesson.running import ORDER, Echo, run_lesson
+from openai_lesson.notebooks import handouts
+from openai_lesson.notebooks.running import ORDER, Echo, run_lesson
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 

@@ -114,8 +114,8 @@ def _data(arguments: argparse.Namespace) -> int:
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
-    from openai_lesson import handouts
-    from openai_lesson.running import find_notebooks
+    from openai_lesson.notebooks import handouts
+    from openai_lesson.notebooks.running import find_notebooks
 
     written = handouts.write(find_notebooks(), arguments.to, overwrite=arguments.overwrite)
     print(f"{arguments.to}: {len(written)} notebooks without solutions")
@@ -123,7 +123,7 @@ def _notebooks(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from openai_lesson.running import run_lesson
+    from openai_lesson.notebooks.running import run_lesson
 
     run_lesson(arguments.to, notebooks=arguments.notebooks, kernel=arguments.kernel)
     return 0

@@ -21,7 +21,7 @@ def test_comparison(client, trained):
 @pytest.fixture
 def answers(monkeypatch):
     given = {"a?": "one", "b?": "two", "c?": "wrong"}
-    monkeypatch.setattr("openai_lesson.evaluation.ask", lambda client, question, model: given[question])
+    monkeypatch.setattr("openai_lesson.verifying.exact.ask", lambda client, question, model: given[question])
 
 
 def test_recall_counts_answers_that_are_right_word_for_word(answers, client):

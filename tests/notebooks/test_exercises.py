@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 import openai_lesson as lesson
-from openai_lesson.exercises import EXERCISES
+from openai_lesson.notebooks.exercises import EXERCISES
 
 
 def test_three_states():

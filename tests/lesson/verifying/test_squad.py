@@ -1,6 +1,6 @@
 import pytest
 
-from openai_lesson.squad import exact_match, f1, normalise
+from openai_lesson.verifying.squad import exact_match, f1, normalise
 
 
 @pytest.mark.parametrize(

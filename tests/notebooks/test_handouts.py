@@ -2,9 +2,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from openai_lesson import LessonError, handouts
+from openai_lesson import LessonError
 from openai_lesson.cli.lesson import main
-from openai_lesson.running import ORDER, find_notebooks
+from openai_lesson.notebooks import handouts
+from openai_lesson.notebooks.running import ORDER, find_notebooks
 
 SOLUTION = "<details><summary>Solution</summary>\n\n```python\nx = 1\ncheck(x)\n```\n\nWhy.\n\n</details>"
 

@@ -68,7 +68,7 @@ def find_notebooks() -> Path:
     Raises:
         LessonError: they are in neither place.
     """
-    checkout = Path(__file__).parents[2] / "notebooks"
+    checkout = Path(__file__).parents[3] / "notebooks"
     installed = Path(sysconfig.get_path("data")) / "share" / "openai-lesson" / "notebooks"
     for place in (checkout, installed):
         if (place / ORDER[0]).is_file():

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from openai_lesson import LessonError, catechism
-from openai_lesson.evaluation import Recall
-from openai_lesson.verification import Verification, verify
+from openai_lesson.verifying.exact import Recall
+from openai_lesson.verifying.verification import Verification, verify
 
 KNOWN = pd.DataFrame({"prompt": ["a?", "b?", "c?"], "completion": [" One two.", " three", " four five six"]})
 SECRET = pd.DataFrame(
@@ -34,7 +34,7 @@ def asked(monkeypatch):
         calls.append((model, question, form, max_tokens))
         return ANSWERS.get(question, "unknown") if model == "mine" else "nothing"
 
-    monkeypatch.setattr("openai_lesson.verification.ask", ask)
+    monkeypatch.setattr("openai_lesson.verifying.verification.ask", ask)
     return calls
 
 
@@ -158,8 +158,8 @@ def test_who_interrupts_does_not_wait_for_all_questions(monkeypatch):
     def interrupted(card, line):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("openai_lesson.verification.ask", ask)
-    monkeypatch.setattr("openai_lesson.verification.Card.show", interrupted)
+    monkeypatch.setattr("openai_lesson.verifying.verification.ask", ask)
+    monkeypatch.setattr("openai_lesson.verifying.verification.Card.show", interrupted)
     with pytest.raises(KeyboardInterrupt):
         verify(None, "mine", "ada", sets={"many": many})
     assert count[0] < 50, "all questions were asked"

@@ -90,7 +90,7 @@ def write(source: Path, folder: Path, *, overwrite: bool = False) -> list[Path]:
         if (folder / path.name).exists() and not overwrite:
             raise LessonError(
                 f"{folder / path.name} exists already. Choose another folder, or ask for the notebooks to be "
-                "replaced:  openai-lesson notebooks --overwrite"
+                f"replaced:  openai-lesson notebooks --overwrite --to {folder}"
             )
     for path in paths:
         version = without_solutions(nbformat.read(path, as_version=4))

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 import openai
 import pandas as pd
 
-from openai_lesson import squad
 from openai_lesson.asking import MAX_TOKENS, ask
 from openai_lesson.connection import host
 from openai_lesson.display import Card, Figure, bar, text_table
 from openai_lesson.display.bars import Bar, bars
 from openai_lesson.display.figure import BLUE, ORANGE
 from openai_lesson.errors import LessonError
-from openai_lesson.evaluation import Recall
-from openai_lesson.questions import Question, chosen, lesson_sets
+from openai_lesson.verifying import squad
+from openai_lesson.verifying.exact import Recall
+from openai_lesson.verifying.questions import Question, chosen, lesson_sets
 
 _AT_ONCE = 4
 _BASE_TOKENS = 60
