@@ -139,10 +139,16 @@ def _detached() -> dict[str, Any]:
 
 def _wait_for_other(status: dict[str, Any]) -> str:
     """Another notebook may be starting the service at this very moment; then ours steps back."""
+    url = None
     for _ in range(20):
-        if url := _status()["url"]:
+        if (url := _status()["url"]) and _answers(url):
             return url
         time.sleep(0.5)
+    if url:
+        raise LessonError(
+            f"A service at {url} holds the folder {status['home']}, and it can't be reached from here. It may run on "
+            "another machine that shares the folder. Stop it there:  openai-local stop"
+        )
     log = Path(status["log"])
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["nothing"]
     raise LessonError(f"The service on this machine did not start. It said: {said[0]}\nMore is in {log}.")

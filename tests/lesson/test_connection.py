@@ -5,7 +5,7 @@ import sys
 import openai
 import pytest
 
-from openai_lesson import LessonError, connect, host, keys
+from openai_lesson import LessonError, connect, host, keys, local
 
 
 @pytest.fixture
@@ -64,3 +64,11 @@ def test_a_service_that_can_not_start_says_why(tmp_path, tiny_cache, monkeypatch
     with pytest.raises(LessonError) as error:
         connect()
     assert "Traceback" not in str(error.value)
+
+
+def test_a_service_on_another_machine_of_the_same_home_is_named(tmp_path, monkeypatch):
+    status = {"url": "http://127.0.0.1:9/v1", "home": str(tmp_path), "log": str(tmp_path / "log")}
+    monkeypatch.setattr(local, "_status", lambda: status)
+    monkeypatch.setattr(local.time, "sleep", lambda seconds: None)
+    with pytest.raises(LessonError, match=r"can't be reached from here.*openai-local stop"):
+        local._wait_for_other(status)
