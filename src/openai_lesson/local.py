@@ -146,8 +146,8 @@ def _wait_for_other(status: dict[str, Any]) -> str:
         time.sleep(0.5)
     if url:
         raise LessonError(
-            f"A service at {url} holds the folder {status['home']}, and it can't be reached from here. It may run on "
-            "another machine that shares the folder. Stop it there:  openai-local stop"
+            f"A service at {url} holds the folder {status['home']}, and it can't be reached from here. It may run "
+            "on another machine that shares the folder. Stop it there:  openai-local stop"
         )
     log = Path(status["log"])
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["nothing"]

@@ -7,6 +7,7 @@ cell below does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -128,4 +129,20 @@ EXERCISES = {
     "05.2": Exercise(
         _word_for_word, "that is not the answer of the Larger Catechism, word for word. More epochs?"
     ),
+    "06.1": Exercise(
+        lambda answer: bool(re.fullmatch(r"#SBATCH\s+(--cpus-per-task[= ]\s*8|-c\s*8)", answer.strip())),
+        "the line begins with #SBATCH. Look at the line of the script that asks for four cores.",
+    ),
+    "06.2": Exercise(
+        _is("1:18:00", "01:18:00", "78", "78:00"),
+        "how long do 13 epochs take? Twice that, as hours:minutes:seconds. Slurm reads two numbers as minutes and "
+        "seconds.",
+    ),
+    "06.3": Exercise(
+        _is(502, "502"), "which reason in brackets does not go away by waiting? The table above has it."
+    ),
+    "07.1": Exercise(
+        lambda answer: abs(answer - 3) < 0.005, "tokens times epochs times the price, divided by a million."
+    ),
+    "07.2": Exercise(_is("c", "C"), "look the code up in the table 'When OpenAI refuses'."),
 }

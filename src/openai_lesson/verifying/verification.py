@@ -78,12 +78,13 @@ class Verification:
             }
         )
 
-    def worst(self, n: int = 10, set: str | None = None) -> Listing:
+    def worst(self, n: int = 10, set: str | None = None, *, empty: bool = True) -> Listing:
         """The trained model's answers with the lowest F1, the lowest first.
 
         Args:
             n: how many.
             set: only of this set.
+            empty: whether those count that the model ended before the first word.
 
         Raises:
             LessonError: there is no such set.
@@ -92,6 +93,7 @@ class Verification:
         if set is not None and set not in answers.set.unique():
             raise LessonError(f'There is no set "{set}". There are: {", ".join(answers.set.unique())}.')
         chosen = answers if set is None else answers[answers.set == set]
+        chosen = chosen if empty else chosen[chosen.answer != ""]
         ordered = chosen.sort_values("f1", kind="stable").head(n).rename(columns={"f1": "F1"})
         return Listing(ordered[["set", "question", "expected", "answer", "F1"]])
 

@@ -89,9 +89,13 @@ def sampling(body: dict[str, Any], *, max_tokens: int, logprobs: bool = False, c
     """
     # llama.cpp's penalties count the prompt's tokens too, not only the answer's.
     seed = body.get("seed", random.getrandbits(31))
+    temperature = body.get("temperature", 1.0)
     return {
         "max_tokens": max_tokens,
-        "temperature": body.get("temperature", 1.0),
+        "temperature": temperature,
+        # A prompt that is remembered rounds differently from one that is read anew. Then two tokens that are about
+        # as likely may change places, and the same question gets another answer.
+        "cache_prompt": temperature > 0,
         "top_p": body.get("top_p", 1.0),
         "top_k": 0,
         "min_p": 0.0,

@@ -91,6 +91,13 @@ def test_the_worst_come_first(checked):
         checked.worst(set="knwon")
 
 
+def test_empty_answers_can_be_left_out():
+    row = {"set": "a", "number": 1, "question": "?", "expected": "x", "asked": "trained", "f1": 0.0}
+    checked = Verification(pd.DataFrame([{**row, "answer": ""}, {**row, "answer": "y"}]))
+    assert checked.worst().table.answer.tolist() == ["", "y"]
+    assert checked.worst(empty=False).table.answer.tolist() == ["y"]
+
+
 def test_the_worst_are_shown_whole(asked, monkeypatch):
     long = " ".join(f"word{n}" for n in range(40))
     monkeypatch.setitem(ANSWERS, "a?", long)
