@@ -41,6 +41,7 @@ def lab(folder: Path, config: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--no-browser", "--port", str(port), "--ServerApp.port_retries=0", "--IdentityProvider.token="]
+    options += ["--LabApp.expose_app_in_browser=True"]  # so that a test can give JupyterLab's own commands
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", *options, "--allow-root"], cwd=folder, stderr=subprocess.DEVNULL
     )
@@ -78,3 +79,15 @@ def page(width: int = 1300, height: int = 900) -> Iterator[Any]:
         opened.set_default_timeout(60_000)
         yield opened
         browser.close()
+
+
+def command(page: Any, name: str, **arguments: Any) -> None:
+    """Give one of JupyterLab's own commands, as its menus and keys do. Waits until it is done."""
+    page.evaluate(
+        "async ([name, more]) => { await window.jupyterapp.commands.execute(name, more) }", [name, arguments]
+    )
+
+
+def begin(page: Any, name: str, **arguments: Any) -> None:
+    """Give a command and don't wait for its end."""
+    page.evaluate("([name, more]) => { window.jupyterapp.commands.execute(name, more) }", [name, arguments])
