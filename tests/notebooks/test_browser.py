@@ -55,6 +55,7 @@ def keep(page, notebook, pictures, name):
     """Keep pictures of the whole notebook, light and dark."""
     height = notebook.evaluate("e => Math.max(...[...e.querySelectorAll('*')].map(one => one.scrollHeight))") + 120
     page.set_viewport_size({"width": 1300, "height": min(height, 12_000)})
+    notebook.evaluate("e => e.querySelectorAll('*').forEach(one => { one.scrollTop = 0 })")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(1000)
