@@ -20,7 +20,9 @@ def test_facts_come_with_the_answer():
 
 
 @pytest.mark.parametrize("number", sorted(EXERCISES))
-@pytest.mark.parametrize("answer", [None, "?", -1, [], {}, object()], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [None, "?", -1, [], {}, object()], ids=["None", "text", "negative", "list", "dict", "object"]
+)
 def test_an_answer_of_another_kind_is_not_right(number, answer):
     if (number, answer) == ("00.2", "?"):
         return
