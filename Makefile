@@ -15,7 +15,8 @@ lesson: .venv/ready
 
 lab: .venv/ready
 	@$(BIN)/openai-local bases fetch
-	@$(BIN)/jupyter lab --notebook-dir notebooks
+	@$(BIN)/jupyter trust notebooks/*.ipynb >/dev/null
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --notebook-dir notebooks
 
 test: .venv/ready-for-tests
 	@$(BIN)/ruff check

@@ -9,7 +9,8 @@ import openai
 import pandas as pd
 
 from openai_lesson.connection import host
-from openai_lesson.display import text_table
+from openai_lesson.display import html_table, text_table
+from openai_lesson.errors import LessonError
 from openai_lesson.prepare import Form
 
 MAX_TOKENS = 200
@@ -37,7 +38,24 @@ def ask(
 
     Returns:
         The answer, without spaces at its ends.
+
+    Raises:
+        LessonError: there is nothing to ask yet, or the service on this machine is gone.
     """
+    if question is ... or model is ...:
+        raise LessonError("There are still three dots in this call. Put your own value in their place.")
+    try:
+        return _ask(client, question, model, form, max_tokens, temperature)
+    except openai.APIConnectionError:
+        if not host(client).local:
+            raise
+        message = "The service on this machine does not answer. Run the cell with connect() again, then this one."
+        raise LessonError(message) from None
+
+
+def _ask(
+    client: openai.OpenAI, question: str, model: str, form: Form | None, max_tokens: int, temperature: float
+) -> str:
     if (form or host(client).form) == "completion":
         completion = client.completions.create(
             model=model, prompt=question, max_tokens=max_tokens, temperature=temperature
@@ -59,8 +77,7 @@ class Comparison:
     table: pd.DataFrame
 
     def _repr_html_(self) -> str:
-        with pd.option_context("display.max_colwidth", None):
-            return self.table.to_html(index=False, justify="left")
+        return html_table(self.table)
 
     def __repr__(self) -> str:
         """The table as text, with the answers wrapped."""
@@ -74,7 +91,7 @@ def compare(client: openai.OpenAI, questions: Iterable[str], trained: str, base:
 
     Args:
         client: from `connect`.
-        questions: what to ask.
+        questions: what to ask; one question alone may be a text.
         trained: the fine-tuned model.
         base: the base model (nothing: the one that suits the host).
 
@@ -82,6 +99,7 @@ def compare(client: openai.OpenAI, questions: Iterable[str], trained: str, base:
         The answers, as a table that a notebook shows well.
     """
     base = base or host(client).model
+    questions = [questions] if isinstance(questions, str) else questions
     rows = [
         (question, ask(client, question, base, form="chat", max_tokens=60), ask(client, question, trained))
         for question in questions

@@ -25,6 +25,8 @@ from openai_lesson.errors import LessonError
 from openai_lesson.prepare import Form
 
 _UNSURE = 0.5
+_WORTH_SAYING = 0.1
+"""Candidates under one tenth are left out: they are any words, ugly ones too. `Answer.table` has them."""
 _BANDS = (
     (0.9, BLUE, 0.22, "90% and more"),
     (_UNSURE, ORANGE, 0.2, "50 to 90%"),
@@ -185,4 +187,5 @@ def _percent(probability: float | None) -> str:
 
 
 def _others(token: Token) -> str:
-    return "   ".join(f"{visible(text)} {_percent(probability)}" for text, probability in token.others)
+    likely = [(text, probability) for text, probability in token.others if probability >= _WORTH_SAYING]
+    return "   ".join(f"{visible(text)} {_percent(probability)}" for text, probability in likely)

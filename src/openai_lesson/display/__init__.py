@@ -3,6 +3,6 @@
 from openai_lesson.display.card import Card, in_notebook
 from openai_lesson.display.figure import Figure
 from openai_lesson.display.progress import Progress, bar
-from openai_lesson.display.tables import text_table
+from openai_lesson.display.tables import html_table, text_table
 
-__all__ = ["Card", "Figure", "Progress", "bar", "in_notebook", "text_table"]
+__all__ = ["Card", "Figure", "Progress", "bar", "html_table", "in_notebook", "text_table"]

@@ -44,7 +44,13 @@ class Exercise:
     """One exercise: a rule that says whether an answer is right, and a hint for when it is not."""
 
     rule: Callable[..., bool]
-    hint: str
+    hint: str | Callable[[Any], str]
+
+    def help(self, answer: Any) -> str:
+        """The hint for an answer that is not right."""
+        if isinstance(answer, str) and answer.strip().replace(".", "", 1).isdigit():
+            return "give a number, without quotation marks."
+        return self.hint if isinstance(self.hint, str) else self.hint(answer)
 
 
 def check(number: str, answer: Any, *facts: Any) -> Verdict:
@@ -71,7 +77,7 @@ def check(number: str, answer: Any, *facts: Any) -> Verdict:
     except (TypeError, ValueError, AttributeError, LookupError, LessonError):
         # An answer of another kind: a text in place of a number, a file that is not there.
         right = False
-    return Verdict(number, "right", "right.") if right else Verdict(number, "not yet", exercise.hint)
+    return Verdict(number, "right", "right.") if right else Verdict(number, "not yet", exercise.help(answer))
 
 
 def _longest_answer(answer: Any) -> bool:
@@ -90,8 +96,19 @@ def _ready_to_train(answer: Any) -> bool:
     return report.read_rows >= 10 and len(report.examples()) == report.read_rows
 
 
+def _what_is_missing(answer: Any) -> str:
+    """What a table needs before one can train with it."""
+    try:
+        report = prepare.analyse(answer)
+    except (LessonError, TypeError, ValueError, AttributeError) as error:
+        return str(error) if isinstance(error, LessonError) else "give the name of your file, in quotation marks."
+    if report.read_rows < 10:
+        return f"the table has {report.read_rows} rows. Ten are needed."
+    return "some rows are empty or there twice. Look at lesson.prepare.analyse(my_file)."
+
+
 def _lowest_validation(answer: Any, history: pd.DataFrame) -> bool:
-    return int(answer) == int(history["epoch"][history["validation loss"].idxmin()])
+    return answer == int(history["epoch"][history["validation loss"].idxmin()])
 
 
 def _recited(answer: Any, verification: Any, taught: pd.DataFrame) -> bool:
@@ -107,7 +124,7 @@ def _is(*right: Any) -> Callable[[Any], bool]:
 EXERCISES = {
     "00.1": Exercise(_is("length"), "it is one word. Print answer.choices[0].finish_reason, and copy the word."),
     "00.2": Exercise(
-        lambda answer: len(answer.strip()) > 1,
+        lambda answer: len(answer.strip()) > 5 and any(letter.isalpha() for letter in answer),
         "it should be the text of the answer: answer.choices[0].message.content.",
     ),
     "01.1": Exercise(
@@ -116,8 +133,11 @@ EXERCISES = {
     "01.2": Exercise(_is(17), "the line below the coloured example says how many tokens count."),
     "01.3": Exercise(_is(3), "one row is there twice, and one row has nothing to learn."),
     "02.1": Exercise(_is(286), "107 : 5 is not whole. The last step of each epoch has only two examples."),
-    "02.2": Exercise(_lowest_validation, "look for the smallest number in the column 'validation loss'."),
-    "03.1": Exercise(_is(18, 19), "with one token less, the full stop or the last word is missing."),
+    "02.2": Exercise(
+        _lowest_validation,
+        "find the smallest validation loss, and give the number in the column 'epoch' of that row.",
+    ),
+    "03.1": Exercise(_is(18), "with one token less, the full stop is missing; with one more, nothing is gained."),
     "03.2": Exercise(_is(1), "that is not it for temperature 0. Put the five answers into a set, and count."),
     "04.1": Exercise(
         lambda answer: abs(answer - 2 / 3) < 0.01, "two words are in common: God, is. So precision is 2/3."
@@ -125,7 +145,7 @@ EXERCISES = {
     "04.2": Exercise(
         _recited, "compare the answers in the set 'never seen' with the column completion of `taught`."
     ),
-    "05.1": Exercise(_ready_to_train, "look at lesson.prepare.analyse(my_file): what does it find?"),
+    "05.1": Exercise(_ready_to_train, _what_is_missing),
     "05.2": Exercise(
         _word_for_word, "that is not the answer of the Larger Catechism, word for word. More epochs?"
     ),
@@ -134,9 +154,9 @@ EXERCISES = {
         "the line begins with #SBATCH. Look at the line of the script that asks for four cores.",
     ),
     "06.2": Exercise(
-        _is("1:18:00", "01:18:00", "78", "78:00"),
-        "how long do 13 epochs take? Twice that, as hours:minutes:seconds. Slurm reads two numbers as minutes and "
-        "seconds.",
+        _is("1:18:00", "01:18:00"),
+        "how long do 13 epochs take? Twice that, as hours:minutes:seconds, only what stands after --time=. Slurm "
+        "reads two numbers as minutes and seconds.",
     ),
     "06.3": Exercise(
         _is(502, "502"), "which reason in brackets does not go away by waiting? The table above has it."

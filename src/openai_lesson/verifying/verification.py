@@ -19,7 +19,7 @@ import pandas as pd
 
 from openai_lesson.asking import MAX_TOKENS, ask
 from openai_lesson.connection import host
-from openai_lesson.display import Card, Figure, bar, text_table
+from openai_lesson.display import Card, Figure, bar, html_table, text_table
 from openai_lesson.display.bars import Bar, bars
 from openai_lesson.display.figure import BLUE, ORANGE
 from openai_lesson.errors import LessonError
@@ -39,7 +39,7 @@ class Listing:
     table: pd.DataFrame
 
     def _repr_html_(self) -> str:
-        return self.table.to_html(index=False, justify="left", float_format="{:.2f}".format)
+        return html_table(self.table)
 
     def __repr__(self) -> str:
         """The table as text, with the answers wrapped."""
