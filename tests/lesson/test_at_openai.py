@@ -10,7 +10,8 @@ import openai
 import pytest
 
 import openai_lesson as lesson
-from openai_lesson import at_openai, handouts, keys
+from openai_lesson import at_openai, keys
+from openai_lesson.notebooks import handouts
 from openai_lesson.notebooks.running import find_notebooks
 
 KEY = "-".join(["sk", "proj", "mine"])

@@ -13,9 +13,10 @@ import pytest
 import slurm_here
 
 import openai_lesson as lesson
-from openai_lesson import LessonError, cluster, handouts
+from openai_lesson import LessonError, cluster
 from openai_lesson.cluster import batch, job, slurm, words
 from openai_lesson.cluster.slurm import SilentError, State
+from openai_lesson.notebooks import handouts
 from openai_lesson.notebooks.running import find_notebooks
 
 

@@ -1,103 +1,53 @@
-"""That the notebooks run: from top to bottom, under both kernels, with open and with solved exercises."""
-
-import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import nbformat
 import pytest
 
-from openai_lesson.notebooks import handouts
-from openai_lesson.notebooks.running import ORDER, Echo, run_lesson
-
-FOLDER = Path(__file__).parents[2] / "notebooks"
-
-
-@pytest.fixture
-def environment(tmp_path, tiny_cache, monkeypatch):
-    """A home of its own with the tiny model; the service that the notebooks start is stopped at the end."""
-    for key, value in {"OPENAI_LOCAL_HOME": str(tmp_path / "home"), "OPENAI_LOCAL_CACHE": str(tiny_cache)}.items():
-        monkeypatch.setenv(key, value)
-    yield
-    subprocess.run([sys.executable, "-m", "openai_local", "stop"], capture_output=True, check=True)
+from openai_lesson import LessonError
+from openai_lesson.cli.lesson import main
+from openai_lesson.notebooks.running import ORDER, Echo, find_notebooks, run_notebook
 
 
-def nbval(folder, *options):
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *options]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "TQDM_DISABLE": "1"}
-    )
-    assert done.returncode == 0, done.stdout[-5000:]
-    assert "passed" in done.stdout
+def write(path, *cells):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(notebook, path)
+    return path
 
 
-def test_checked_cells_print_what_the_committed_notebooks_show(environment, tmp_path):
-    """Under the kernel `openai`, with the tiny model: cells that depend on the real one are not compared."""
-    for name in ORDER:
-        shutil.copy(FOLDER / name, tmp_path / name)
-    nbval(tmp_path, "--nbval-lax", *ORDER)
+def test_a_cell_that_fails_is_shown_and_kept(tmp_path):
+    path = write(tmp_path / "bad.ipynb", "print('before')", "1 / 0", "print('after')")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(LessonError, match=r"bad\.ipynb stopped at a cell:\n(.*\n)*.*division by zero"):
+        run_notebook(path, tmp_path / "out", "python3", Echo())
+    kept = nbformat.read(tmp_path / "out" / "bad.ipynb", as_version=4)
+    assert kept.cells[0].outputs[0].text == "before\n" and kept.cells[2].outputs == []
 
 
-@pytest.mark.model
-def test_the_notebook_about_data_prints_all_that_it_shows(tmp_path, monkeypatch):
-    """Strict: every output of every cell. It needs the real model's tokens, and trains nothing."""
-    monkeypatch.setenv("OPENAI_LOCAL_HOME", str(tmp_path / "home"))
-    shutil.copy(FOLDER / ORDER[1], tmp_path / ORDER[1])
-    nbval(tmp_path, "--nbval", ORDER[1])
+def test_a_learners_mistake_is_a_sentence_not_a_traceback(tmp_path):
+    path = write(tmp_path / "bad.ipynb", "import openai_lesson as lesson\nlesson.prepare.read_table('none.csv')")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(LessonError) as error:
+        run_notebook(path, tmp_path / "out", "python3", Echo())
+    assert "There is no file none.csv" in str(error.value) and "Traceback" not in str(error.value)
 
 
-def verdicts(notebook):
-    """What the checks of the exercises said, and whether the tiny model could be right at all."""
-    for stub, _ in handouts.pairs(notebook):
-        said = [output["data"]["text/plain"] for output in stub.outputs if "data" in output]
-        yield said[-1], "needs-model" in stub.metadata.tags
+def test_a_kernel_that_is_not_installed(tmp_path):
+    path = write(tmp_path / "any.ipynb", "1")
+    with pytest.raises(LessonError, match="no Jupyter kernel named 'nonesuch'"):
+        run_notebook(path, tmp_path, "nonesuch", Echo())
 
 
-def test_a_stock_kernel_runs_them_too(environment, tmp_path, capsys):
-    run_lesson(tmp_path / "run", notebooks=FOLDER, kernel="python3")
-    shown = capsys.readouterr().out
-    assert shown.splitlines()[-1] == "exact recall: 0/107", "the tiny model knows nothing, and says so"
-    assert "Epoch 13/13: training loss=" in shown and "trained model" in shown
-    for name in ORDER:
-        run = nbformat.read(tmp_path / "run" / name, as_version=4)
-        assert "application/vnd.jupyter.widget-view+json" not in json.dumps(run)
-        assert all("replace the three dots" in verdict for verdict, _ in verdicts(run)), "the stubs are open"
+def test_the_notebooks_are_found():
+    assert (find_notebooks() / ORDER[-1]).exists()
 
 
-def test_solutions_are_right(environment, tmp_path, capsys):
-    """Each solution stands where the learner's answer would, and the check says that it is right."""
-    (tmp_path / "solved").mkdir()
-    for name in ORDER:
-        solved = handouts.solved(nbformat.read(FOLDER / name, as_version=4))
-        nbformat.write(solved, tmp_path / "solved" / name)
-    run_lesson(tmp_path / "run", notebooks=tmp_path / "solved")
-    for name in ORDER:
-        for verdict, needs_model in verdicts(nbformat.read(tmp_path / "run" / name, as_version=4)):
-            assert ": right." in verdict or (needs_model and "✘" in verdict), f"{name}: {verdict}"
-
-
-@pytest.mark.model
-def test_the_lesson_is_learned(tmp_path, monkeypatch, capsys):
-    """The real model, the real data, the defaults: at least 102 of 107 answers word for word."""
-    monkeypatch.setenv("OPENAI_LOCAL_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("OMP_NUM_THREADS")  # all cores, unlike the tiny model
-    try:
-        run_lesson(tmp_path / "run", notebooks=FOLDER)
-    finally:
-        subprocess.run([sys.executable, "-m", "openai_local", "stop"], capture_output=True, check=True)
-    last = capsys.readouterr().out.splitlines()[-1]
-    known = re.fullmatch(r"exact recall: (\d+)/107", last)
-    assert known and int(known[1]) >= 102, last
-
-
-def test_echo_shows_what_changes_in_place_once_elsewhere(capsys):
-    echo = Echo()
-    for step in range(3):
-        echo.in_place(f"step {step}" + "\nEpoch 1" * (step > 0))
-    echo.stream("stdout", "exact recall: 5/107\n")
-    assert capsys.readouterr().out == "Epoch 1\nstep 2\nexact recall: 5/107\n"
-    assert echo.recall == "exact recall: 5/107"
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["data"]) == 0 and "107 questions and answers" in capsys.readouterr().out
+    assert main(["data", "--larger", "--modern"]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "Westminster_Catechism.csv",
+        "Westminster_Larger_Catechism_modern.csv",
+    ]
+    (tmp_path / "Westminster_Catechism.csv").write_text("mine")
+    assert main(["data"]) == 1 and "--overwrite" in capsys.readouterr().err
+    assert main(["run", "--notebooks", str(tmp_path)]) == 1
+    assert "There is no notebook" in capsys.readouterr().err
