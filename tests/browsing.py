@@ -51,7 +51,11 @@ def lab(folder: Path, config: Path) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:  # it also ends its kernels; on a busy machine that takes long
+            server.kill()
+            server.wait()
 
 
 def _wait_for(address: str) -> None:

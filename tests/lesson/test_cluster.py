@@ -37,6 +37,12 @@ def a_slurm(tmp_path_factory):
         pytest.skip(str(error))
 
 
+@pytest.fixture(autouse=True)
+def _a_wide_terminal(monkeypatch):
+    """Lines that are updated in place are cut where the terminal ends."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 @pytest.fixture
 def learner(a_slurm, tmp_path, tiny_cache, pairs, monkeypatch):
     """A folder with a training file, a home of its own, the tiny model, and Slurm."""

@@ -59,7 +59,8 @@ def test_a_notebook_gets_colours_and_a_terminal_a_table():
     assert "<b>" not in forms["text/html"] and "&lt;b&gt;" in forms["text/html"]
     assert forms["text/plain"] == repr(ANSWER)
     lines = [line.split() for line in repr(ANSWER).splitlines()]
-    assert ["␣Sin", "95.0%", "␣Man", "2.0%"] in lines and ["↵", "70.0%"] in lines
+    assert ["␣Sin", "95.0%"] in lines, "a candidate under one tenth is not shown"
+    assert ["␣<b>", "40.0%", "␣is", "35.0%", "(end)", "10.0%"] in lines and ["↵", "70.0%"] in lines
     assert ANSWER.table.probability.tolist() == [0.95, 0.4, 0.7, 0.05]
 
 
