@@ -14,6 +14,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from openai_local.engine.architectures import ARCHITECTURES
 from openai_local.engine.convert import permute
 
 _NAMES = {
@@ -36,7 +37,13 @@ class Factors:
 
 
 def write_adapter(
-    path: Path, factors: Mapping[tuple[int, str], Factors], *, alpha: float, heads: int, kv_heads: int
+    path: Path,
+    factors: Mapping[tuple[int, str], Factors],
+    *,
+    alpha: float,
+    heads: int,
+    kv_heads: int,
+    architecture: str = "llama",
 ) -> None:
     """Write a GGUF adapter, whole or not at all.
 
@@ -46,13 +53,14 @@ def write_adapter(
         alpha: LoRA's alpha; the product B·A is scaled by alpha / rank.
         heads: attention heads of the base model.
         kv_heads: its key and value heads.
+        architecture: its kind, one of `ARCHITECTURES` (``model_type`` in its config).
     """
     temporary = path.with_name(f".{path.name}.part")
-    writer = gguf.GGUFWriter(temporary, "llama")
+    writer = gguf.GGUFWriter(temporary, architecture)
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
-    rotated = {"q_proj": heads, "k_proj": kv_heads}
+    rotated = {"q_proj": heads, "k_proj": kv_heads} if ARCHITECTURES[architecture].permuted else {}
     for (layer, module), pair in sorted(factors.items()):
         b = permute(pair.b, rotated[module]) if module in rotated else pair.b
         name = f"blk.{layer}.{_NAMES[module]}.weight"
