@@ -2,89 +2,103 @@
 
 transformers can read GGUF itself, but takes half a minute for it at every start, and builds a tokenizer that
 splits numbers otherwise than llama.cpp does. Here the weights are dequantised with the `gguf` package and kept
-as float16 safetensors, and the tokenizer is built from the tokens and merges in the file.
+as float16 safetensors, one tensor after the other, and the tokenizer is built from the tokens and merges in the
+file (`vocabulary`).
 
-Left out: architectures other than Llama's, and tokenizers other than byte-level BPE.
+Left out: architectures that `architectures` does not have, scaled rotary angles, and files in several parts.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
-from safetensors.numpy import save_file
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from openai_local.engine.architectures import ARCHITECTURES, check_tensors, find_architecture, tensors
+from openai_local.engine.header import check_header
+from openai_local.engine.vocabulary import KINDS, from_gguf
 from openai_local.errors import LocalError
 
-_CONTROL = 3  # gguf.TokenType.CONTROL: a token that is never part of plain text
-
-_TENSORS = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
-_OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
-
-# How each kind of tokenizer cuts text before it merges (llama.cpp: llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_*).
-_PRE_TOKENIZERS = {
-    "gpt-2": lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
-    "smollm": lambda: pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    ),
-}
+_LARGEST = 1 << 24  # no number of layers, heads, rows or tokens is larger
 
 
 def convert(source: Path, target: Path) -> None:
     """Write the GGUF model at `source` as a Hugging Face folder at `target`, whole or not at all.
 
     Raises:
-        LocalError: the model's architecture or tokenizer is not one that can be trained here.
+        LocalError: the file is not sound, or the model is not one that can be trained here.
     """
-    reader = gguf.GGUFReader(source)
-    fields = {name: field.contents() for name, field in reader.fields.items()}
-    if fields["general.architecture"] != "llama":
-        raise LocalError(
-            f"{source.name} has the architecture {fields['general.architecture']!r}; only llama works."
-        )
+    check_header(source)
+    try:
+        reader = gguf.GGUFReader(source)
+        fields = {name: field.contents() for name, field in reader.fields.items()}
+    except (ValueError, OverflowError) as error:
+        raise LocalError(f"{source} can't be read: {error}.") from None
+    found = {tensor.name: tensor for tensor in reader.tensors}
+    config = _config(fields, source.name, tied="output.weight" not in found)
+    shapes = {name: tuple(int(n) for n in reversed(tensor.shape)) for name, tensor in found.items()}
+    check_tensors(config, shapes, source.name, gguf=True)
+    for tensor in reader.tensors:
+        _check_type(tensor, source.name)
+    tokenizer = from_gguf(fields, source.name)
+
     temporary = target.with_name(f".{target.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    weights = _weights(reader, fields)
-    save_file(weights, temporary / "model.safetensors", metadata={"format": "pt"})
-    config = _config(fields, tied="lm_head.weight" not in weights)
+    _write_weights(temporary / "model.safetensors", config, lambda name: found[name])
     (temporary / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    (temporary / "chat_template.jinja").write_text(fields.get("tokenizer.chat_template", ""), encoding="utf-8")
-    _tokenizer(fields).save(str(temporary / "tokenizer.json"))
+    template = fields.get("tokenizer.chat_template", "")
+    (temporary / "chat_template.jinja").write_text(str(template), encoding="utf-8")
+    tokenizer.save(str(temporary / "tokenizer.json"))
     temporary.rename(target)
 
 
-def _weights(reader: gguf.GGUFReader, fields: dict[str, Any]) -> dict[str, np.ndarray]:
-    heads = {
-        "attn_q": fields["llama.attention.head_count"],
-        "attn_k": fields["llama.attention.head_count_kv"],
-    }
-    weights = {}
-    for tensor in reader.tensors:
-        *block, kind, _ = tensor.name.split(".")
-        if not block and kind not in _OUTER:
-            continue  # rope_freqs and the like, which are computed
-        array = gguf.dequantize(tensor.data, tensor.tensor_type)
-        if kind in heads:
-            array = _unpermute(array, heads[kind])
-        name = f"model.layers.{block[1]}.{_TENSORS[kind]}" if block else _OUTER[kind]
-        weights[f"{name}.weight"] = np.ascontiguousarray(array, dtype=np.float16)
-    return weights
+def _check_type(tensor: Any, where: str) -> None:
+    """Raise `LocalError` unless numbers can be made of a tensor: the `gguf` package does not know every type."""
+    kind = tensor.tensor_type
+    try:
+        gguf.dequantize(np.zeros(gguf.GGML_QUANT_SIZES[kind][1], dtype=np.uint8), kind)
+    except NotImplementedError:
+        raise LocalError(
+            f"{where} keeps {tensor.name} as {kind.name}, which can't be unpacked for training. Use a file with "
+            "another quantization, such as Q8_0 or F16."
+        ) from None
+
+
+def _write_weights(path: Path, config: dict[str, Any], found: Callable[[str], Any]) -> None:
+    """Write safetensors, one tensor in memory at a time (the format is in the safetensors package's README)."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for tensor in tensors(config):
+        start, end = end, end + 2 * int(np.prod(tensor.shape))
+        header[tensor.name] = {"dtype": "F16", "shape": tensor.shape, "data_offsets": [start, end]}
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    heads = _permuted(config)
+    with path.open("wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        for tensor in tensors(config):
+            stored = found(tensor.gguf)
+            array = gguf.dequantize(stored.data, stored.tensor_type)
+            kind = tensor.gguf.split(".")[-2]
+            if kind in heads:
+                array = _unpermute(array, heads[kind])
+            half = np.ascontiguousarray(array, dtype="<f2")
+            if not np.isfinite(half).all():
+                raise LocalError(f"The tensor {tensor.gguf} has numbers that 16 bits can't hold.")
+            half.tofile(file)
+
+
+def _permuted(config: dict[str, Any]) -> dict[str, int]:
+    """The matrices whose rows llama.cpp keeps in its own order, with the number of their heads."""
+    if not ARCHITECTURES[config["model_type"]].permuted:
+        return {}
+    return {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
 
 
 def _unpermute(array: np.ndarray, heads: int) -> np.ndarray:
@@ -99,41 +113,81 @@ def permute(array: np.ndarray, heads: int) -> np.ndarray:
     return array.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
 
-def _config(fields: dict[str, Any], *, tied: bool) -> dict[str, Any]:
-    heads, width = fields["llama.attention.head_count"], fields["llama.embedding_length"]
+def _config(fields: dict[str, Any], where: str, *, tied: bool) -> dict[str, Any]:
+    kind = find_architecture(fields.get("general.architecture"), where)
+    read = _Fields(fields, kind.name, where)
+    read.refuse_unusual()
+    heads, width = read.count("attention.head_count"), read.count("embedding_length")
+    vocabulary, pre = fields.get("tokenizer.ggml.tokens"), fields.get("tokenizer.ggml.pre")
+    size = len(vocabulary) if isinstance(vocabulary, list) else 0
+    head_dim = read.count("attention.key_length", width // heads)
+    if read.count("rope.dimension_count", head_dim) != head_dim:
+        raise LocalError(f"{where} turns only a part of each head, which can't be trained here.")
+    starts = KINDS[pre].starts if pre in KINDS else False
     return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        "architectures": [kind.model],
+        "model_type": kind.name,
         "hidden_act": "silu",
         "hidden_size": width,
-        "head_dim": fields.get("llama.attention.key_length", width // heads),
-        "intermediate_size": fields["llama.feed_forward_length"],
-        "max_position_embeddings": fields["llama.context_length"],
+        "head_dim": head_dim,
+        "intermediate_size": read.count("feed_forward_length"),
+        "max_position_embeddings": read.count("context_length"),
         "num_attention_heads": heads,
-        "num_hidden_layers": fields["llama.block_count"],
-        "num_key_value_heads": fields["llama.attention.head_count_kv"],
-        "rms_norm_eps": fields["llama.attention.layer_norm_rms_epsilon"],
-        "rope_theta": fields["llama.rope.freq_base"],
+        "num_hidden_layers": read.count("block_count"),
+        "num_key_value_heads": read.count("attention.head_count_kv", heads),
+        "rms_norm_eps": read.number("attention.layer_norm_rms_epsilon"),
+        "rope_theta": read.number("rope.freq_base", 10000.0),
         "tie_word_embeddings": tied,
-        "vocab_size": len(fields["tokenizer.ggml.tokens"]),
-        "bos_token_id": fields.get("tokenizer.ggml.bos_token_id"),
-        "eos_token_id": fields["tokenizer.ggml.eos_token_id"],
-        "add_bos_token": bool(fields.get("tokenizer.ggml.add_bos_token", False)),
+        "vocab_size": size,
+        "bos_token_id": read.token("bos_token_id", size) if "tokenizer.ggml.bos_token_id" in fields else None,
+        "eos_token_id": read.token("eos_token_id", size),
+        "add_bos_token": bool(fields.get("tokenizer.ggml.add_bos_token", starts)),
     }
 
 
-def _tokenizer(fields: dict[str, Any]) -> Tokenizer:
-    kind = (fields["tokenizer.ggml.model"], fields.get("tokenizer.ggml.pre"))
-    if kind[0] != "gpt2" or kind[1] not in _PRE_TOKENIZERS:
-        raise LocalError(
-            f"The tokenizer {kind} can't be trained with here; known: gpt2 with {[*_PRE_TOKENIZERS]}."
-        )
-    tokens = fields["tokenizer.ggml.tokens"]
-    merges = [tuple(merge.split(" ", 1)) for merge in fields["tokenizer.ggml.merges"]]
-    tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
-    tokenizer.pre_tokenizer = _PRE_TOKENIZERS[kind[1]]()
-    tokenizer.decoder = decoders.ByteLevel()
-    types = fields["tokenizer.ggml.token_type"]
-    control = [token for token, type_ in zip(tokens, types, strict=True) if type_ == _CONTROL]
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
-    return tokenizer
+class _Fields:
+    """The metadata of one GGUF file, read with a sentence for what is missing or odd."""
+
+    def __init__(self, fields: dict[str, Any], architecture: str, where: str) -> None:
+        self.fields, self.architecture, self.where = fields, architecture, where
+
+    def count(self, key: str, default: int | None = None) -> int:
+        value = self.fields.get(f"{self.architecture}.{key}", default)
+        if type(value) is not int or not 1 <= value <= _LARGEST:
+            raise self._odd(f"{self.architecture}.{key}", value)
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        value = self.fields.get(f"{self.architecture}.{key}", default)
+        if type(value) is not float or not 0 < value < 1e12:
+            raise self._odd(f"{self.architecture}.{key}", value)
+        return value
+
+    def token(self, key: str, size: int) -> int:
+        value = self.fields.get(f"tokenizer.ggml.{key}")
+        if type(value) is not int or not 0 <= value < size:
+            raise self._odd(f"tokenizer.ggml.{key}", value)
+        return value
+
+    def _odd(self, key: str, value: Any) -> LocalError:
+        what = "is missing" if value is None else f"is {str(value)[:40]}, which can't be"
+        return LocalError(f"{self.where} can't be used: its entry {key} {what}.")
+
+    def refuse_unusual(self) -> None:
+        """Raise `LocalError` for what the network here does not have."""
+        own, every = f"{self.architecture}.", self.fields
+        scaling = every.get(f"{own}rope.scaling.type", "none")
+        unusual = {
+            "is an adapter, not a model": every.get("general.type", "model") != "model",
+            "is one part of several; join them first (llama-gguf-split --merge)": every.get("split.count", 0),
+            "is a mixture of experts, which can't be trained here": every.get(f"{own}expert_count", 0),
+            "has scaled rotary angles, which can't be trained here": scaling != "none"
+            or every.get(f"{own}rope.scale_linear", 1.0) != 1.0,
+            "uses a sliding window, which can't be trained here": every.get(f"{own}attention.sliding_window", 0),
+            "puts a token behind each text, which can't be trained here": every.get(
+                "tokenizer.ggml.add_eos_token"
+            ),
+        }
+        for what, is_so in unusual.items():
+            if is_so:
+                raise LocalError(f"{self.where} {what}.")

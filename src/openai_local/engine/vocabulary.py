@@ -1,0 +1,182 @@
+"""The tokenizer of a model, in GGUF's form and in that of a Hugging Face folder, and the way between them.
+
+Both are byte-level BPE. What differs from model to model is how a text is cut before its bytes are merged. GGUF
+has a name for each way, and llama.cpp the rule; a Hugging Face folder has the rule and no name. `KINDS` pairs them.
+
+Left out: other tokenizers (SentencePiece, WordPiece), and the rules of other models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gguf import TokenType
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+
+from openai_local.errors import LocalError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to cut texts.
+
+    Args:
+        cut: makes the pre-tokenizer of the `tokenizers` package.
+        whole: whether a piece that is a token as it stands is not merged from its bytes (``ignore_merges``).
+        starts: whether llama.cpp puts the start token before each text, when the file does not say.
+    """
+
+    cut: Callable[[], pre_tokenizers.PreTokenizer]
+    whole: bool = False
+    starts: bool = False
+
+
+def _rule(digits: str) -> Callable[[], pre_tokenizers.PreTokenizer]:
+    """GPT-4's way to cut, with its rule for digits."""
+    rule = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + digits + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|"
+        r"\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    return lambda: pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(rule), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
+def _smollm() -> pre_tokenizers.PreTokenizer:
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+
+
+# By llama.cpp's names for them (llama-vocab.cpp: LLAMA_VOCAB_PRE_TYPE_*).
+KINDS = {
+    "gpt-2": Kind(lambda: pre_tokenizers.ByteLevel(add_prefix_space=False)),
+    "smollm": Kind(_smollm),
+    "qwen2": Kind(_rule(r"\p{N}")),
+    "llama-bpe": Kind(_rule(r"\p{N}{1,3}"), whole=True, starts=True),
+}
+
+
+def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
+    """The tokenizer that a GGUF file describes.
+
+    Args:
+        fields: its metadata.
+        where: which file it is, for people.
+
+    Raises:
+        LocalError: it is of another kind than `KINDS`, or not whole.
+    """
+    model, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
+    if model != "gpt2" or pre not in KINDS:
+        raise LocalError(
+            f"{where} has a tokenizer that can't be trained with here: {model!r}, which cuts texts as {pre!r}. "
+            f"These can: 'gpt2' with {', '.join(KINDS)}."
+        )
+    tokens, types, merges = (fields.get(f"tokenizer.ggml.{key}", []) for key in ("tokens", "token_type", "merges"))
+    if not (_texts(tokens) and _texts(merges) and isinstance(types, list) and len(types) == len(tokens) > 0):
+        raise LocalError(f"{where} has a tokenizer without its tokens, their types or their merges.")
+    pairs = [tuple(merge.split(" ", 1)) for merge in merges]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    try:
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=KINDS[pre].whole))
+    except Exception as error:  # the package has no error of its own
+        raise LocalError(f"The tokenizer in {where} is not sound: {error}.") from None
+    tokenizer.pre_tokenizer = KINDS[pre].cut()
+    tokenizer.decoder = decoders.ByteLevel()
+    typed = [*zip(tokens, types, strict=True)]
+    control = [token for token, type_ in typed if type_ == TokenType.CONTROL]
+    named = [token for token, type_ in typed if type_ == TokenType.USER_DEFINED]
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in named])
+    return tokenizer
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What GGUF keeps of a tokenizer. `starts` says whether `start` is put before each text."""
+
+    pre: str
+    tokens: list[str]
+    types: list[int]
+    merges: list[str]
+    start: int | None
+    starts: bool
+
+
+def from_folder(folder: Path, size: int) -> Vocabulary:
+    """What GGUF has to keep of the tokenizer in a Hugging Face folder.
+
+    Args:
+        folder: with ``tokenizer.json``.
+        size: how many tokens the model has; those that the tokenizer lacks get names.
+
+    Raises:
+        LocalError: the tokenizer can't be read or is of another kind than `KINDS`.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except Exception as error:  # the package has no error of its own
+        raise LocalError(f"{path} can't be read: {error}.") from None
+    pre = _kind(read, path)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    if any(number >= size for number in vocabulary.values()):
+        raise LocalError(f"{path} has more tokens than the model, which has {size:,}. Do they belong together?")
+    tokens, types = [f"[PAD{number}]" for number in range(size)], [int(TokenType.UNUSED)] * size
+    for token, number in vocabulary.items():
+        tokens[number], types[number] = token, int(TokenType.NORMAL)
+    for number, added in tokenizer.get_added_tokens_decoder().items():
+        types[number] = int(TokenType.CONTROL if added.special else TokenType.USER_DEFINED)
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in read["model"]["merges"]]
+    start = _start(tokenizer, path)
+    return Vocabulary(pre, tokens, types, merges, start, starts=start is not None)
+
+
+def _kind(read: dict[str, Any], path: Path) -> str:
+    model, cut = read.get("model") or {}, _plain(read.get("pre_tokenizer"))
+    odd = [key for key in ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix") if model.get(key)]
+    normalizer = (read.get("normalizer") or {}).get("type", "NFC")
+    if model.get("type", "BPE") == "BPE" and not odd and normalizer == "NFC":
+        for name, kind in KINDS.items():
+            if cut == _plain(_written(kind.cut())) and bool(model.get("ignore_merges")) == kind.whole:
+                return name
+    raise LocalError(
+        f"The tokenizer in {path} is not one that works here: byte-level BPE that cuts texts as one of "
+        f"{', '.join(KINDS)} does."
+    )
+
+
+def _written(cut: pre_tokenizers.PreTokenizer) -> Any:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = cut
+    return json.loads(tokenizer.to_str())["pre_tokenizer"]
+
+
+def _plain(cut: Any) -> Any:
+    """The rule without what has no influence on tokens."""
+    if isinstance(cut, dict):
+        return {key: _plain(value) for key, value in cut.items() if key != "trim_offsets"}
+    return [_plain(item) for item in cut] if isinstance(cut, list) else cut
+
+
+def _start(tokenizer: Tokenizer, path: Path) -> int | None:
+    """The token that is put before each text, if one is."""
+    bare = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a").ids
+    if whole == bare:
+        return None
+    if whole[1:] != bare:
+        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
+    return whole[0]
