@@ -1,4 +1,4 @@
-"""The command ``openai-local``: serve, keys, bases, where, status, estimate, tokens, stop."""
+"""The command ``openai-local``: serve, keys, bases, where, status, estimate, tokens, export, stop."""
 
 from __future__ import annotations
 
@@ -78,6 +78,18 @@ def _parser() -> argparse.ArgumentParser:
     tokens.add_argument("--line", type=int, default=1, metavar="N", help="which line (default: %(default)s)")
     tokens.add_argument("--json", action="store_true", help="as JSON: a list of token, text, counts")
     tokens.set_defaults(run=_tokens)
+
+    export = commands.add_parser("export", parents=[home], help="take a fine-tuned model home, as a folder")
+    export.add_argument("model", metavar="MODEL", help="its name, or that of a checkpoint")
+    export.add_argument(
+        "--format",
+        choices=("gguf", "peft", "merged"),
+        default="gguf",
+        help="gguf: for Ollama and llama.cpp; peft: a LoRA adapter, for transformers and vLLM; merged: one whole "
+        "model (default: %(default)s)",
+    )
+    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
+    export.set_defaults(run=_export)
 
     stop = commands.add_parser("stop", parents=[home], help="stop the running service")
     stop.set_defaults(run=_stop)
@@ -189,6 +201,15 @@ def _tokens(arguments: argparse.Namespace) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can write every character of a text
     print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(pieces.rows(found)))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from openai_local.engine.export.folder import export
+    from openai_local.trained import find
+
+    home = Home((arguments.home or default_home()).expanduser().absolute())
+    made = export(find(home, default_cache(), arguments.model), arguments.format, arguments.to)
+    print(f"{arguments.to} holds the model ({arguments.format}, {made.size / 1e6:.0f} MB). Next:  {made.serve}")
 
 
 def _stop(arguments: argparse.Namespace) -> None:

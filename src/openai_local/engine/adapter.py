@@ -1,7 +1,8 @@
 """A trained LoRA as a GGUF adapter, the file that llama.cpp answers from.
 
 Both matrices of every trained linear layer are written as float16. llama.cpp keeps the rows of a Llama's q and
-k projections in another order than transformers, so the rows of their B are put into that order.
+k projections in another order than transformers, so the rows of their B are put into that order, and back into
+transformers' when an adapter is read.
 """
 
 from __future__ import annotations
@@ -34,6 +35,24 @@ class Factors:
 
     a: np.ndarray
     b: np.ndarray
+
+    @property
+    def rank(self) -> int:
+        """How many rows A has, and columns B."""
+        return int(self.a.shape[0])
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA as it was read: its alpha, and for each (layer number, transformers' module name) its matrices."""
+
+    alpha: float
+    factors: dict[tuple[int, str], Factors]
+
+    @property
+    def rank(self) -> int:
+        """The highest rank of its matrices."""
+        return max(pair.rank for pair in self.factors.values())
 
 
 def write_adapter(
@@ -73,3 +92,35 @@ def write_adapter(
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
+    """Read what `write_adapter` wrote.
+
+    Args:
+        path: the GGUF adapter.
+        heads: attention heads of the base model.
+        kv_heads: its key and value heads.
+
+    Returns:
+        The matrices as they are in the file, in transformers' order of rows.
+    """
+    reader = gguf.GGUFReader(path)
+    fields = {name: field.contents() for name, field in reader.fields.items()}
+    permuted = ARCHITECTURES[fields["general.architecture"]].permuted
+    rotated = {"q_proj": heads, "k_proj": kv_heads} if permuted else {}
+    modules = {theirs: ours for ours, theirs in _NAMES.items()}
+    matrices = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+    factors = {}
+    for name in [name for name in matrices if name.endswith(".lora_a")]:
+        _, layer, kind, *_ = name.split(".")
+        module, b = modules[kind], matrices[f"{name.removesuffix('a')}b"]
+        b = _unpermute(b, rotated[module]) if module in rotated else b
+        factors[int(layer), module] = Factors(matrices[name], b)
+    return Adapter(float(fields[gguf.Keys.Adapter.LORA_ALPHA]), factors)
+
+
+def _unpermute(array: np.ndarray, heads: int) -> np.ndarray:
+    """Undo `convert.permute`."""
+    rows, columns = array.shape
+    return array.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
