@@ -4,6 +4,6 @@ What is written is made of the very files that the service answers from: the GGU
 base is the one that it was trained on. None of it needs torch.
 
 `folder.export` writes any of the forms; `source.Source` says what it needs to know. `gguf`, `peft` and `merged`
-fill the folder, `hugging_face` writes the files that all of Hugging Face's loaders look for, and `card` the model
+fill the folder, `pretrained` writes the files that all of Hugging Face's loaders look for, and `card` the model
 card.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from openai_local.engine.export.hugging_face import link
+from openai_local.engine.export.pretrained import link
 from openai_local.engine.export.source import Source
 
 CONTEXT_TOKENS = 4096
@@ -27,7 +27,7 @@ _CHATML = '''TEMPLATE """{{- range .Messages }}<|im_start|>{{ .Role }}
 def write_gguf(source: Source, folder: Path) -> None:
     """Fill a folder with ``adapter.gguf``, its base ``model.gguf``, and a ``Modelfile`` for Ollama."""
     shutil.copyfile(source.adapter_file, folder / "adapter.gguf")
-    link(source.gguf, folder / "model.gguf")
+    link(source.base.gguf, folder / "model.gguf")
     (folder / "Modelfile").write_text(modelfile(source), encoding="utf-8")
 
 

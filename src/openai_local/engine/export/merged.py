@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from openai_local.engine.export.hugging_face import write_config, write_tokenizer
 from openai_local.engine.export.peft import path_of
+from openai_local.engine.export.pretrained import write_config, write_tokenizer
 from openai_local.engine.export.source import Source
 
 
 def write_merged(source: Source, folder: Path) -> None:
     """Fill a folder that ``AutoModelForCausalLM`` and ``AutoTokenizer`` load. The sums are made in float32."""
-    weights, adapter = load_file(source.weights / "model.safetensors"), source.adapter
+    weights, adapter = load_file(source.base.weights / "model.safetensors"), source.adapter
     for (layer, module), pair in adapter.factors.items():
         name = f"{path_of(layer, module)}.weight"
         learned = pair.b.astype(np.float32) @ pair.a.astype(np.float32) * (adapter.alpha / pair.rank)

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from openai_local.engine.adapter import Factors
-from openai_local.engine.export.hugging_face import link, write_config, write_json, write_tokenizer
+from openai_local.engine.export.pretrained import link, write_config, write_json, write_tokenizer
 from openai_local.engine.export.source import Source
 
 _BLOCKS = {
@@ -63,7 +63,7 @@ def write_peft(source: Source, folder: Path) -> None:
 def write_base(source: Source, folder: Path) -> None:
     """The base's folder, as `transformers` loads it."""
     folder.mkdir()
-    link(source.weights / "model.safetensors", folder / "model.safetensors")
+    link(source.base.weights / "model.safetensors", folder / "model.safetensors")
     write_config(source, folder)
     write_tokenizer(source, folder)
 

@@ -10,8 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from openai_local.engine.adapter import Adapter, read_adapter
-from openai_local.engine.base import Base
 from openai_local.engine.journal import Journal
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a fine-tune was trained on: its id in the API, its title, its licence, and its files.
+
+    `gguf` is the file that llama.cpp loads, and `weights` the folder that training reads.
+    """
+
+    name: str
+    title: str
+    licence: str
+    gguf: Path
+    weights: Path
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,6 @@ class Source:
         model: its name in the API.
         adapter_file: its GGUF adapter.
         base: what it was trained on.
-        cache: where the base's files lie.
         journal: the directory of the job that made it.
         hyperparameters: what it was trained with, as settled.
         trained: on which day.
@@ -32,31 +44,20 @@ class Source:
     model: str
     adapter_file: Path
     base: Base
-    cache: Path
     journal: Journal
     hyperparameters: dict[str, Any]
     trained: date
     step: int | None = None
 
-    @property
-    def gguf(self) -> Path:
-        """The base, as llama.cpp loads it."""
-        return self.base.gguf(self.cache)
-
-    @property
-    def weights(self) -> Path:
-        """The base's folder in Hugging Face's form."""
-        return self.base.weights(self.cache)
-
     @cached_property
     def config(self) -> dict[str, Any]:
         """The base's ``config.json``."""
-        return json.loads((self.weights / "config.json").read_text(encoding="utf-8"))
+        return json.loads((self.base.weights / "config.json").read_text(encoding="utf-8"))
 
     @cached_property
     def template(self) -> str:
         """The base's chat template; empty if it has none."""
-        return (self.weights / "chat_template.jinja").read_text(encoding="utf-8")
+        return (self.base.weights / "chat_template.jinja").read_text(encoding="utf-8")
 
     @cached_property
     def adapter(self) -> Adapter:

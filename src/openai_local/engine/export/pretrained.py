@@ -39,7 +39,7 @@ def write_config(source: Source, folder: Path) -> None:
 
 def write_tokenizer(source: Source, folder: Path) -> None:
     """``tokenizer.json``, ``tokenizer_config.json`` and the chat template, if the base has one."""
-    tokenizer = Tokenizer.from_file(str(source.weights / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(source.base.weights / "tokenizer.json"))
     start, end = (_token(tokenizer, source.config.get(name)) for name in ("bos_token_id", "eos_token_id"))
     if source.config.get("add_bos_token") and start and tokenizer.post_processor is None:
         pair = (start, source.config["bos_token_id"])
