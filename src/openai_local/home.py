@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under a second name, or a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,11 @@ class Home:
     def jobs(self) -> Path:
         """One folder per fine-tuning job, named by its id."""
         return self.path / "jobs"
+
+    @property
+    def bases(self) -> Path:
+        """One folder per base model that the user registered, named like it. It may not be there."""
+        return self.path / "bases"
 
     @property
     def lock(self) -> Path:

@@ -11,7 +11,7 @@ thoughts in the answer, and fails where a small model writes something that only
 llama.cpp's server also opens a port on the loopback address. Nobody is given its key, which is random and known
 to this process only.
 
-Left out: a bound on how many bases are loaded at once (there is one).
+Of several base models, the `MOST_BASES` that were loaded last stay.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from openai_local.engine.loopback import Loopback, LoopbackError
 from openai_local.errors import LocalError
 
 MOST_ADAPTERS = 8
+MOST_BASES = 2
 CONTEXT_TOKENS = 4096
 SLOTS = 4
 _FORCE = 1e4  # added to a token's logit, it beats every other
@@ -70,7 +71,7 @@ class Answering:
     def __init__(self) -> None:
         """Nothing is loaded yet. `on_load` is called each time llama.cpp took over SIGINT and SIGTERM."""
         self.on_load: Callable[[], object] = lambda: None
-        self._loaded: dict[Path, _Loaded] = {}
+        self._loaded: dict[tuple[Path, int], _Loaded] = {}
         self._lock = Lock()
 
     def complete(self, target: Target, request: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +105,10 @@ class Answering:
     def text(self, target: Target, tokens: list[int]) -> str:
         """The text of tokens."""
         return _call(self._load(target).loopback.detokenize, tokens)
+
+    def prompt(self, target: Target, messages: list[dict[str, str]]) -> str:
+        """The prompt that a conversation becomes."""
+        return _call(self._load(target).loopback.template, messages)
 
     def tokens(self, target: Target, text: str) -> list[int]:
         """The tokens of a text."""
@@ -167,7 +172,8 @@ class Answering:
 
     def _load(self, target: Target) -> _Loaded:
         with self._lock:
-            loaded = self._loaded.get(target.gguf)
+            file = target.gguf, target.gguf.stat().st_ino  # another model may get a name that was free again
+            loaded = self._loaded.get(file)
             adapters = loaded.adapters if loaded else ()
             if loaded and (target.adapter is None or target.adapter in adapters):
                 return loaded
@@ -175,7 +181,10 @@ class Answering:
                 kept = [adapter for adapter in adapters if adapter.exists()]
                 adapters = (target.adapter, *kept[: MOST_ADAPTERS - 1])
             loaded = _start(target.gguf, adapters)
-            self._loaded[target.gguf] = loaded
+            self._loaded.pop(file, None)
+            self._loaded[file] = loaded
+            for old in [*self._loaded][:-MOST_BASES]:
+                del self._loaded[old]
             self.on_load()
             return loaded
 

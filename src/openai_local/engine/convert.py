@@ -79,7 +79,7 @@ def _write_weights(path: Path, config: dict[str, Any], found: Callable[[str], An
         header[tensor.name] = {"dtype": "F16", "shape": tensor.shape, "data_offsets": [start, end]}
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
-    heads = _permuted(config)
+    heads = permuted(config)
     with path.open("wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
         for tensor in tensors(config):
@@ -94,7 +94,7 @@ def _write_weights(path: Path, config: dict[str, Any], found: Callable[[str], An
             half.tofile(file)
 
 
-def _permuted(config: dict[str, Any]) -> dict[str, int]:
+def permuted(config: dict[str, Any]) -> dict[str, int]:
     """The matrices whose rows llama.cpp keeps in its own order, with the number of their heads."""
     if not ARCHITECTURES[config["model_type"]].permuted:
         return {}

@@ -1,7 +1,7 @@
 """The tokenizer of a model, in GGUF's form and in that of a Hugging Face folder, and the way between them.
 
 Both are byte-level BPE. What differs from model to model is how a text is cut before its bytes are merged. GGUF
-has a name for each way, and llama.cpp the rule; a Hugging Face folder has the rule and no name. `KINDS` pairs them.
+has a name for each way, and llama.cpp the rule; a Hugging Face folder has the rule and no name. `KINDS` has both.
 
 Left out: other tokenizers (SentencePiece, WordPiece), and the rules of other models.
 """

@@ -28,6 +28,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.engine.answering import Answering
+from openai_local.engine.bases import Bases
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service import errors
@@ -85,8 +86,9 @@ def create_app(home: Home, cache: Path) -> Starlette:
     """The application for one home. Its queue works from start-up to shutdown."""
     store = Store(home.database)
     records = Records(store, home)
-    queue = Queue(records, cache, LocalRunner())
-    shared = Context(home, cache, store, records, queue, Answering())
+    bases = Bases(home, cache)
+    queue = Queue(records, bases, LocalRunner())
+    shared = Context(home, bases, store, records, queue, Answering())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

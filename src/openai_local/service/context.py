@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from openai.types import Model
 from starlette.requests import HTTPConnection
 
 from openai_local.engine.answering import Answering, Target
-from openai_local.engine.base import BASES, find_base
+from openai_local.engine.bases import Bases
 from openai_local.home import Home
 from openai_local.service.errors import APIError, model_not_found
 from openai_local.service.load import Load
@@ -24,7 +23,7 @@ class Context:
     """One running service."""
 
     home: Home
-    cache: Path
+    bases: Bases
     store: Store
     records: Records
     queue: Queue
@@ -39,19 +38,18 @@ class Context:
             APIError: there is no such model.
             LocalError: its base is not on this machine.
         """
-        if base := find_base(name):
-            base.require(self.cache)
-            return base.name, Target(base.gguf(self.cache))
+        if base := self.bases.find(name):
+            base.require()
+            return base.name, Target(base.gguf)
         if self.store.get(Model, name) is None:
             raise self.no_model(name)
         private = self.store.private(Model, name)
-        base = BASES[private["base"]]
-        base.require(self.cache)
-        return name, Target(base.gguf(self.cache), self.records.adapter(name))
+        return name, Target(self.bases.require(private["base"]).gguf, self.records.adapter(name))
 
     def no_model(self, name: str) -> APIError:
         """404 with the names of the models that exist."""
-        return model_not_found(name, [model.id for model in self.store.page(Model)])
+        bases, fine_tunes = [base.name for base in self.bases.all()], self.store.page(Model)
+        return model_not_found(name, bases + [model.id for model in fine_tunes])
 
 
 def context(request: HTTPConnection) -> Context:

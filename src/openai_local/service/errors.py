@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from openai_local.engine.answering import AnswerError
-from openai_local.engine.base import BASES
 from openai_local.errors import LocalError
 
 
@@ -39,9 +38,9 @@ class APIError(LocalError):
         return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
 
 
-def model_not_found(name: str, fine_tunes: list[str]) -> APIError:
+def model_not_found(name: str, models: list[str]) -> APIError:
     """404 for a model that does not exist, with the names of those that do."""
-    names = ", ".join([*BASES, *fine_tunes])
+    names = ", ".join(models)
     message = (
         f"The model `{name}` does not exist or you do not have access to it. Models here: {names}; "
         "the names of OpenAI's fine-tunable models, such as ada, stand for the first."

@@ -11,21 +11,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.fine_tuning_job import Error
 
-from openai_local.engine.base import BASES
+from openai_local.engine.bases import Bases
 from openai_local.engine.examples import DataError, read
 from openai_local.engine.journal import Job, Journal
-from openai_local.service.records import Records, link
+from openai_local.errors import LocalError
+from openai_local.home import link
+from openai_local.service.records import ENDED, Records
 from openai_local.service.runners import LocalRunner
 
 log = logging.getLogger(__name__)
 
-ENDED = ("succeeded", "failed", "cancelled")
 PAUSE_SECONDS = 10.0
 """How long a paused job may take to write down where it is."""
 
@@ -33,9 +33,9 @@ PAUSE_SECONDS = 10.0
 class Queue:
     """Works off the jobs in the database."""
 
-    def __init__(self, records: Records, cache: Path, runner: LocalRunner) -> None:
+    def __init__(self, records: Records, bases: Bases, runner: LocalRunner) -> None:
         """`start` sets it going."""
-        self.records, self.store, self.cache, self.runner = records, records.store, cache, runner
+        self.records, self.store, self.bases, self.runner = records, records.store, bases, runner
         self._changed = threading.Condition()
         self._stopping = False
         self._threads = [
@@ -146,7 +146,11 @@ class Queue:
             return False
         journal = self.records.journal(job.id)
         if job.status == "queued":
-            self._prepare(job, journal)
+            try:
+                self._prepare(job, journal)
+            except LocalError as error:  # its base model was removed meanwhile
+                self._fail(job.id, "server_error", str(error), None)
+                return True
             self._move(job.id, "queued", "running")
         self._follow(job.id, journal)
         return True
@@ -168,7 +172,7 @@ class Queue:
             Job(
                 id=job.id,
                 base=private["base"],
-                weights=str(BASES[private["base"]].weights(self.cache)),
+                weights=str(self.bases.require(private["base"]).weights),
                 training_file=str(files["training_file"]),
                 validation_file=files["validation_file"],
                 seed=job.seed,

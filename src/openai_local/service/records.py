@@ -6,8 +6,6 @@ service may have been killed after the first time), because ids are derived from
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,10 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.engine.journal import Journal, derived_id, new_id
-from openai_local.home import Home
+from openai_local.home import Home, link
 from openai_local.service.store import Store
 
+ENDED = ("succeeded", "failed", "cancelled")
 KEPT_CHECKPOINTS = 3
 
 
@@ -113,6 +112,13 @@ class Records:
         adapter.unlink(missing_ok=True)
         return found
 
+    def needing(self, base: str) -> list[str]:
+        """The fine-tunes, and the jobs that are not over, that need a base model."""
+        jobs = [job for job in self.store.page(FineTuningJob) if job.status not in ENDED]
+        needing = [job.id for job in jobs if self.store.private(FineTuningJob, job.id)["base"] == base]
+        models = [model.id for model in self.store.page(Model)]
+        return needing + [name for name in models if self.store.private(Model, name)["base"] == base]
+
     def finish(self, job: str, result: dict[str, Any]) -> None:
         """Register the model and the table of results, and let the job succeed."""
         journal, name = self.journal(job), self.store.private(FineTuningJob, job)["model_name"]
@@ -160,11 +166,3 @@ def _change(
         setattr(job.hyperparameters, name, value)
         if job.method and job.method.supervised and job.method.supervised.hyperparameters:
             setattr(job.method.supervised.hyperparameters, name, value)
-
-
-def link(source: Path, target: Path) -> None:
-    """The same file under a second name, or a copy where the file system has no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -10,7 +10,7 @@ from typing import Any
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.engine.base import Base, find_base
+from openai_local.engine.bases import Entry
 from openai_local.engine.journal import new_id
 from openai_local.service.context import Context
 from openai_local.service.errors import APIError
@@ -25,7 +25,7 @@ def submit(
     body: dict[str, Any],
     *,
     hyperparameters: Mapping[str, Any],
-    name: Callable[[Base], str],
+    name: Callable[[Entry], str],
     **private: Any,
 ) -> FineTuningJob:
     """Put a job into the queue. Its files are checked later, as at OpenAI.
@@ -74,14 +74,14 @@ def submit(
     return job
 
 
-def _base(service: Context, name: str) -> Base:
-    base = find_base(name)
+def _base(service: Context, name: str) -> Entry:
+    base = service.bases.find(name)
     if base is None:
         if service.store.get(Model, name):
             message = f"{name} is trained already and can't be trained further. Name a base model, such as ada."
             raise APIError(400, message, param="model", code="model_not_available")
         raise service.no_model(name)
-    base.require(service.cache)
+    base.require()
     return base
 
 
@@ -116,7 +116,7 @@ def check_hyperparameters(given: Mapping[str, Any], prefix: str = "") -> None:
             raise APIError(400, message, param=f"{prefix}{name}", code="invalid_value")
 
 
-def _tell(service: Context, job: FineTuningJob, base: Base, asked: str) -> None:
+def _tell(service: Context, job: FineTuningJob, base: Entry, asked: str) -> None:
     other = "" if asked == base.name else f" It stands in for {asked}, which nobody can train any more."
     service.records.tell(
         job.id,

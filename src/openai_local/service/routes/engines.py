@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.base import BASES, find_base
 from openai_local.service.context import context
 from openai_local.service.parameters import read_body
 from openai_local.service.routes.completions import CREATE_2022, complete
@@ -23,14 +22,16 @@ def _engine(name: str) -> dict[str, Any]:
 
 def list_engines(request: Request) -> Response:
     """The four names of the time, the bases, then the fine-tunes, newest first."""
-    names = [*_OLD, *BASES, *(model.id for model in context(request).store.page(Model))]
+    service = context(request)
+    bases = [base.name for base in service.bases.all()]
+    names = [*_OLD, *bases, *(model.id for model in service.store.page(Model))]
     return JSONResponse({"object": "list", "data": [_engine(name) for name in names]})
 
 
 def retrieve(request: Request) -> Response:
     """One engine."""
     service, name = context(request), request.path_params["id"]
-    if not find_base(name) and service.store.get(Model, name) is None:
+    if not service.bases.find(name) and service.store.get(Model, name) is None:
         raise service.no_model(name)
     return JSONResponse(_engine(name))
 

@@ -7,28 +7,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.base import BASES, find_base
+from openai_local.engine.bases import Entry
 from openai_local.service.context import context
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one, plain
 
-_EPOCH = 1738886400  # 2025-02-07, when the built-in base was published
 
-
-def _base(name: str) -> Model:
-    return Model(id=name, object="model", created=_EPOCH, owned_by="openai-local")
+def _model(base: Entry, name: str) -> Model:
+    return Model(id=name, object="model", created=base.created, owned_by="openai-local")
 
 
 def list_models(request: Request) -> Response:
     """The bases, then the fine-tunes, newest first."""
-    models = [_base(name) for name in BASES] + context(request).store.page(Model)
+    service = context(request)
+    models = [_model(base, base.name) for base in service.bases.all()] + service.store.page(Model)
     return JSONResponse({"object": "list", "data": [plain(model) for model in models]})
 
 
 def retrieve(request: Request) -> Response:
     """One model. A name that a base stands in for is one too."""
     service, name = context(request), request.path_params["id"]
-    model = _base(name) if find_base(name) else service.store.get(Model, name)
+    base = service.bases.find(name)
+    model = _model(base, name) if base else service.store.get(Model, name)
     if model is None:
         raise service.no_model(name)
     return one(model)
@@ -37,7 +37,7 @@ def retrieve(request: Request) -> Response:
 def delete(request: Request) -> Response:
     """Remove a fine-tune or a checkpoint."""
     service, name = context(request), request.path_params["id"]
-    if find_base(name):
+    if service.bases.find(name):
         message = f"{name} is a base model and can't be deleted; fine-tunes can."
         raise APIError(403, message, param="model", code="model_not_deletable")
     if not service.records.forget_model(name):
