@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from openai_local import __version__
+from openai_local import __version__, base_commands
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache, default_home
 
@@ -39,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     home = argparse.ArgumentParser(add_help=False)
     home.add_argument("--home", type=Path, metavar="DIR", help="where the service keeps its state")
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", metavar="NAME", default="ada", help="the base model (default: the built-in one)")
 
     serve = commands.add_parser("serve", parents=[home], help="start the service")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     check = bases.add_parser("check", help="whether the base model's files are as they should be")
     check.add_argument("--json", action="store_true", help="as JSON")
     check.set_defaults(run=_check)
+    base_commands.add_commands(bases, home)
 
     where = commands.add_parser("where", help="in which folders state and base models are kept")
     where.add_argument("--json", action="store_true", help="as JSON")
@@ -66,12 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(run=_status)
 
-    guess = commands.add_parser("estimate", parents=[home], help="what training on so many examples will be like")
+    likely = "what training on so many examples will be like"
+    guess = commands.add_parser("estimate", parents=[home, model], help=likely)
     guess.add_argument("--examples", type=int, required=True, metavar="N", help="how many examples there are")
     guess.add_argument("--json", action="store_true", help="as JSON")
     guess.set_defaults(run=_estimate)
 
-    tokens = commands.add_parser("tokens", help="what training sees: an example or a text as tokens")
+    seen = "what training sees: an example or a text as tokens"
+    tokens = commands.add_parser("tokens", parents=[home, model], help=seen)
     what = tokens.add_mutually_exclusive_group(required=True)
     what.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a JSONL training file")
     what.add_argument("--text", help="a text instead of a file")
@@ -177,9 +182,12 @@ def _estimate(arguments: argparse.Namespace) -> None:
 
     if arguments.examples < 1:
         raise LocalError("There must be at least one example:  openai-local estimate --examples 100")
-    facts = estimate(Home.open(arguments.home), default_cache(), arguments.examples)
+    facts = estimate(Home.open(arguments.home), default_cache(), arguments.examples, arguments.model)
     if arguments.json:
         print(json.dumps(facts))
+        return
+    if facts["tokens_per_second"] is None:
+        print(f"{facts['base']}: {facts['epochs']} epochs. How long they take, {facts['measured']}.")
         return
     print(
         f"{facts['base']}: {facts['epochs']} epochs, {facts['tokens_per_second']:.0f} tokens per second and "
@@ -189,11 +197,11 @@ def _estimate(arguments: argparse.Namespace) -> None:
 
 def _tokens(arguments: argparse.Namespace) -> None:
     from openai_local.engine import pieces
-    from openai_local.engine.base import SMOLLM2
+    from openai_local.engine.bases import Bases
     from openai_local.engine.examples import Encoder
 
-    SMOLLM2.require(default_cache())
-    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    home = Home((arguments.home or default_home()).expanduser().absolute())
+    encoder = Encoder(Bases(home, default_cache()).require(arguments.model).weights)
     if arguments.text is None:
         found = pieces.of_line(encoder, arguments.file, arguments.line)
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openai_local.engine.base import SMOLLM2
+from openai_local.engine.bases import Bases
 from openai_local.engine.hyperparameters import EXAMPLE_TOKENS, settle
 from openai_local.engine.journal import Journal
 from openai_local.home import Home
@@ -14,42 +15,50 @@ from openai_local.home import Home
 TOKENS_PER_SECOND = 300.0
 START_SECONDS = 15.0
 MEASURED = "measured on two cores of 2021, as no job was trained here yet"
+UNKNOWN = "nobody has measured yet: the first job will tell"
 _ENOUGH_TOKENS = 5_000  # a shorter job says little of the speed
 _JOBS = 20
 
 
-def estimate(home: Home, cache: Path, n_examples: int) -> dict[str, Any]:
+def estimate(home: Home, cache: Path, n_examples: int, model: str = SMOLLM2.name) -> dict[str, Any]:
     """What is known before a job starts.
 
     Args:
-        home: where jobs are remembered; the last long one tells the speed.
+        home: where jobs are remembered; the last long one of the same base tells the speed.
         cache: where the base model lies.
         n_examples: how many examples there are.
+        model: the base model.
 
     Returns:
         ``base`` (its title), ``tokenizer`` (the path of its file, or None before the base was fetched), ``window``
         (tokens at which an example is cut), ``epochs`` (what ``auto`` becomes), ``tokens_per_second`` (trained
-        tokens, each epoch counted), ``start_seconds`` (before the first step), ``measured`` (how that is known).
+        tokens, each epoch counted; None if nobody knows), ``start_seconds`` (before the first step), ``measured``
+        (how that is known).
+
+    Raises:
+        LocalError: there is no such base model.
     """
-    tokenizer = SMOLLM2.weights(cache) / "tokenizer.json"
-    speed = _last_speed(home)
+    base = Bases(home, cache).known(model)
+    tokenizer = base.weights / "tokenizer.json"
+    speed, guess = _last_speed(home, base.name), TOKENS_PER_SECOND if base.built_in else None
+    unmeasured = MEASURED if base.built_in else UNKNOWN
     return {
-        "base": SMOLLM2.title,
+        "base": base.title,
         "tokenizer": str(tokenizer) if tokenizer.exists() else None,
         "window": EXAMPLE_TOKENS,
         "epochs": settle("auto", "auto", "auto", n_examples).n_epochs,
-        "tokens_per_second": speed or TOKENS_PER_SECOND,
+        "tokens_per_second": speed or guess,
         "start_seconds": START_SECONDS,
-        "measured": "as fast as the last job here" if speed else MEASURED,
+        "measured": "as fast as the last job here" if speed else unmeasured,
     }
 
 
-def _last_speed(home: Home) -> float | None:
-    """Trained tokens per second of the last job here that was long enough to tell."""
+def _last_speed(home: Home, base: str) -> float | None:
+    """Trained tokens per second of the last job of a base here that was long enough to tell."""
     latest = sorted(home.jobs.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
     for journal in map(Journal, latest[:_JOBS]):
         tokens = (journal.result() or {}).get("trained_tokens") or 0
-        if tokens < _ENOUGH_TOKENS:
+        if tokens < _ENOUGH_TOKENS or journal.read_job().base != base:
             continue
         moments = [row["created_at"] for row in journal.rows()]
         gaps = sorted(after - before for before, after in pairwise(moments))

@@ -104,6 +104,16 @@ class Bases:
         Raises:
             LocalError: there is none, or files are missing.
         """
+        entry = self.known(name)
+        entry.require()
+        return entry
+
+    def known(self, name: str) -> Entry:
+        """The base called `name`, whether its files are there or not.
+
+        Raises:
+            LocalError: there is none.
+        """
         entry = self.find(name)
         if entry is None:
             known = ", ".join(entry.name for entry in self.all())
@@ -111,7 +121,6 @@ class Bases:
                 f"There is no base model {name} here. There are: {known}. Add one with:  "
                 "openai-local bases add NAME PATH"
             )
-        entry.require()
         return entry
 
     def check_new(self, name: str) -> None:
@@ -145,7 +154,7 @@ class Bases:
         if find_base(name):
             raise LocalError(f"{name} means the built-in base model, which can't be removed.")
         if not _NAME.fullmatch(name) or not (self.folder / name).exists():
-            self.require(name)
+            self.known(name)
         gone = self.folder / f".{name}.{os.getpid()}.gone"
         (self.folder / name).rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
