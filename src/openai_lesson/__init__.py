@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from openai_lesson.connection import Host, connect, host
     from openai_lesson.epochs import history
     from openai_lesson.errors import LessonError
+    from openai_lesson.exporting import export
     from openai_lesson.notebooks.exercises import check
     from openai_lesson.tokens import show_example, show_tokens
     from openai_lesson.tuning import follow, latest, latest_model, start
@@ -40,6 +41,7 @@ _MODULES = {
     "errors": ("LessonError",),
     "notebooks.exercises": ("check",),
     "epochs": ("history",),
+    "exporting": ("export",),
     "tokens": ("show_example", "show_tokens"),
     "tuning": ("follow", "latest", "latest_model", "start"),
     "uploading": ("upload",),
@@ -59,6 +61,7 @@ __all__ = [
     "compare",
     "connect",
     "doctor",
+    "export",
     "follow",
     "history",
     "host",

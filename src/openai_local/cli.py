@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "model (default: %(default)s)",
     )
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
+    export.add_argument("--replace", action="store_true", help="replace DIR if an earlier export made it")
     export.set_defaults(run=_export)
 
     stop = commands.add_parser("stop", parents=[home], help="stop the running service")
@@ -216,7 +217,8 @@ def _export(arguments: argparse.Namespace) -> None:
     from openai_local.trained import find
 
     home = Home((arguments.home or default_home()).expanduser().absolute())
-    made = export(find(home, default_cache(), arguments.model), arguments.format, arguments.to)
+    source = find(home, default_cache(), arguments.model)
+    made = export(source, arguments.format, arguments.to, replace=arguments.replace)
     print(f"{arguments.to} holds the model ({arguments.format}, {made.size / 1e6:.0f} MB). Next:  {made.serve}")
 
 

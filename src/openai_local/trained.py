@@ -12,7 +12,7 @@ from openai.types import Model
 from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from openai_local.engine.base import BASES, find_base
+from openai_local.engine.bases import Bases
 from openai_local.engine.export.source import Base, Source
 from openai_local.errors import LocalError
 from openai_local.home import Home
@@ -39,19 +39,18 @@ def find(home: Home, cache: Path, model: str) -> Source:
     store = Store(home.database)
     try:
         if store.get(Model, model) is None:
-            raise LocalError(_no_model(store, model))
-        return _source(Records(store, home), cache, model)
+            raise LocalError(_no_model(store, Bases(home, cache), model))
+        return _source(Records(store, home), Bases(home, cache), model)
     finally:
         store.close()
 
 
-def _source(records: Records, cache: Path, model: str) -> Source:
+def _source(records: Records, bases: Bases, model: str) -> Source:
     store = records.store
     private, adapter = store.private(Model, model), records.adapter(model)
-    job, base = store.get(FineTuningJob, private["job"]), BASES.get(private["base"])
-    if base is None or job is None:
-        raise LocalError(f"The base of {model}, {private['base']}, is not among the base models any more.")
-    base.require(cache)
+    job, base = store.get(FineTuningJob, private["job"]), bases.require(private["base"])
+    if job is None:
+        raise LocalError(f"The job that made {model} is not in the database any more. Train the model again.")
     journal = records.journal(job.id)
     for file in (adapter, journal.folder / "training_file.jsonl"):
         if not file.exists():
@@ -62,7 +61,7 @@ def _source(records: Records, cache: Path, model: str) -> Source:
     return Source(
         model=model,
         adapter_file=adapter,
-        base=Base(base.name, base.title, base.licence, base.gguf(cache), base.weights(cache)),
+        base=Base(base.name, base.title, base.licence, base.gguf, base.weights),
         journal=journal,
         hyperparameters={} if hyperparameters is None else hyperparameters.to_dict(),
         trained=date.fromtimestamp(known.created if known else job.created_at),
@@ -70,12 +69,12 @@ def _source(records: Records, cache: Path, model: str) -> Source:
     )
 
 
-def _no_model(store: Store, name: str) -> str:
+def _no_model(store: Store, bases: Bases, name: str) -> str:
     """Why there is no such model, and which there are."""
     models = [model.id for model in store.page(Model)]
     finished = [model for model in models if ":ckpt-step-" not in model]
     example = f"  For example:  openai-local export {finished[0]} --to my-model" if finished else ""
-    if base := find_base(name):
+    if base := bases.find(name):
         also = "" if name == base.name else f", which stands for {base.title} here"
         return f"{name} is a base model{also}. Only fine-tunes are exported.{example}"
     for job in store.page(FineTuningJob):

@@ -6,6 +6,7 @@ data, name and folders never stand in it.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from openai_local import __version__
@@ -17,14 +18,16 @@ _LIBRARIES = {"gguf": None, "peft": "peft", "merged": "transformers"}
 _PLAIN = """\
 It learned from prompts and completions. Ask it with a plain prompt, worded as in training, without a chat
 template."""
+MADE_BY = "fine-tuned with LoRA by `openai-local`"
 _CARD = """\
 ---
 {metadata}---
 
 # {model}
 
-{base} ({licence}), fine-tuned with LoRA by `openai-local` {version}. It is a small model that learned
-from little data. It may say what is wrong, and sound sure.
+{base} ({licence}),
+{made_by} {version}. It is a small model that learned from little data. It may say what is
+wrong, and sound sure.
 
 ## Use
 
@@ -58,6 +61,7 @@ def card(source: Source, form: str, usage: str) -> str:
         model=source.model,
         base=base,
         licence=source.base.licence,
+        made_by=MADE_BY,
         version=__version__,
         usage=usage.strip(),
         asking=asking,
@@ -66,10 +70,10 @@ def card(source: Source, form: str, usage: str) -> str:
 
 
 def _metadata(source: Source, form: str, base: str | None) -> str:
-    """The YAML at the top. A licence that is no known word is left to the text."""
+    """The YAML at the top. A licence that is no single word is left to the text."""
     lines = [f"base_model: {base}", f"base_model_relation: {_RELATIONS[form]}"] if base else []
-    if source.base.licence:
-        lines.append(f"license: {source.base.licence.lower()}")
+    if re.fullmatch(r"[a-z0-9.-]+", licence := source.base.licence.lower()):
+        lines.append(f"license: {licence}")
     if library := _LIBRARIES[form]:
         lines.append(f"library_name: {library}")
     lines += ["pipeline_tag: text-generation", "tags:", "- lora", *(["- gguf"] if form == "gguf" else [])]

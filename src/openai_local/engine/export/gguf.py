@@ -11,8 +11,8 @@ from pathlib import Path
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from openai_local.engine.export.pretrained import link
 from openai_local.engine.export.source import Source
+from openai_local.home import link
 
 CONTEXT_TOKENS = 4096
 """How much Ollama shall keep in mind: as much as the service does."""
@@ -66,7 +66,8 @@ def _system(template: str) -> str:
     """The system message that the chat template puts before a conversation without one, as a line for Ollama."""
     before = _rendered(template).partition("<|im_start|>user\n")[0]
     said = before.removeprefix("<|im_start|>system\n").partition("<|im_end|>")[0]
-    return f'SYSTEM """{said}"""\n' if said else ""
+    sayable = said and '"""' not in f'{said}"'  # three quotes end the text for Ollama
+    return f'SYSTEM """{said}"""\n' if sayable else ""
 
 
 def _rendered(template: str) -> str:

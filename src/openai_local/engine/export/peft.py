@@ -1,8 +1,7 @@
 """The fine-tune as PEFT keeps a LoRA: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
 The base lies beside it, in ``base``: the weights that the adapter was trained on, so that it can be loaded without
-a network and gives the same answers. (They were unpacked from a GGUF file of 4 bits; those on the hub are a little
-finer.)
+a network and gives the same answers. (They were unpacked from the GGUF file; those on a hub may be a little finer.)
 
 Matrices of different ranks are brought to the highest with zeros, and their B is multiplied so that the product
 stays the same. PEFT has ``rank_pattern`` for this, but vLLM does not read it and would scale wrongly.
@@ -16,8 +15,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from openai_local.engine.adapter import Factors
-from openai_local.engine.export.pretrained import link, write_config, write_json, write_tokenizer
+from openai_local.engine.export.pretrained import write_config, write_json, write_tokenizer
 from openai_local.engine.export.source import Source
+from openai_local.home import link
 
 _BLOCKS = {
     "self_attn": ("q_proj", "k_proj", "v_proj", "o_proj"),

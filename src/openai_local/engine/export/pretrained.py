@@ -6,8 +6,6 @@ Left out: files of old loaders (``vocab.json``, ``merges.txt``); ``tokenizer.jso
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,6 @@ from openai_local.engine.export.source import Source
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file as Hugging Face's libraries write theirs."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def link(source: Path, target: Path) -> None:
-    """The same file under a second name, or a copy where the file system has no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def write_config(source: Source, folder: Path) -> None:

@@ -1,0 +1,100 @@
+"""`openai-local export`: a model is found by its name, or a sentence says why not and what to type."""
+
+import shutil
+
+import pytest
+from openai.types.fine_tuning import FineTuningJob
+
+from openai_local.cli import main
+from openai_local.engine.base import SMOLLM2
+from openai_local.service.store import Store
+
+
+@pytest.fixture
+def export(service, monkeypatch, tmp_path, capsys):
+    """Call the command; returns its exit code and what it said."""
+
+    def call(model, *more, cache=service.cache):
+        monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(cache))
+        words = [*more] if "--home" in more else [*more, "--home", str(service.home)]
+        code = main(["export", model, "--to", str(tmp_path / "out"), *words])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err and (code == 0) == (not said.err)
+        assert code == 0 or not (tmp_path / "out").exists()
+        return code, said.out + said.err
+
+    return call
+
+
+def test_a_fine_tune_is_written(export, trained, tmp_path):
+    """Without the service: it may run or not."""
+    code, said = export(trained.fine_tuned_model)
+    assert (
+        code == 0
+        and said.startswith(f"{tmp_path / 'out'} holds the model (gguf, ")
+        and "ollama create out" in said
+    )
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert trained.fine_tuned_model in card and "| seed | 7 |" in card and "| examples | 12 |" in card
+
+
+def test_an_unknown_name(export, trained):
+    code, said = export("ft:no-such-model")
+    assert code == 1 and "There is no fine-tuned model ft:no-such-model. The last ones are:" in said
+    assert trained.fine_tuned_model in said
+
+
+@pytest.mark.parametrize("name", ["ada", SMOLLM2.name])
+def test_a_base_model(export, trained, name):
+    code, said = export(name)
+    assert code == 1 and f"{name} is a base model" in said and "openai-local export ft:" in said
+
+
+def test_the_name_of_a_job(export, trained):
+    code, said = export(trained.id)
+    assert code == 1 and f"Its model is:  openai-local export {trained.fine_tuned_model}" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"), [("running", "Wait until it has succeeded"), ("failed", "Train it")]
+)
+def test_a_job_without_a_model(export, trained, service, tmp_path, status, advice):
+    home = tmp_path / "copy"
+    shutil.copytree(service.home, home, ignore=shutil.ignore_patterns("*.lock"))
+    store, name = Store(home / "openai-local.db"), "ft:smollm2-135m-instruct:tester:later:1"
+    job = trained.model_copy(update={"id": "ftjob-later", "status": status, "fine_tuned_model": None})
+    store.add(FineTuningJob.construct(**job.to_dict()), "tester", base=SMOLLM2.name, model_name=name)
+    store.close()
+    for asked in ("ftjob-later", name):
+        code, said = export(asked, "--home", str(home))
+        assert code == 1 and f"The job ftjob-later has no model: it is {status}. {advice}" in said
+
+
+def test_an_unfinished_job_with_checkpoints(export, client, trained, service, tmp_path):
+    home = tmp_path / "copy"
+    shutil.copytree(service.home, home, ignore=shutil.ignore_patterns("*.lock"))
+    store = Store(home / "openai-local.db")
+    store.update(
+        FineTuningJob, trained.id, lambda job: job.__dict__.update(status="running", fine_tuned_model=None)
+    )
+    store.close()
+    code, said = export(trained.id, "--home", str(home))
+    assert code == 1 and f"export {trained.fine_tuned_model}:ckpt-step-" in said
+
+
+def test_a_home_without_models(export, tmp_path):
+    code, said = export("ft:x", "--home", str(tmp_path / "none"))
+    assert code == 1 and "No model was trained in" in said and not (tmp_path / "none").exists()
+
+
+def test_a_base_that_is_missing(export, trained, tmp_path):
+    code, said = export(trained.fine_tuned_model, cache=tmp_path / "empty")
+    assert code == 1 and "openai-local bases fetch" in said
+
+
+def test_an_adapter_that_is_gone(export, trained, service, tmp_path):
+    home = tmp_path / "copy"
+    shutil.copytree(service.home, home, ignore=shutil.ignore_patterns("*.lock"))
+    (home / "jobs" / trained.id / "adapter.gguf").unlink()
+    code, said = export(trained.fine_tuned_model, "--home", str(home))
+    assert code == 1 and "is gone. Train the model again." in said
