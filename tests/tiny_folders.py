@@ -14,7 +14,17 @@ from tiny import TEMPLATE, bytes_to_unicode
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 NAMED = "<tool_call>"
-MERGES = [("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("i", "n"), ("1", "6"), ("Ġ", "a"), ("'", "s"), ("Ċ", "Ċ")]
+MERGES = [
+    ("Ġ", "t"),
+    ("h", "e"),
+    ("Ġt", "he"),
+    ("i", "n"),
+    ("1", "6"),
+    ("Ġ", "a"),
+    ("'", "s"),
+    ("Ċ", "Ċ"),
+    (":", "Ċ"),
+]
 ROWS = 320  # more than there are tokens, as in Qwen's models
 
 

@@ -127,6 +127,13 @@ def _parameters(config: dict[str, Any]) -> int:
 def _compare(gguf: Path, weights: Path, source: Path, tell: Callable[[str], None]) -> None:
     """Raise `LocalError` unless llama.cpp and training (and the source's own tokenizer) see texts alike."""
     encoder, answering, target = Encoder(weights), Answering(), Target(gguf)
+    try:
+        answering.tokens(target, "")
+    except LocalError:
+        raise LocalError(
+            f"llama.cpp can't load the model in {source}. It may be damaged, too large for this machine's memory, "
+            "or have a chat template that llama.cpp does not understand."
+        ) from None
     own = _own_tokenizer(source)
     names = [token.content for token in encoder.tokenizer.get_added_tokens_decoder().values()][:_NAMED]
     try:
