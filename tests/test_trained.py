@@ -1,11 +1,14 @@
 """`openai-local export`: a model is found by its name, or a sentence says why not and what to type."""
 
+import re
+import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.cli import main
+from openai_local.cli import _parser, main
 from openai_local.engine.base import SMOLLM2
 from openai_local.service.store import Store
 
@@ -98,3 +101,21 @@ def test_an_adapter_that_is_gone(export, trained, service, tmp_path):
     (home / "jobs" / trained.id / "adapter.gguf").unlink()
     code, said = export(trained.fine_tuned_model, "--home", str(home))
     assert code == 1 and "is gone. Train the model again." in said
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_commands_exist():
+    typed = re.findall(r"^openai-local (.+)$", PAGE, re.M)
+    assert {re.search(r"--format (\w+)", line)[1] for line in typed} == {"gguf", "peft"}
+    for line in typed:
+        assert _parser().parse_args(shlex.split(line)).run, line
+
+
+def test_the_page_says_what_is_in_the_folders(service, trained, export, tmp_path):
+    for form, names in re.findall(r"^\| `(\w+)` \| (.+?) \|", PAGE, re.M):
+        export(trained.fine_tuned_model, "--format", form, "--replace")
+        assert (tmp_path / "out" / "README.md").exists()
+        for name in re.findall(r"`([\w.]+)`", names):
+            assert (tmp_path / "out" / name).exists(), f"{form}: {name}"

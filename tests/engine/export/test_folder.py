@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openai_local.engine.adapter import Factors, read_adapter, write_adapter
 from openai_local.engine.base import SMOLLM2
@@ -174,11 +174,39 @@ def test_the_next_command(source, tmp_path, form, command):
     assert parts == command and made.size > 10_000
 
 
-def test_chat_templates(source):
-    chatml = source.template
-    assert is_chatml(chatml) and 'PARAMETER stop "<|im_end|>"' in modelfile(source)
-    source.__dict__["template"] = "{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}" + chatml
-    assert 'SYSTEM """Be kind."""' in modelfile(source)
+QUESTION = [{"role": "user", "content": "What is sun?"}]
+
+
+@pytest.fixture
+def talker(source):
+    """One that learned from conversations."""
+    answer = {"role": "assistant", "content": "A star."}
+    source.training_file.write_text(json.dumps({"messages": [*QUESTION, answer]}) + "\n")
+    return source
+
+
+def test_ollamas_template_is_that_of_the_base(talker, tmp_path):
+    exports.export(talker, "merged", tmp_path / "out")
+    template = modelfile(talker).split('TEMPLATE """')[1].split('"""')[0]
+    loop = template.replace("{{- range .Messages }}", "").replace("{{ end }}", "")
+    written = loop.replace("{{ .Role }}", "user").replace("{{ .Content }}", QUESTION[0]["content"])
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert written == tokenizer.apply_chat_template(QUESTION, add_generation_prompt=True, tokenize=False)
+
+
+def test_chat_templates(talker):
+    chatml = talker.template
+    assert is_chatml(chatml) and 'PARAMETER stop "<|im_end|>"' in modelfile(talker)
+    talker.__dict__["template"] = "{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}" + chatml
+    assert '\nSYSTEM """Be kind."""\n' in modelfile(talker)
     for other in ("", "[INST] {{ messages[0].content }} [/INST]", "{{ broken("):
-        source.__dict__["template"] = other
-        assert not is_chatml(other) and "\nTEMPLATE" not in modelfile(source)
+        talker.__dict__["template"] = other
+        assert not is_chatml(other)
+        assert not {"TEMPLATE", "SYSTEM"} & {line.split(" ")[0] for line in modelfile(talker).splitlines()}
+        assert "stop" not in modelfile(talker)
+
+
+def test_one_that_learned_from_prompts_is_asked_plainly(source):
+    """With the chat template around its questions it talks nonsense."""
+    assert source.plain and 'TEMPLATE """{{ .Prompt }}"""' in modelfile(source)
+    assert "SYSTEM" not in modelfile(source)

@@ -115,20 +115,12 @@ def test_plain_llama_cpp_agrees(folders, said):
     assert found == said
 
 
-def test_the_modelfile_is_that_of_the_base(folders):
+def test_the_modelfile_names_the_files(folders):
     """Ollama can't be had here: what it reads is compared with what its documentation asks for."""
     lines = (folders / "gguf" / "Modelfile").read_text().splitlines()
-    assert [line for line in lines if line.startswith(("FROM", "ADAPTER"))] == [
-        "FROM ./model.gguf",
-        "ADAPTER ./adapter.gguf",
-    ]
-    template = "\n".join(lines).split('TEMPLATE """')[1].split('"""')[0]
-    written = template.replace("{{- range .Messages }}", "").replace("\n{{ end }}", "\n")
-    for message in CHAT[1:]:
-        written = written.replace("{{ .Role }}", message["role"]).replace("{{ .Content }}", message["content"])
-    tokenizer = AutoTokenizer.from_pretrained(folders / "merged")
-    assert written == tokenizer.apply_chat_template(CHAT[1:], add_generation_prompt=True, tokenize=False)
-    assert 'PARAMETER stop "<|im_end|>"' in lines and '"raw": true' in "\n".join(lines)
+    said = [line for line in lines if line and not line.startswith("#")]
+    assert said[:3] == ["FROM ./model.gguf", "ADAPTER ./adapter.gguf", 'TEMPLATE """{{ .Prompt }}"""']
+    assert said[3] == 'PARAMETER stop "<|im_end|>"' and all(line.startswith("PARAMETER ") for line in said[3:])
 
 
 def test_a_checkpoint_can_be_taken_too(client, service, trained, tmp_path):

@@ -1,6 +1,7 @@
 """The fine-tune for llama.cpp and Ollama: the two files that the service answers from, and a Modelfile.
 
-Ollama reads the Modelfile: which files, how a conversation becomes a prompt, and settings that suit the service's.
+Ollama reads the Modelfile: which files, how what is asked becomes a prompt, and settings like the service's. A
+model that learned from plain prompts is asked plainly; with a chat template it would talk nonsense.
 """
 
 from __future__ import annotations
@@ -17,11 +18,31 @@ from openai_local.home import link
 CONTEXT_TOKENS = 4096
 """How much Ollama shall keep in mind: as much as the service does."""
 
-_CHATML = '''TEMPLATE """{{- range .Messages }}<|im_start|>{{ .Role }}
+_PLAIN = """\
+# It learned from plain prompts: what is asked is the prompt, as it stands.
+# (/api/generate with "raw": true asks in this way, whatever stands here.)
+TEMPLATE \"\"\"{{ .Prompt }}\"\"\"
+"""
+_CHATML = """\
+# It learned from conversations: each message as the base was trained to read it (ChatML).
+TEMPLATE \"\"\"{{- range .Messages }}<|im_start|>{{ .Role }}
 {{ .Content }}<|im_end|>
 {{ end }}<|im_start|>assistant
+\"\"\"
 """
-'''
+_UNKNOWN = "# No TEMPLATE: Ollama takes the chat template in model.gguf, if it knows it.\n"
+_MODELFILE = """\
+# For Ollama:  ollama create NAME -f Modelfile
+FROM ./model.gguf
+ADAPTER ./adapter.gguf
+
+{template}
+# The likeliest word each time. For more variety, take a temperature up to 1.
+PARAMETER temperature 0
+# What was learned by heart may say a word twice.
+PARAMETER repeat_penalty 1
+PARAMETER num_ctx {context}
+"""
 
 
 def write_gguf(source: Source, folder: Path) -> None:
@@ -33,28 +54,11 @@ def write_gguf(source: Source, folder: Path) -> None:
 
 def modelfile(source: Source) -> str:
     """What Ollama needs to know of the two files."""
-    lines = [
-        "# For Ollama:  ollama create NAME -f Modelfile",
-        "FROM ./model.gguf",
-        "ADAPTER ./adapter.gguf",
-        "",
-    ]
-    if is_chatml(source.template):
-        lines += ["# How a conversation becomes a prompt (ChatML, as the base was trained)."]
-        if source.plain:
-            lines += ['# This model learned from plain prompts. Ask it plainly: /api/generate with "raw": true.']
-        lines += [_CHATML + _system(source.template), 'PARAMETER stop "<|im_end|>"']
-    else:
-        lines += ["# No TEMPLATE: Ollama takes the chat template in model.gguf, if it knows it."]
-    lines += [
-        "",
-        "# The likeliest word each time. For more variety, take a temperature up to 1.",
-        "PARAMETER temperature 0",
-        "# What was learned by heart may say a word twice.",
-        "PARAMETER repeat_penalty 1",
-        f"PARAMETER num_ctx {CONTEXT_TOKENS}",
-    ]
-    return "\n".join(lines) + "\n"
+    chatml = is_chatml(source.template)
+    talking = _CHATML + _system(source.template) if chatml else _UNKNOWN
+    template = _PLAIN if source.plain else talking
+    stop = 'PARAMETER stop "<|im_end|>"\n' if chatml else ""
+    return _MODELFILE.format(template=template + stop, context=CONTEXT_TOKENS)
 
 
 def is_chatml(template: str) -> bool:

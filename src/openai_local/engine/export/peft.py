@@ -1,7 +1,7 @@
 """The fine-tune as PEFT keeps a LoRA: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
 The base lies beside it, in ``base``: the weights that the adapter was trained on, so that it can be loaded without
-a network and gives the same answers. (They were unpacked from the GGUF file; those on a hub may be a little finer.)
+a network and gives the same answers. (They were unpacked from the GGUF file; those on a hub may be finer.)
 
 Matrices of different ranks are brought to the highest with zeros, and their B is multiplied so that the product
 stays the same. PEFT has ``rank_pattern`` for this, but vLLM does not read it and would scale wrongly.
