@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 from openai_local.engine import registration
 from openai_local.engine.bases import Bases
-from openai_local.engine.examples import Encoder
+from openai_local.engine.examples import DataError, Encoder
 from openai_local.engine.registration import register
 from openai_local.engine.vocabulary import KINDS
 from openai_local.errors import LocalError
@@ -194,6 +194,19 @@ def test_a_template_that_differs_leaves_prompts_and_completions(bases, folder):
     entry = register(bases, "mine", folder, tell=said.append)
     assert "not with chat messages" in said[0]
     assert Encoder(entry.weights).template is None
+
+
+def test_a_template_that_changes_earlier_answers_teaches_one(bases, folder):
+    """As Qwen3's does: an answer begins with a thought as long as it is the last."""
+    thought = "('<t>' if loop.last and message['role'] == 'assistant' else '') + message['content']"
+    change(folder / "tokenizer_config.json", chat_template=TEMPLATE.replace("message['content']", thought))
+    encoder = Encoder(register(bases, "mine", folder).weights)
+    assert "<t>" in encoder.tokenizer.decode(encoder.encode(CONVERSATION, 100).tokens)
+    turns = CONVERSATION["messages"] * 2
+    with pytest.raises(DataError, match="can teach one answer only"):
+        encoder.encode({"messages": turns}, 100)
+    turns[1] = {**turns[1], "weight": 0}
+    assert encoder.encode({"messages": turns}, 100).n_targets
 
 
 def test_what_llama_cpp_can_not_load_is_refused(bases, folder):

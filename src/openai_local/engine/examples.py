@@ -209,6 +209,13 @@ class Encoder:
                 continue
             before = self._render(messages[:position], answer_next=True)
             after = self._render(messages[: position + 1], answer_next=False)
+            if not before.startswith(done) or not after.startswith(before):
+                # Qwen3's template takes thoughts out of all answers but the last.
+                raise DataError(
+                    "invalid_training_file",
+                    "This base model's chat template changes earlier answers when a later one follows, so a "
+                    "conversation can teach one answer only. Give the assistant's other messages the weight 0.",
+                )
             yield self.tokens(before[len(done) :]), False
             said = self.tokens(after[len(before) :])
             ends = said.index(self.end) + 1 if self.end in said else len(said)

@@ -1,0 +1,25 @@
+"""A job whose base model is gone fails with a sentence, and the queue goes on."""
+
+import shutil
+
+from conftest import finished
+from openai_local.engine.bases import Bases
+from openai_local.home import Home
+from tiny_folders import make_folder
+
+
+def test_a_job_without_its_base_fails_and_the_next_succeeds(new_service, tmp_path, pairs):
+    service = new_service()
+    client = service.client()
+    service.command("bases", "add", "mine", str(make_folder(tmp_path / "model", "qwen2")))
+    with pairs.open("rb") as file:
+        upload = client.files.create(file=file, purpose="fine-tune")
+    jobs = client.fine_tuning.jobs
+    first = jobs.create(training_file=upload.id, model="ada", hyperparameters={"n_epochs": 2})
+    lost = jobs.create(training_file=upload.id, model="mine", hyperparameters={"n_epochs": 1})
+    shutil.rmtree(Bases(Home(service.home), service.cache).require("mine").folder)
+    last = jobs.create(training_file=upload.id, model="ada", hyperparameters={"n_epochs": 1})
+    assert finished(client, first.id).status == "succeeded"
+    failed = finished(client, lost.id)
+    assert failed.status == "failed" and "There is no base model mine here" in failed.error.message
+    assert finished(client, last.id).status == "succeeded"
