@@ -1,5 +1,6 @@
 """That the notebooks run: from top to bottom, under both kernels, with open and with solved exercises."""
 
+import gc
 import json
 import os
 import re
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import xllamacpp
 
+from openai_lesson import catechism
 from openai_lesson.notebooks import handouts
 from openai_lesson.notebooks.running import ORDER, Echo, run_lesson
 
@@ -92,6 +95,36 @@ def test_the_lesson_is_learned(tmp_path, monkeypatch, capsys):
     last = capsys.readouterr().out.splitlines()[-1]
     known = re.fullmatch(r"exact recall: (\d+)/107", last)
     assert known and int(known[1]) >= 102, last
+    others_say_what_was_learned(tmp_path / "run" / "my-model", tmp_path / "peft")
+
+
+def others_say_what_was_learned(taken, peft):
+    """What notebook 3 took home answers in a plain llama.cpp; and the same model in transformers with PEFT."""
+    prompts, answers = catechism.load()[["prompt", "completion"]][3::23].values.T.tolist()
+    params = xllamacpp.CommonParams()
+    params.model.path = str(taken / "model.gguf")
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(taken / "adapter.gguf"), 1.0)]
+    params.n_ctx, params.verbosity = 2048, -1
+    server = xllamacpp.Server(params)
+    asked = {"max_tokens": 120, "temperature": 0}
+    said = [server.handle_completions({"prompt": prompt, **asked})["choices"][0]["text"] for prompt in prompts]
+    del server
+    gc.collect()
+    assert sum(text.strip() == answer for text, answer in zip(said, answers, strict=True)) >= len(answers) - 1
+
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    name = re.search(r"^# (ft:\S+)$", (taken / "README.md").read_text(encoding="utf-8"), re.M)[1]
+    words = ["export", name, "--format", "peft", "--to", str(peft)]
+    subprocess.run([sys.executable, "-m", "openai_local", *words], check=True)
+    base, tokenizer = AutoModelForCausalLM.from_pretrained(peft / "base"), AutoTokenizer.from_pretrained(peft)
+    model = PeftModel.from_pretrained(base.float(), peft)
+    for prompt, expected in list(zip(prompts, said, strict=True))[:2]:
+        question = tokenizer(prompt, return_tensors="pt")
+        made = model.generate(**question, max_new_tokens=30, do_sample=False)
+        text = tokenizer.decode(made[0][question.input_ids.shape[1] :], skip_special_tokens=True)
+        assert text and expected.startswith(text)
 
 
 def test_echo_shows_what_changes_in_place_once_elsewhere(capsys):

@@ -1,7 +1,7 @@
 """What is exported is loaded by others: transformers, PEFT, and llama.cpp without any of our code.
 
 Each gives the same greedy answers as the service. The model is the tiny one, which has learned twelve sentences;
-`test_notebooks` exports a real one.
+at the end of `test_the_lesson_is_learned` it is the real one.
 """
 
 import gc
