@@ -61,27 +61,23 @@ def test_the_name_of_a_job(export, trained):
 @pytest.mark.parametrize(
     ("status", "advice"), [("running", "Wait until it has succeeded"), ("failed", "Train it")]
 )
-def test_a_job_without_a_model(export, trained, service, tmp_path, status, advice):
-    home = tmp_path / "copy"
-    shutil.copytree(service.home, home, ignore=shutil.ignore_patterns("*.lock"))
-    store, name = Store(home / "openai-local.db"), "ft:smollm2-135m-instruct:tester:later:1"
+def test_a_job_without_a_model(export, trained, copied, status, advice):
+    store, name = Store(copied / "openai-local.db"), "ft:smollm2-135m-instruct:tester:later:1"
     job = trained.model_copy(update={"id": "ftjob-later", "status": status, "fine_tuned_model": None})
     store.add(FineTuningJob.construct(**job.to_dict()), "tester", base=SMOLLM2.name, model_name=name)
     store.close()
     for asked in ("ftjob-later", name):
-        code, said = export(asked, "--home", str(home))
+        code, said = export(asked, "--home", str(copied))
         assert code == 1 and f"The job ftjob-later has no model: it is {status}. {advice}" in said
 
 
-def test_an_unfinished_job_with_checkpoints(export, client, trained, service, tmp_path):
-    home = tmp_path / "copy"
-    shutil.copytree(service.home, home, ignore=shutil.ignore_patterns("*.lock"))
-    store = Store(home / "openai-local.db")
+def test_an_unfinished_job_with_checkpoints(export, trained, copied):
+    store = Store(copied / "openai-local.db")
     store.update(
         FineTuningJob, trained.id, lambda job: job.__dict__.update(status="running", fine_tuned_model=None)
     )
     store.close()
-    code, said = export(trained.id, "--home", str(home))
+    code, said = export(trained.id, "--home", str(copied))
     assert code == 1 and f"export {trained.fine_tuned_model}:ckpt-step-" in said
 
 
@@ -95,12 +91,29 @@ def test_a_base_that_is_missing(export, trained, tmp_path):
     assert code == 1 and "openai-local bases fetch" in said
 
 
-def test_an_adapter_that_is_gone(export, trained, service, tmp_path):
+@pytest.fixture
+def copied(service, trained, tmp_path):
+    """The home once more, to spoil."""
     home = tmp_path / "copy"
     shutil.copytree(service.home, home, ignore=shutil.ignore_patterns("*.lock"))
-    (home / "jobs" / trained.id / "adapter.gguf").unlink()
-    code, said = export(trained.fine_tuned_model, "--home", str(home))
-    assert code == 1 and "is gone. Train the model again." in said
+    return home
+
+
+@pytest.mark.parametrize("name", ["adapter.gguf", "training_file.jsonl", "job.json"])
+def test_a_file_that_is_gone(export, trained, copied, name):
+    (copied / "jobs" / trained.id / name).unlink()
+    code, said = export(trained.fine_tuned_model, "--home", str(copied))
+    assert code == 1 and name in said and "is gone. Train the model again." in said
+
+
+@pytest.mark.parametrize("size", [0, 10, 300, 20_000])
+def test_an_adapter_that_is_cut_short(export, trained, copied, size):
+    path = copied / "jobs" / trained.id / "adapter.gguf"
+    cut = path.read_bytes()[:size]
+    path.unlink()
+    path.write_bytes(cut)
+    code, said = export(trained.fine_tuned_model, "--home", str(copied))
+    assert code == 1 and "adapter.gguf is damaged" in said
 
 
 PAGE = (Path(__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")

@@ -52,7 +52,7 @@ def _source(records: Records, bases: Bases, model: str) -> Source:
     if job is None:
         raise LocalError(f"The job that made {model} is not in the database any more. Train the model again.")
     journal = records.journal(job.id)
-    for file in (adapter, journal.folder / "training_file.jsonl"):
+    for file in (adapter, journal.folder / "training_file.jsonl", journal.folder / "job.json"):
         if not file.exists():
             raise LocalError(f"{file}, which belongs to {model}, is gone. Train the model again.")
     point = store.get(FineTuningJobCheckpoint, private.get("checkpoint", ""))

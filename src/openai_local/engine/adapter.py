@@ -17,6 +17,7 @@ import numpy as np
 
 from openai_local.engine.architectures import ARCHITECTURES
 from openai_local.engine.convert import permute
+from openai_local.errors import LocalError
 
 _NAMES = {
     "q_proj": "attn_q",
@@ -104,13 +105,19 @@ def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
 
     Returns:
         The matrices as they are in the file, in transformers' order of rows.
+
+    Raises:
+        LocalError: the file is damaged.
     """
-    reader = gguf.GGUFReader(path)
-    fields = {name: field.contents() for name, field in reader.fields.items()}
+    try:
+        reader = gguf.GGUFReader(path)
+        fields = {name: field.contents() for name, field in reader.fields.items()}
+        matrices = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+    except (ValueError, IndexError, OverflowError) as error:
+        raise LocalError(f"{path} is damaged ({error}). Train the model again.") from None
     permuted = ARCHITECTURES[fields["general.architecture"]].permuted
     rotated = {"q_proj": heads, "k_proj": kv_heads} if permuted else {}
     modules = {theirs: ours for ours, theirs in _NAMES.items()}
-    matrices = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
     factors = {}
     for name in [name for name in matrices if name.endswith(".lora_a")]:
         _, layer, kind, *_ = name.split(".")

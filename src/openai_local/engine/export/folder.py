@@ -100,7 +100,5 @@ def _why(error: OSError | SafetensorError, to: Path) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in reason or "os error 28" in reason
     if full:
-        return (
-            f"The disk is full: {to} can't be written, and nothing of it is left. Free some space and try again."
-        )
-    return f"{to} can't be written: {reason}. Choose another folder."
+        return f"The disk is full: {to} can't be made, and nothing of it is left. Free some space and try again."
+    return f"{to} can't be made: {reason}. Choose another folder."
