@@ -77,11 +77,7 @@ def test_estimates_do_not_pretend(service, added):
     assert "'<tool_call>'" in service.command("tokens", "--model", "tiny-qwen2", "--text", "a <tool_call>")
 
 
-WAITING = pytest.mark.xfail(reason="Student.write_adapter has to pass architecture=config['model_type'] on")
-"""To be taken away as soon as it does."""
-
-
-@pytest.fixture(scope="module", params=[pytest.param(kind, marks=WAITING) for kind in ("qwen2", "qwen3")])
+@pytest.fixture(scope="module", params=["qwen2", "qwen3"])
 def learned(request, service, client, added, pairs):
     """A job on each kind, until it knows twelve sentences by heart."""
     with pairs.open("rb") as file:

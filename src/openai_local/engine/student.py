@@ -120,7 +120,8 @@ class Student:
         """Write what was learned as a GGUF adapter."""
         config = self.llama.config
         heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
-        write_adapter(path, self.factors(), alpha=ALPHA, heads=heads, kv_heads=kv_heads)
+        kind = config["model_type"]
+        write_adapter(path, self.factors(), alpha=ALPHA, heads=heads, kv_heads=kv_heads, architecture=kind)
 
     def factors(self) -> dict[tuple[int, str], Factors]:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
