@@ -3,7 +3,7 @@ import pytest
 
 from openai_local.engine.answering import Answering, Target
 from openai_local.engine.base import SMOLLM2
-from openai_local.engine.convert import _unpermute, convert, permute
+from openai_local.engine.convert import convert, permute, unpermute
 from openai_local.engine.examples import Encoder
 from openai_local.errors import LocalError
 
@@ -18,7 +18,7 @@ TEXTS = [
 
 def test_permute_and_back():
     array = np.arange(8 * 3).reshape(8, 3)
-    assert (permute(_unpermute(array, 2), 2) == array).all()
+    assert (permute(unpermute(array, 2), 2) == array).all()
     assert (permute(array, 2)[:, 0] // 3).tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 

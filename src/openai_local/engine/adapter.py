@@ -16,7 +16,7 @@ import gguf
 import numpy as np
 
 from openai_local.engine.architectures import ARCHITECTURES
-from openai_local.engine.convert import permute
+from openai_local.engine.convert import permute, unpermute
 from openai_local.errors import LocalError
 
 _NAMES = {
@@ -122,12 +122,6 @@ def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
     for name in [name for name in matrices if name.endswith(".lora_a")]:
         _, layer, kind, *_ = name.split(".")
         module, b = modules[kind], matrices[f"{name.removesuffix('a')}b"]
-        b = _unpermute(b, rotated[module]) if module in rotated else b
+        b = unpermute(b, rotated[module]) if module in rotated else b
         factors[int(layer), module] = Factors(matrices[name], b)
     return Adapter(float(fields[gguf.Keys.Adapter.LORA_ALPHA]), factors)
-
-
-def _unpermute(array: np.ndarray, heads: int) -> np.ndarray:
-    """Undo `convert.permute`."""
-    rows, columns = array.shape
-    return array.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)

@@ -87,7 +87,7 @@ def _write_weights(path: Path, config: dict[str, Any], found: Callable[[str], An
             array = gguf.dequantize(stored.data, stored.tensor_type)
             kind = tensor.gguf.split(".")[-2]
             if kind in heads:
-                array = _unpermute(array, heads[kind])
+                array = unpermute(array, heads[kind])
             half = np.ascontiguousarray(array, dtype="<f2")
             if not np.isfinite(half).all():
                 raise LocalError(f"The tensor {tensor.gguf} has numbers that 16 bits can't hold.")
@@ -101,7 +101,7 @@ def permuted(config: dict[str, Any]) -> dict[str, int]:
     return {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
 
 
-def _unpermute(array: np.ndarray, heads: int) -> np.ndarray:
+def unpermute(array: np.ndarray, heads: int) -> np.ndarray:
     """Undo the order in which llama.cpp keeps the rows of q and k: pairs that rotate lie side by side there."""
     rows, columns = array.shape
     return array.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
