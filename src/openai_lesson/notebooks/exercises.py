@@ -132,7 +132,7 @@ EXERCISES = {
     ),
     "01.2": Exercise(_is(17), "the line below the coloured example says how many tokens count."),
     "01.3": Exercise(_is(3), "one row is there twice, and one row has nothing to learn."),
-    "02.1": Exercise(_is(242), "107 : 5 is not whole. The last step of each epoch has only two examples."),
+    "02.1": Exercise(_is(286), "107 : 5 is not whole. The last step of each epoch has only two examples."),
     "02.2": Exercise(
         _lowest_validation,
         "find the smallest validation loss, and give the number in the column 'epoch' of that row.",
@@ -154,8 +154,8 @@ EXERCISES = {
         "the line begins with #SBATCH. Look at the line of the script that asks for four cores.",
     ),
     "06.2": Exercise(
-        _is("1:06:00", "01:06:00"),
-        "how long do 11 epochs take? Twice that, as hours:minutes:seconds, only what stands after --time=. Slurm "
+        _is("1:18:00", "01:18:00"),
+        "how long do 13 epochs take? Twice that, as hours:minutes:seconds, only what stands after --time=. Slurm "
         "reads two numbers as minutes and seconds.",
     ),
     "06.3": Exercise(
