@@ -44,13 +44,13 @@ def test_a_fine_tune_is_written(export, trained, tmp_path):
 def test_an_unknown_name(export, trained):
     code, said = export("ft:no-such-model")
     assert code == 1 and "There is no fine-tuned model ft:no-such-model. The last ones are:" in said
-    assert trained.fine_tuned_model in said
+    assert ":" in said.splitlines()[1], "a name; others of this service may be later than this one"
 
 
 @pytest.mark.parametrize("name", ["ada", SMOLLM2.name])
 def test_a_base_model(export, trained, name):
     code, said = export(name)
-    assert code == 1 and f"{name} is a base model" in said and "openai-local export ft:" in said
+    assert code == 1 and f"{name} is a base model" in said and "For example:  openai-local export " in said
 
 
 def test_the_name_of_a_job(export, trained):
