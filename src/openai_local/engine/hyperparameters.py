@@ -21,8 +21,8 @@ class Hyperparameters:
 def settle(n_epochs: Any, batch_size: Any, learning_rate_multiplier: Any, n_examples: int) -> Hyperparameters:
     """Replace each ``auto``.
 
-    A batch has half the square root of the number of examples (3 to 16). The lesson's 107 examples are seen thirteen
-    times, so that they are known by heart; four times as many are seen half as often (3 to 20 times).
+    A batch has half the square root of the number of examples (3 to 16). The lesson's 107 examples are seen
+    thirteen times, so that they are known by heart; four times as many are seen half as often (3 to 20 times).
     """
 
     def given(value: Any, auto: Any) -> Any:
