@@ -18,11 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from openai_local.engine import snapshot
 from openai_local.engine.classification import Classes
-from openai_local.engine.crew import Crew
 from openai_local.engine.examples import Example
 from openai_local.engine.hyperparameters import Hyperparameters
 from openai_local.engine.journal import Journal
@@ -30,7 +28,7 @@ from openai_local.engine.muon import Muon
 from openai_local.engine.score import Score
 from openai_local.engine.student import AnswerLoss, Row, Student, pack
 
-LEARNING_RATE = 0.012
+LEARNING_RATE = 0.01
 WARM_UP = 6
 ROW_TOKENS = 512
 ESTIMATE_SECONDS = 5.0
@@ -62,7 +60,6 @@ class Loop:
         self.rate = LEARNING_RATE * chosen.learning_rate_multiplier
         self.optimizer = Muon(student.parameters)
         self.order = random.Random(seed)
-        self.crew = Crew(chosen.batch_size, student.device)
         self.done, self.epoch = 0, Score()
         self.elapsed_tokens = 0
 
@@ -77,16 +74,12 @@ class Loop:
             self.journal.event(f"Going on after step {self.done}/{self.steps}")
         self.begun = self.estimated = self.saved = time.time()
         self.first = done = self.done
-        try:
-            for step, batch in enumerate(self._batches(), start=1):
-                self.elapsed_tokens += sum(len(example.tokens) for example in batch)
-                if step > done:
-                    self._take_step(step, batch)
-                if step >= done and step % self.epoch_steps == 0:
-                    self._end_epoch(step)
-        except Paused:
-            self._save()
-            raise
+        for step, batch in enumerate(self._batches(), start=1):
+            self.elapsed_tokens += sum(len(example.tokens) for example in batch)
+            if step > done:
+                self._take_step(step, batch)
+            if step >= done and step % self.epoch_steps == 0:
+                self._end_epoch(step)
 
     def _batches(self) -> Iterator[list[Example]]:
         for _ in range(self.chosen.n_epochs):
@@ -99,8 +92,8 @@ class Loop:
         if step % self.epoch_steps == 1 or self.epoch_steps == 1:
             self.epoch = Score()
         valid = self._measure(self._validation_batch(step)) if self.data.validation else None
-        score, gradients = self._learn(batch)
-        self.optimizer.step(gradients, self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
+        score = self._learn(batch)
+        self.optimizer.step(self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
         self.done, self.epoch = step, self.epoch + score
         self._tell_step(step, score, valid)
         self._look_at_the_clock()
@@ -112,42 +105,27 @@ class Loop:
         start = (step - 1) * size % len(examples)
         return [*examples[start:], *examples[:start]][:size]
 
-    def _learn(self, batch: Sequence[Example]) -> tuple[Score, list[Tensor]]:
-        """How well a batch was said, and the gradients of its loss."""
+    def _learn(self, batch: Sequence[Example]) -> Score:
+        """The gradients of a batch."""
         total = sum(example.weight(self.data.prompt_weight) for example in batch)
-        parts = self.crew.map(lambda share: self._learn_share(share, total), batch)
-        (score, gradients), *others = parts
-        for other, more in others:
-            score += other
-            torch._foreach_add_(gradients, more)
-        return score, gradients
-
-    def _learn_share(self, share: Sequence[Example], total: float) -> tuple[Score, list[Tensor]]:
-        score, gradients = Score(), None
-        for examples in _rows(share):
+        score = Score()
+        for examples in _rows(batch):
             self._pause_if_asked()
             part, loss = self._forward(examples, total)
-            new = torch.autograd.grad(loss, self.student.parameters)
+            loss.backward()
             score += part
-            if gradients is None:
-                gradients = [*new]
-            else:
-                torch._foreach_add_(gradients, new)
-        return score, gradients or []
-
-    def _measure(self, examples: Sequence[Example]) -> Score:
-        """How well examples are said that are not learned."""
-        return sum(self.crew.map(self._measure_share, examples), Score())
+        return score
 
     @torch.no_grad()
-    def _measure_share(self, share: Sequence[Example]) -> Score:
+    def _measure(self, examples: Sequence[Example]) -> Score:
+        """How well examples are said that are not learned."""
         score = Score()
-        for some in _rows(share):
+        for some in _rows(examples):
             self._pause_if_asked()
             score += self._forward(some, 1.0)[0]
         return score
 
-    def _forward(self, examples: Sequence[Example], total: float) -> tuple[Score, Tensor]:
+    def _forward(self, examples: Sequence[Example], total: float) -> tuple[Score, Any]:
         row = pack(examples, self.student.device, self.data.prompt_weight)
         hidden = self.student.hidden(examples, row)
         loss, right = AnswerLoss.apply(hidden, row.targets, row.weights, self.student.head, total)
@@ -155,6 +133,7 @@ class Loop:
 
     def _pause_if_asked(self) -> None:
         if self.journal.pause_requested():
+            self._save()
             raise Paused
 
     def _save(self) -> None:
