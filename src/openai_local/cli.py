@@ -201,7 +201,7 @@ def _tokens(arguments: argparse.Namespace) -> None:
     from openai_local.engine.bases import Bases
     from openai_local.engine.examples import Encoder
 
-    home = Home((arguments.home or default_home()).expanduser().absolute())
+    home = Home.at(arguments.home)
     encoder = Encoder(Bases(home, default_cache()).require(arguments.model).weights)
     if arguments.text is None:
         found = pieces.of_line(encoder, arguments.file, arguments.line)
@@ -216,7 +216,7 @@ def _export(arguments: argparse.Namespace) -> None:
     from openai_local.engine.export.folder import export
     from openai_local.trained import find
 
-    home = Home((arguments.home or default_home()).expanduser().absolute())
+    home = Home.at(arguments.home)
     source = find(home, default_cache(), arguments.model)
     made = export(source, arguments.format, arguments.to, replace=arguments.replace)
     print(f"{arguments.to} holds the model ({arguments.format}, {made.size / 1e6:.0f} MB). Next:  {made.serve}")

@@ -59,13 +59,18 @@ class Home:
     path: Path
 
     @classmethod
+    def at(cls, path: Path | None = None) -> Home:
+        """The home at `path` (default: `default_home`), whether its folders are there or not."""
+        return cls((path or default_home()).expanduser().absolute())
+
+    @classmethod
     def open(cls, path: Path | None = None) -> Home:
         """The home at `path` (default: `default_home`), with its folders made.
 
         Raises:
             LocalError: they can't be made.
         """
-        home = cls((path or default_home()).expanduser().absolute())
+        home = cls.at(path)
         try:
             for folder in (home.path, home.files, home.jobs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.engine.bases import Bases
-from openai_local.engine.export.source import Base, Source
+from openai_local.engine.export.source import Source
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service.records import Records
@@ -61,7 +61,7 @@ def _source(records: Records, bases: Bases, model: str) -> Source:
     return Source(
         model=model,
         adapter_file=adapter,
-        base=Base(base.name, base.title, base.licence, base.gguf, base.weights),
+        base=base,
         journal=journal,
         hyperparameters={} if hyperparameters is None else hyperparameters.to_dict(),
         trained=date.fromtimestamp(known.created if known else job.created_at),

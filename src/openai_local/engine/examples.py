@@ -22,6 +22,8 @@ from tokenizers import Tokenizer
 
 from openai_local.errors import LocalError
 
+TEMPLATES = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+"""Renders chat templates with the settings of transformers and llama.cpp."""
 MINIMUM = 10
 ROLES = ("system", "developer", "user", "assistant")
 _UNEXPECTED = "Unexpected file format, expected either prompt/completion pairs or chat messages."
@@ -176,9 +178,7 @@ class Encoder:
         self.end: int = config["eos_token_id"]
         self.start: list[int] = [config["bos_token_id"]] if config.get("add_bos_token") else []
         source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
-        # The settings with which transformers and llama.cpp render chat templates.
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        self.template = environment.from_string(source) if source else None
+        self.template = TEMPLATES.from_string(source) if source else None
 
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text, without any added at its ends."""

@@ -16,12 +16,10 @@ import gguf
 import numpy as np
 
 from openai_local.engine.architectures import Tensor, check_tensors, find_architecture, tensors
-from openai_local.engine.convert import permute, permuted
+from openai_local.engine.convert import LARGEST, permute, permuted
 from openai_local.engine.vocabulary import from_folder
 from openai_local.engine.weights import Weights, read_json
 from openai_local.errors import LocalError
-
-_LARGEST = 1 << 24
 
 
 def write_gguf(folder: Path, target: Path, title: str) -> None:
@@ -145,7 +143,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
     def count(key: str, default: int | None = None) -> int:
         value = default if told.get(key) is None else told[key]
-        if type(value) is not int or not 1 <= value <= _LARGEST:
+        if type(value) is not int or not 1 <= value <= LARGEST:
             raise LocalError(f"{path} can't be used: its {key} is {str(value)[:40]}.")
         return value
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -13,11 +14,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openai_local.engine.adapter import Factors, read_adapter, write_adapter
 from openai_local.engine.base import SMOLLM2
+from openai_local.engine.bases import Bases
 from openai_local.engine.export import folder as exports
 from openai_local.engine.export.gguf import is_chatml, modelfile
-from openai_local.engine.export.source import Base, Source
+from openai_local.engine.export.source import Source
 from openai_local.engine.journal import Job, Journal
 from openai_local.errors import LocalError
+from openai_local.home import Home
 
 SHAPES = {"q_proj": (64, 64), "k_proj": (32, 64), "up_proj": (96, 64), "down_proj": (64, 96)}
 ALPHA = 6.0
@@ -50,9 +53,7 @@ def source(tiny_cache, tmp_path):
             journal.checkpoint(step, {"train_loss": 4.0 / step, "full_valid_loss": 5.0 / step})
     kept = factors({"q_proj": 4, "k_proj": 4, "up_proj": 2, "down_proj": 3})
     write_adapter(journal.adapter, kept, alpha=ALPHA, heads=2, kv_heads=1)
-    base = Base(
-        SMOLLM2.name, SMOLLM2.title, SMOLLM2.licence, SMOLLM2.gguf(tiny_cache), SMOLLM2.weights(tiny_cache)
-    )
+    base = Bases(Home(tmp_path), tiny_cache).require(SMOLLM2.name)
     settled = {"n_epochs": 2, "batch_size": 1, "learning_rate_multiplier": 1.5}
     return Source("ft:tiny:me:x:1", journal.adapter, base, journal, settled, date(2026, 11, 23))
 
@@ -109,7 +110,7 @@ def test_the_card(source, tmp_path, form):
 
 
 def test_a_base_that_no_hub_knows_gets_no_link(source, tmp_path):
-    own = Base("mine", "Mine", "licence not told", source.base.gguf, source.base.weights)
+    own = replace(source.base, name="mine", title="Mine", licence="licence not told")
     unknown = Source(**{**vars(source), "base": own})
     exports.export(unknown, "peft", tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
@@ -210,3 +211,12 @@ def test_one_that_learned_from_prompts_is_asked_plainly(source):
     """With the chat template around its questions it talks nonsense."""
     assert source.plain and 'TEMPLATE """{{ .Prompt }}"""' in modelfile(source)
     assert "SYSTEM" not in modelfile(source)
+
+
+@pytest.mark.parametrize(("form", "file"), [("gguf", "model.gguf"), ("peft", "base/model.safetensors")])
+def test_what_is_taken_home_is_a_copy(source, tmp_path, form, file):
+    """Whoever writes into the folder later does not change the service's own base."""
+    exports.export(source, form, tmp_path / "out")
+    kept = source.base.gguf if form == "gguf" else source.base.weights / "model.safetensors"
+    assert (tmp_path / "out" / file).read_bytes() == kept.read_bytes()
+    assert not (tmp_path / "out" / file).samefile(kept)

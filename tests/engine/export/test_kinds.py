@@ -17,7 +17,7 @@ from openai_local.engine.bases import Bases
 from openai_local.engine.examples import Encoder
 from openai_local.engine.export.folder import export
 from openai_local.engine.export.peft import path_of
-from openai_local.engine.export.source import Base, Source
+from openai_local.engine.export.source import Source
 from openai_local.engine.journal import Job, Journal
 from openai_local.engine.registration import register
 from openai_local.home import Home
@@ -44,8 +44,7 @@ def adapted(place, kind, pre):
     config = json.loads((entry.weights / "config.json").read_text())
     heads = {"heads": config["num_attention_heads"], "kv_heads": config["num_key_value_heads"]}
     write_adapter(journal.adapter, factors, alpha=2.0, architecture=kind, **heads)
-    base = Base(entry.name, entry.title, entry.licence, entry.gguf, entry.weights)
-    return Source("ft:tiny", journal.adapter, base, journal, {}, date(2026, 1, 1))
+    return Source("ft:tiny", journal.adapter, entry, journal, {}, date(2026, 1, 1))
 
 
 @pytest.fixture(scope="module", params=[*ARCHITECTURES])

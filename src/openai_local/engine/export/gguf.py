@@ -10,10 +10,9 @@ import shutil
 from pathlib import Path
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from openai_local.engine.examples import TEMPLATES
 from openai_local.engine.export.source import Source
-from openai_local.home import link
 
 CONTEXT_TOKENS = 4096
 """How much Ollama shall keep in mind: as much as the service does."""
@@ -48,7 +47,7 @@ PARAMETER num_ctx {context}
 def write_gguf(source: Source, folder: Path) -> None:
     """Fill a folder with ``adapter.gguf``, its base ``model.gguf``, and a ``Modelfile`` for Ollama."""
     shutil.copyfile(source.adapter_file, folder / "adapter.gguf")
-    link(source.base.gguf, folder / "model.gguf")
+    shutil.copyfile(source.base.gguf, folder / "model.gguf")
     (folder / "Modelfile").write_text(modelfile(source), encoding="utf-8")
 
 
@@ -76,9 +75,8 @@ def _system(template: str) -> str:
 
 def _rendered(template: str) -> str:
     """A conversation of one question; empty if the template is empty or can't be understood."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     question = [{"role": "user", "content": "X"}]
     try:
-        return environment.from_string(template).render(messages=question, add_generation_prompt=True)
+        return TEMPLATES.from_string(template).render(messages=question, add_generation_prompt=True)
     except jinja2.TemplateError:
         return ""

@@ -9,6 +9,7 @@ stays the same. PEFT has ``rank_pattern`` for this, but vLLM does not read it an
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from safetensors.numpy import save_file
 from openai_local.engine.adapter import Factors
 from openai_local.engine.export.pretrained import write_config, write_json, write_tokenizer
 from openai_local.engine.export.source import Source
-from openai_local.home import link
 
 _BLOCKS = {
     "self_attn": ("q_proj", "k_proj", "v_proj", "o_proj"),
@@ -63,7 +63,7 @@ def write_peft(source: Source, folder: Path) -> None:
 def write_base(source: Source, folder: Path) -> None:
     """The base's folder, as `transformers` loads it."""
     folder.mkdir()
-    link(source.base.weights / "model.safetensors", folder / "model.safetensors")
+    shutil.copyfile(source.base.weights / "model.safetensors", folder / "model.safetensors")
     write_config(source, folder)
     write_tokenizer(source, folder)
 

@@ -1,4 +1,4 @@
-"""What is exported: a fine-tune's files, and what its base and its job are called."""
+"""What is exported: a fine-tune's files, its base, and its job."""
 
 from __future__ import annotations
 
@@ -10,21 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from openai_local.engine.adapter import Adapter, read_adapter
+from openai_local.engine.bases import Entry
 from openai_local.engine.journal import Journal
-
-
-@dataclass(frozen=True)
-class Base:
-    """What a fine-tune was trained on: its id in the API, its title, its licence, and its files.
-
-    `gguf` is the file that llama.cpp loads, and `weights` the folder that training reads.
-    """
-
-    name: str
-    title: str
-    licence: str
-    gguf: Path
-    weights: Path
 
 
 @dataclass(frozen=True)
@@ -43,7 +30,7 @@ class Source:
 
     model: str
     adapter_file: Path
-    base: Base
+    base: Entry
     journal: Journal
     hyperparameters: dict[str, Any]
     trained: date
