@@ -13,7 +13,7 @@ from openai_local.engine.journal import Journal
 from openai_local.home import Home
 
 TOKENS_PER_SECOND = 300.0
-START_SECONDS = 15.0
+START_SECONDS = 5.0
 MEASURED = "measured on two cores of 2021, as no job was trained here yet"
 UNKNOWN = "nobody has measured yet: the first job will tell"
 _ENOUGH_TOKENS = 5_000  # a shorter job says little of the speed

@@ -3,7 +3,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from openai_local.engine.base import SMOLLM2
-from openai_local.engine.llama import MODULES, Linear, Llama
+from openai_local.engine.llama import GROUPS, Linear, Llama
 
 CPU = torch.device("cpu")
 
@@ -37,7 +37,7 @@ def test_its_numbers_are_those_of_transformers(llama, folder):
 
 def test_lora_starts_as_nothing_and_is_added_to_the_layer():
     torch.manual_seed(0)
-    linear, x = Linear(torch.randn(5, 8)), torch.randn(3, 8)
+    linear, x = Linear([torch.randn(3, 8), torch.randn(2, 8)]), torch.randn(3, 8)
     before = linear(x)
     a, b = linear.add_lora(2, alpha=4.0)
     assert (a.shape, b.shape) == ((2, 8), (5, 2)) and a.abs().max() <= 8**-0.5
@@ -45,7 +45,10 @@ def test_lora_starts_as_nothing_and_is_added_to_the_layer():
     with torch.no_grad():
         b.normal_()
     torch.testing.assert_close(linear(x), x @ (linear.weight + 2.0 * b @ a).T)
+    (_, above), (same, below) = linear.factors()
+    assert torch.equal(same, a) and torch.equal(torch.cat([above, below]), b)
 
 
-def test_every_layer_has_seven_matrices(llama):
-    assert len(llama.layers) == 3 and all(tuple(layer.linear) == MODULES for layer in llama.layers)
+def test_every_layer_has_seven_matrices_in_four_groups(llama):
+    assert len(llama.layers) == 3 and all(tuple(layer.linear) == tuple(GROUPS) for layer in llama.layers)
+    assert sum(len(layer.linear[group].sizes) for layer in llama.layers for group in GROUPS) == 21

@@ -110,7 +110,7 @@ def test_prompts_that_fill_the_window_are_refused(tmp_path, tiny_cache):
         train(journal)
 
 
-@pytest.mark.parametrize(("n", "epochs", "batch"), [(10, 25, 1), (107, 13, 5), (1000, 3, 16), (100_000, 3, 16)])
+@pytest.mark.parametrize(("n", "epochs", "batch"), [(10, 20, 3), (107, 13, 5), (1000, 4, 16), (100_000, 3, 16)])
 def test_what_auto_becomes(tmp_path, n, epochs, batch):
     chosen = settle("auto", "auto", "auto", n)
     assert (chosen.n_epochs, chosen.batch_size) == (epochs, batch)

@@ -70,7 +70,7 @@ def test_a_fine_tune_as_it_is_finished(streamed, http):
     done = http.get(f"/fine-tunes/{streamed[0]['id']}").json()
     assert done["status"] == "succeeded" and done["updated_at"] >= done["created_at"]
     assert re.fullmatch(r"ada:ft-personal-\d{4}(-\d\d){5}", done["fine_tuned_model"])
-    assert done["hyperparams"]["batch_size"] == 1 and done["hyperparams"]["learning_rate_multiplier"] == 0.1
+    assert done["hyperparams"]["batch_size"] == 3 and done["hyperparams"]["learning_rate_multiplier"] == 0.1
     assert done["events"] == http.get(f"/fine-tunes/{done['id']}/events").json()["data"] == streamed[1]
     listed = http.get("/fine-tunes").json()["data"]
     assert {k: v for k, v in done.items() if k != "events"} in listed
@@ -78,7 +78,7 @@ def test_a_fine_tune_as_it_is_finished(streamed, http):
     assert lines[0] == (
         "step,elapsed_tokens,elapsed_examples,training_loss,training_sequence_accuracy,training_token_accuracy"
     )
-    assert len(lines) == 1 + 4 * 12 and lines[-1].split(",")[2] == "48"
+    assert len(lines) == 1 + 4 * 4 and lines[-1].split(",")[2] == "48"
 
 
 def test_it_answers_below_its_engine_and_as_a_model(streamed, http, client):
@@ -102,8 +102,8 @@ def test_both_apis_show_the_same_jobs(streamed, trained, http, client):
     job = client.fine_tuning.jobs.retrieve(streamed[0]["id"])
     assert job.id == streamed[0]["id"].replace("ft-", "ftjob-")
     assert job.fine_tuned_model.startswith("ada:ft-personal-") and job.model == "smollm2-135m-instruct"
-    assert [c.step_number for c in client.fine_tuning.jobs.checkpoints.list(job.id)] == [48, 36, 24]
-    assert len(list(client.fine_tuning.jobs.list_events(job.id))) > 48
+    assert [c.step_number for c in client.fine_tuning.jobs.checkpoints.list(job.id)] == [16, 12, 8]
+    assert len(list(client.fine_tuning.jobs.list_events(job.id))) > 16
 
     old = http.get(f"/fine-tunes/{trained.id}").json()
     assert old["fine_tuned_model"] == trained.fine_tuned_model and old["status"] == "succeeded"

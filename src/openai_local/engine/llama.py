@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,35 @@ import torch.nn.functional as F  # noqa: N812 (everybody's name for it)
 from safetensors.torch import load_file
 from torch import Tensor
 
-MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+from openai_local.engine.operations import Adapted, Gate, Norm
+
+GROUPS = {
+    "qkv": ("q_proj", "k_proj", "v_proj"),
+    "o": ("o_proj",),
+    "gate_up": ("gate_proj", "up_proj"),
+    "down": ("down_proj",),
+}
+"""The linear layers that read the same states, under transformers' names."""
 Angles = tuple[Tensor, Tensor]
 """Cosine and sine for each position, shape (tokens, head width)."""
 
 
 class Linear:
-    """A frozen linear layer, which LoRA may be added to."""
+    """Frozen linear layers side by side, which a LoRA may be added to."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        """`weight` has the shape (outputs, inputs), `bias` (outputs,)."""
-        self.weight, self.bias, self.scale = weight, bias, 0.0
+    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> None:
+        """Each weight has the shape (outputs, inputs), each bias (outputs,); all inputs are the same."""
+        self.sizes = [len(weight) for weight in weights]
+        self.weight = torch.cat([*weights])
+        self.bias = torch.cat([*biases]) if biases else None
         self.lora: tuple[Tensor, ...] = ()
+        self.scale = 0.0
 
     def add_lora(self, rank: int, alpha: float) -> tuple[Tensor, ...]:
-        """Let it learn: W becomes W + alpha / rank · B·A.
+        """Let them learn: W becomes W + alpha / rank · B·A, with one A for all of them.
 
         Returns:
-            A, random, of shape (rank, inputs), and B, zeros, of shape (outputs, rank), both in float32.
+            A, random, of shape (rank, inputs), and B, zeros, of shape (outputs of all, rank), both in float32.
         """
         outputs, inputs = self.weight.shape
         bound = 1 / math.sqrt(inputs)
@@ -45,14 +57,16 @@ class Linear:
         self.scale = alpha / rank
         return self.lora
 
+    def factors(self) -> list[tuple[Tensor, Tensor]]:
+        """A and B of each layer."""
+        a, b = (matrix.detach() for matrix in self.lora)
+        return [(a, part) for part in b.split(self.sizes)]
+
     def __call__(self, x: Tensor) -> Tensor:
-        """(…, inputs) to (…, outputs)."""
-        y = F.linear(x, self.weight, self.bias)
-        if not self.lora:
-            return y
-        a, b = self.lora
-        learned = F.linear(F.linear(x.to(a.dtype), a), b)
-        return y + (learned * self.scale).to(y.dtype)
+        """(tokens, inputs) to (tokens, outputs of all)."""
+        if self.lora:
+            return Adapted.apply(x, self.weight, self.bias, *self.lora, self.scale)
+        return F.linear(x, self.weight, self.bias)
 
 
 class Layer:
@@ -64,29 +78,46 @@ class Layer:
         self.groups = config["num_attention_heads"] // config["num_key_value_heads"]
         matrices = {name.split(".")[-2]: weight for name, weight in weights.items() if name.endswith(".weight")}
         biases = {name.split(".")[-2]: bias for name, bias in weights.items() if name.endswith(".bias")}
-        self.linear = {name: Linear(matrices[name], biases.get(name)) for name in MODULES}
+        self.linear = {
+            group: Linear([matrices[name] for name in names], [biases[name] for name in names if name in biases])
+            for group, names in GROUPS.items()
+        }
         self.q_norm, self.k_norm = matrices.get("q_norm"), matrices.get("k_norm")
         self.before, self.between = matrices["input_layernorm"], matrices["post_attention_layernorm"]
 
-    def __call__(self, states: Tensor, mask: Tensor, angles: Angles) -> Tensor:
-        """States of shape (tokens, width) to states of the same shape; `mask` is added to attention's scores."""
-        states = states + self._attend(norm(states, self.before, self.eps), mask, angles)
-        x = norm(states, self.between, self.eps)
-        gated = F.silu(self.linear["gate_proj"](x)) * self.linear["up_proj"](x)
-        return states + self.linear["down_proj"](gated)
+    def __call__(self, states: Tensor, mask: Tensor, angles: Angles, places: Tensor | None = None) -> Tensor:
+        """States of shape (tokens, width) to states of the same shape, or of (places, width).
 
-    def _attend(self, x: Tensor, mask: Tensor, angles: Angles) -> Tensor:
-        q, k, v = (self._heads(self.linear[name](x)) for name in ("q_proj", "k_proj", "v_proj"))
+        `mask` is added to attention's scores. With `places`, only the states at these positions are computed.
+        """
+        attended = self._attend(norm(states, self.before, self.eps), mask, angles, places)
+        states = attended + (states if places is None else states[places])
+        both = self.linear["gate_up"](norm(states, self.between, self.eps))
+        return states + self.linear["down"](Gate.apply(both))
+
+    def _attend(self, x: Tensor, mask: Tensor, angles: Angles, places: Tensor | None) -> Tensor:
+        linear = self.linear["qkv"]
+        q, k, v = (self._heads(part) for part in linear(x).split(linear.sizes, dim=-1))
         if self.q_norm is not None and self.k_norm is not None:
             q, k = norm(q, self.q_norm, self.eps), norm(k, self.k_norm, self.eps)
         q, k = rotate(q, angles), rotate(k, angles)
+        if places is not None:
+            q, mask = q[:, :, places], mask[:, :, places]
         k, v = (part.repeat_interleave(self.groups, dim=1) for part in (k, v))
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
-        return self.linear["o_proj"](seen[0].transpose(0, 1).flatten(1))
+        return self.linear["o"](seen[0].transpose(0, 1).flatten(1))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(tokens, heads · width) to (1, heads, tokens, width)."""
         return x.unflatten(-1, (-1, self.width)).transpose(0, 1)[None]
+
+    def factors(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """The LoRA's matrices A and B of each linear layer, under transformers' names."""
+        return {
+            name: pair
+            for group, names in GROUPS.items()
+            for name, pair in zip(names, self.linear[group].factors(), strict=True)
+        }
 
 
 class Llama:
@@ -117,9 +148,8 @@ class Llama:
 
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """RMSNorm (Zhang & Sennrich, 2019): each vector divided by its root mean square, in float32."""
-    precise = x.float()
-    return weight * (precise * torch.rsqrt(precise.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
+    """Each vector divided by its root mean square (`operations.Norm`)."""
+    return Norm.apply(x, weight, eps)
 
 
 def rotate(x: Tensor, angles: Angles) -> Tensor:

@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from openai_local.engine import snapshot
 from openai_local.engine.classification import Classes
+from openai_local.engine.crew import Crew
 from openai_local.engine.examples import Example
 from openai_local.engine.hyperparameters import Hyperparameters
 from openai_local.engine.journal import Journal
@@ -60,6 +62,7 @@ class Loop:
         self.rate = LEARNING_RATE * chosen.learning_rate_multiplier
         self.optimizer = Muon(student.parameters)
         self.order = random.Random(seed)
+        self.crew = Crew(chosen.batch_size, student.device)
         self.done, self.epoch = 0, Score()
         self.elapsed_tokens = 0
 
@@ -74,12 +77,16 @@ class Loop:
             self.journal.event(f"Going on after step {self.done}/{self.steps}")
         self.begun = self.estimated = self.saved = time.time()
         self.first = done = self.done
-        for step, batch in enumerate(self._batches(), start=1):
-            self.elapsed_tokens += sum(len(example.tokens) for example in batch)
-            if step > done:
-                self._take_step(step, batch)
-            if step >= done and step % self.epoch_steps == 0:
-                self._end_epoch(step)
+        try:
+            for step, batch in enumerate(self._batches(), start=1):
+                self.elapsed_tokens += sum(len(example.tokens) for example in batch)
+                if step > done:
+                    self._take_step(step, batch)
+                if step >= done and step % self.epoch_steps == 0:
+                    self._end_epoch(step)
+        except Paused:
+            self._save()
+            raise
 
     def _batches(self) -> Iterator[list[Example]]:
         for _ in range(self.chosen.n_epochs):
@@ -92,8 +99,8 @@ class Loop:
         if step % self.epoch_steps == 1 or self.epoch_steps == 1:
             self.epoch = Score()
         valid = self._measure(self._validation_batch(step)) if self.data.validation else None
-        score = self._learn(batch)
-        self.optimizer.step(self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
+        score, gradients = self._learn(batch)
+        self.optimizer.step(gradients, self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
         self.done, self.epoch = step, self.epoch + score
         self._tell_step(step, score, valid)
         self._look_at_the_clock()
@@ -105,27 +112,42 @@ class Loop:
         start = (step - 1) * size % len(examples)
         return [*examples[start:], *examples[:start]][:size]
 
-    def _learn(self, batch: Sequence[Example]) -> Score:
-        """The gradients of a batch."""
+    def _learn(self, batch: Sequence[Example]) -> tuple[Score, list[Tensor]]:
+        """How well a batch was said, and the gradients of its loss."""
         total = sum(example.weight(self.data.prompt_weight) for example in batch)
-        score = Score()
-        for examples in _rows(batch):
+        parts = self.crew.map(lambda share: self._learn_share(share, total), batch)
+        (score, gradients), *others = parts
+        for other, more in others:
+            score += other
+            torch._foreach_add_(gradients, more)
+        return score, gradients
+
+    def _learn_share(self, share: Sequence[Example], total: float) -> tuple[Score, list[Tensor]]:
+        score, gradients = Score(), None
+        for examples in _rows(share):
             self._pause_if_asked()
             part, loss = self._forward(examples, total)
-            loss.backward()
+            new = torch.autograd.grad(loss, self.student.parameters)
             score += part
-        return score
+            if gradients is None:
+                gradients = [*new]
+            else:
+                torch._foreach_add_(gradients, new)
+        return score, gradients or []
 
-    @torch.no_grad()
     def _measure(self, examples: Sequence[Example]) -> Score:
         """How well examples are said that are not learned."""
+        return sum(self.crew.map(self._measure_share, examples), Score())
+
+    @torch.no_grad()
+    def _measure_share(self, share: Sequence[Example]) -> Score:
         score = Score()
-        for some in _rows(examples):
+        for some in _rows(share):
             self._pause_if_asked()
             score += self._forward(some, 1.0)[0]
         return score
 
-    def _forward(self, examples: Sequence[Example], total: float) -> tuple[Score, Any]:
+    def _forward(self, examples: Sequence[Example], total: float) -> tuple[Score, Tensor]:
         row = pack(examples, self.student.device, self.data.prompt_weight)
         hidden = self.student.hidden(examples, row)
         loss, right = AnswerLoss.apply(hidden, row.targets, row.weights, self.student.head, total)
@@ -133,7 +155,6 @@ class Loop:
 
     def _pause_if_asked(self) -> None:
         if self.journal.pause_requested():
-            self._save()
             raise Paused
 
     def _save(self) -> None:

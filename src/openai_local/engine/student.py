@@ -3,8 +3,8 @@
 Three things make training quick on a machine without a GPU:
 
 - Several examples lie in one row, without padding; a mask keeps each from seeing its neighbours.
-- Only the upper third of the layers learns. What the layers below make of an example never changes, so it is
-  computed once and kept (as long as it fits into `CACHE_BYTES`).
+- Only the upper layers learn. What the layers below make of an example never changes, so it is computed when the
+  example first comes, and kept (as long as there is room in `CACHE_BYTES`).
 - Logits are computed only where a token counts, and their gradient only for words that matter (`AnswerLoss`).
 
 Left out: architectures whose layers differ among themselves.
@@ -25,6 +25,8 @@ from openai_local.engine.adapter import Factors, write_adapter
 from openai_local.engine.examples import Example
 from openai_local.engine.llama import Layer, Llama
 
+LEARNING = 1 / 3
+"""The share of the layers that learns, from the top: 10 of 30."""
 RANK = 32
 ALPHA = 64.0
 CACHE_BYTES = 1 << 30
@@ -74,38 +76,38 @@ class Student:
     """The model in training."""
 
     def __init__(self, folder: Path, *, device: torch.device, dtype: torch.dtype) -> None:
-        """Load the base from its Hugging Face folder and put LoRA on its upper third."""
+        """Load the base from its Hugging Face folder and put LoRA on its upper layers."""
         self.device, self.llama = device, Llama(folder, device=device, dtype=dtype)
         layers, self.head = self.llama.layers, self.llama.head
-        first = len(layers) - max(1, round(len(layers) / 3))
+        first = len(layers) - max(1, round(len(layers) * LEARNING))
         self._frozen, self._learning = layers[:first], layers[first:]
         self.parameters: list[Tensor] = []
         for layer in self._learning:
             for linear in layer.linear.values():
                 self.parameters += linear.add_lora(RANK, ALPHA)
-        self._kept: dict[int, Tensor] | None = None
-
-    @torch.no_grad()
-    def keep_below(self, examples: Sequence[Example]) -> None:
-        """Compute what the frozen layers make of each example, once, if all of it fits into memory."""
-        size = sum(len(e.tokens) for e in examples) * self.head.shape[1] * self.head.element_size()
-        if size > CACHE_BYTES:
-            return
-        self._kept = {}
-        for start in range(0, len(examples), 4):
-            some = examples[start : start + 4]
-            hidden = self._below(pack(some, self.device))
-            for example, piece in zip(some, hidden.split([len(e.tokens) for e in some]), strict=True):
-                self._kept[id(example)] = piece.clone()
+        self._kept: dict[int, Tensor] = {}
+        self._room = CACHE_BYTES
 
     def hidden(self, examples: Sequence[Example], row: Row) -> Tensor:
         """The last hidden states at `row.places`, normalised, ready for the head: (targets, width)."""
-        if self._kept is not None and all(id(example) in self._kept for example in examples):
-            states = torch.cat([self._kept[id(example)] for example in examples])
-        else:
-            with torch.no_grad():
-                states = self._below(row)
-        return self.llama.normalise(self._pass(states, row, self._learning)[row.places])
+        *most, last = self._learning
+        states = self._pass(self._lower(examples), row, most)
+        return self.llama.normalise(last(states, row.mask, self.llama.angles(row.positions), row.places))
+
+    @torch.no_grad()
+    def _lower(self, examples: Sequence[Example]) -> Tensor:
+        """What the frozen layers make of the examples: (tokens, width)."""
+        for example in examples:
+            size = len(example.tokens) * self.head.shape[1] * self.head.element_size()
+            if id(example) not in self._kept and size <= self._room:
+                self._room -= size
+                # Alone, so that the numbers do not depend on whom it came with first.
+                self._kept[id(example)] = self._below(pack([example], self.device))
+        found = {id(example): self._kept[id(example)] for example in examples if id(example) in self._kept}
+        if rest := [example for example in examples if id(example) not in found]:
+            states = self._below(pack(rest, self.device)).split([len(example.tokens) for example in rest])
+            found |= {id(example): piece for example, piece in zip(rest, states, strict=True)}
+        return torch.cat([found[id(example)] for example in examples])
 
     def _below(self, row: Row) -> Tensor:
         return self._pass(self.llama.embedding[row.ids], row, self._frozen)
@@ -126,9 +128,9 @@ class Student:
     def factors(self) -> dict[tuple[int, str], Factors]:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
         return {
-            (number, name): Factors(*(matrix.detach().cpu().numpy() for matrix in linear.lora))
+            (number, name): Factors(*(matrix.cpu().numpy() for matrix in pair))
             for number, layer in enumerate(self._learning, start=len(self._frozen))
-            for name, linear in layer.linear.items()
+            for name, pair in layer.factors().items()
         }
 
 

@@ -30,7 +30,6 @@ def train(journal: Journal) -> None:
     torch.manual_seed(job.seed)
     device = choose_device()
     student = Student(Path(job.weights), device=device, dtype=choose_dtype(device))
-    student.keep_below([*data.training, *data.validation])
     Loop(journal, student, data, chosen, job.seed).run()
 
     student.write_adapter(journal.adapter)
