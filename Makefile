@@ -1,5 +1,6 @@
 # make lesson: set up and run the whole lesson.  make test: set up and run all tests.  make lab: open JupyterLab.
 # make quick: the everyday tests, without those that train the real model or start whole programs.
+# make bench: measure how fast it is, next to what people would use otherwise (an hour or two).
 # Needs Python 3.11 or newer (another one: make PYTHON=python3.13 …). Everything goes into .venv.
 
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3.14 python3 python; do \
@@ -7,7 +8,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3.14 python3 p
 BIN := .venv/bin
 NEEDS := pyproject.toml constraints.txt kernel/kernel.json
 
-.PHONY: lesson lab test quick format docs notebooks clean
+.PHONY: lesson lab test quick bench format docs notebooks clean
 .DELETE_ON_ERROR:
 
 lesson: .venv/ready
@@ -30,6 +31,10 @@ quick: .venv/ready-for-tests
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not model and not whole"
+
+bench: .venv/ready-for-tests
+	@$(BIN)/openai-local bases fetch
+	@$(BIN)/python benchmarks/run.py
 
 format: .venv/ready-for-tests
 	@$(BIN)/ruff check --fix

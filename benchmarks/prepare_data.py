@@ -1,4 +1,4 @@
-"""How fast `prepare_data` is, next to the tool of 2022: seconds and memory for 10 thousand to a million rows.
+"""`prepare_data` next to the tool of 2022: seconds and memory for 10 thousand to a million rows.
 
     .venv/bin/python benchmarks/prepare_data.py [ROWS …]
 
@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import csv
 import filecmp
-import os
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import platformdirs
+from machine import environment_for, measured, spread, table, tell
 
 OLD = ("openai==0.28.1", "pandas<3", "openpyxl")
 SIZES = (10_000, 100_000, 1_000_000)
@@ -28,12 +26,7 @@ TURNS = {10_000: 5, 100_000: 3}  # larger files get two
 
 def old_tool() -> Path:
     """The command of 2022."""
-    folder = platformdirs.user_cache_path("openai-lesson", appauthor=False) / "prepare-0.28"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", *OLD], check=True)
-        (folder / "ready").touch()
-    return folder / "bin" / "openai"
+    return environment_for("prepare-0.28", OLD).with_name("openai")
 
 
 def write_rows(path: Path, count: int) -> None:
@@ -52,40 +45,37 @@ def write_rows(path: Path, count: int) -> None:
             writer.writerow([sentence(6, 14) + "?" * (number % 97 > 0), sentence(14, 40) + "."])
 
 
-def measure(command: list[str]) -> tuple[float, float]:
-    """Wall time in seconds, and the largest memory in MB."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return seconds, usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
 def main() -> None:
     """Measure and print a table."""
     tools = {"2022": [str(old_tool())], "here": [sys.executable, "-m", "openai_lesson.cli.openai"]}
-    print("     rows    MB | 2022: s   MB | here: s   MB | times as fast")
-    for rows in [int(size) for size in sys.argv[1:]] or SIZES:
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in tools}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "rows.csv"
-            write_rows(path, rows)
-            for _ in range(TURNS.get(rows, 2)):
-                written = []
-                for name, command in tools.items():
-                    found[name].append(
-                        measure([*command, "tools", "fine_tunes.prepare_data", "-q", "-f", str(path)])
-                    )
-                    written.append(path.with_name("rows_prepared.jsonl").rename(path.with_name(f"{name}.jsonl")))
-                if not filecmp.cmp(*written, shallow=False):
-                    raise SystemExit("the two tools wrote different files")
-            size = path.stat().st_size / 1e6
-        (old, old_mb), (new, new_mb) = (map(statistics.median, zip(*found[name], strict=True)) for name in tools)
-        print(
-            f"{rows:>9,} {size:>5.0f} | {old:>7.1f} {old_mb:>4.0f} | {new:>7.1f} {new_mb:>4.0f} | {old / new:.1f}"
-        )
+    rows = [compare(tools, int(size)) for size in sys.argv[1:] or SIZES]
+    print(table(["rows", "size", "2022: seconds", "memory", "here: seconds", "memory", "2022 / here"], rows))
+
+
+def compare(tools: dict[str, list[str]], rows: int) -> list[str]:
+    """Both tools' times and memory for a file of so many rows."""
+    seconds: dict[str, list[float]] = {name: [] for name in tools}
+    memory: dict[str, list[float]] = {name: [] for name in tools}
+    tell(f"{rows:,} rows")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        write_rows(path, rows)
+        for _ in range(TURNS.get(rows, 2)):
+            written = []
+            for name, command in tools.items():
+                words = [*command, "tools", "fine_tunes.prepare_data", "-q", "-f", str(path)]
+                took, most = measured(words, stdout=subprocess.DEVNULL)
+                seconds[name].append(took)
+                memory[name].append(most)
+                written.append(path.with_name("rows_prepared.jsonl").rename(path.with_name(f"{name}.jsonl")))
+            if not filecmp.cmp(written[0], written[1], shallow=False):
+                raise SystemExit("the two tools wrote different files")
+        size = path.stat().st_size / 1e6
+    cells = []
+    for name in tools:
+        cells += [spread(seconds[name]), f"{statistics.median(memory[name]):,.0f} MB"]
+    ratio = statistics.median(seconds["2022"]) / statistics.median(seconds["here"])
+    return [f"{rows:,}", f"{size:.0f} MB", *cells, f"{ratio:.1f}"]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""How long the kernel looks for secrets in a message: `python benchmarks/redaction.py`.
+"""The kernel that looks for secrets, next to the stock one: milliseconds for a message.
+
+    .venv/bin/python benchmarks/redaction.py
 
 With fifty environment variables, ten of them secret, and three keys in the lesson's file. Prints the median in
 milliseconds for messages of several kinds, and what the message costs besides (making it and packing it as JSON).
@@ -15,20 +17,22 @@ from typing import Any
 import pandas as pd
 from jupyter_client.session import Session
 
+from machine import spread, table
 from openai_lesson import keys
 from openai_lesson.kernel.outgoing import MaskingSession
 
-REPEATS = 300
+REPEATS = 100
+TURNS = 3
 
 
-def median(session: Session, kind: str, content: dict[str, Any]) -> float:
-    """The median time to make and send a message, in milliseconds."""
-    times = []
+def times(session: Session, kind: str, content: dict[str, Any]) -> float:
+    """Milliseconds to make and send a message, the median of many."""
+    found = []
     for _ in range(REPEATS):
         begun = time.perf_counter()
         session.send(None, session.msg(kind, content, parent={"header": {"msg_id": "1"}}))
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times) * 1000
+        found.append(time.perf_counter() - begun)
+    return statistics.median(found) * 1000
 
 
 def main() -> None:
@@ -38,8 +42,8 @@ def main() -> None:
         os.environ[f"SOMETHING_{n}" + ("_TOKEN" if n < 10 else "")] = f"{os.urandom(20).hex()}-{n}"
     for n in range(3):
         keys.save(f"host {n}", f"sk-local-{os.urandom(16).hex()}")
-    table = pd.DataFrame({"prompt": ["What is sin?"] * 60, "completion": [" Sin is any want of conformity."] * 60})
-    messages = {
+    frame = pd.DataFrame({"prompt": ["What is sin?"] * 60, "completion": [" Sin is any want of conformity."] * 60})
+    messages: dict[str, tuple[str, dict[str, Any]]] = {
         "a line": ("stream", {"name": "stdout", "text": "step 5/286  loss 0.0132\n"}),
         "a progress bar": (
             "stream",
@@ -50,18 +54,20 @@ def main() -> None:
             "stream",
             {"name": "stdout", "text": "12:00:01 step 5/286 training loss=0.5\n" * 13_000},
         ),
-        "a data frame": ("execute_result", {"data": {"text/html": table.to_html(), "text/plain": str(table)}}),
+        "a data frame": ("execute_result", {"data": {"text/html": frame.to_html(), "text/plain": str(frame)}}),
         "a picture of 200 kB": (
             "display_data",
             {"data": {"image/png": "iVBORw0KGgo" * 18_000, "text/plain": "<Figure>"}},
         ),
         "a widget's update": ("comm_msg", {"data": {"method": "update", "state": {"value": 3}}}),
     }
-    print(f"{'message':<22}{'stock':>9}{'masking':>9}{'costs':>9}  (milliseconds)")
-    stock, masking = Session(key=b"k"), MaskingSession(key=b"k")
+    rows, stock, masking = [], Session(key=b"k"), MaskingSession(key=b"k")
     for name, (kind, content) in messages.items():
-        plain, masked = median(stock, kind, content), median(masking, kind, content)
-        print(f"{name:<22}{plain:>9.3f}{masked:>9.3f}{masked - plain:>9.3f}")
+        turns = [(times(stock, kind, content), times(masking, kind, content)) for _ in range(TURNS)]
+        plain, masked = ([turn[place] for turn in turns] for place in (0, 1))
+        costs = [after - before for before, after in turns]
+        rows.append([name, *(spread(values, 3) for values in (plain, masked, costs))])
+    print(table(["message", "stock", "looking for secrets", "costs"], rows))
 
 
 if __name__ == "__main__":
