@@ -69,7 +69,7 @@ def section(program: Path) -> str:
 
 def sections(results: str) -> dict[str, str]:
     """The sections of an earlier ``RESULTS.md`` by their names."""
-    return {found[1]: found[2] for found in _SECTION.finditer(results)}
+    return {found[1]: found[2].strip() + "\n\n" for found in _SECTION.finditer(results)}
 
 
 def write(path: Path, found: dict[str, str], machine: str) -> None:

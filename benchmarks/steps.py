@@ -1,27 +1,32 @@
 """Training as the service starts it, watched from outside: when each step was done, and how much memory it took.
 
-    .venv/bin/python benchmarks/steps.py FILE STEPS EPOCHS
+    .venv/bin/python benchmarks/steps.py FILE STEPS '{"n_epochs": 3}'
 
-Trains with FILE in a folder for temporary files, EPOCHS (or ``auto``) long but at most STEPS, and prints `Steps`
-as JSON. The other benchmarks call it like that, as the memory is that of the children of a process.
+Trains with FILE in a folder for temporary files, at most STEPS, and prints `Steps` as JSON. The other benchmarks
+call it like that, as the memory is that of the children of a process. Hyperparameters that are not said are
+``auto``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from machine import megabytes
 from openai_lesson import catechism, prepare
+from openai_local.engine.base import SMOLLM2
 from openai_local.engine.bases import Bases
+from openai_local.engine.examples import Encoder
 from openai_local.engine.journal import Job, Journal
 from openai_local.home import Home, default_cache
 from openai_local.service.runners import LocalRunner
@@ -76,14 +81,20 @@ def lines(journal: Journal, going: Callable[[], bool]) -> Iterator[tuple[float, 
         time.sleep(LOOK_SECONDS)
 
 
-def train(file: Path, most: int, **hyperparameters: Any) -> Steps:
-    """Train with a file in a process as the service starts it, at most so many steps."""
-    base = Bases(Home.at(), default_cache()).require("ada")
+def order(folder: Path, file: Path, hyperparameters: dict[str, Any]) -> Journal:
+    """A job's folder as the service makes it; what is not said is ``auto``."""
+    base, journal = Bases(Home.at(), default_cache()).require("ada"), Journal(folder)
     auto = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
-    settings = auto | hyperparameters
+    journal.write_job(
+        Job("ftjob-1", base.name, str(base.weights), str(file), None, seed=1648, **(auto | hyperparameters))
+    )
+    return journal
+
+
+def train(file: Path, most: int, hyperparameters: dict[str, Any]) -> Steps:
+    """Train with a file in a process as the service starts it, at most so many steps."""
     with tempfile.TemporaryDirectory() as folder:
-        journal, runner, steps = Journal(Path(folder)), LocalRunner(), Steps()
-        journal.write_job(Job("ftjob-1", base.name, str(base.weights), str(file), None, 1648, **settings))
+        journal, runner, steps = order(Path(folder), file, hyperparameters), LocalRunner(), Steps()
         begun = time.time()
         runner.start(journal)
         for at, entry in lines(journal, lambda: runner.alive(journal)):
@@ -98,12 +109,42 @@ def train(file: Path, most: int, **hyperparameters: Any) -> Steps:
     return steps
 
 
-def apart(file: Path, most: int, epochs: int | str = "auto", threads: int | None = None) -> Steps:
+@contextmanager
+def in_training(file: Path) -> Iterator[None]:
+    """While the block runs, a job trains; it begins behind the job's first step."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal, runner = order(Path(folder), file, {"n_epochs": 50}), LocalRunner()
+        runner.start(journal)
+        try:
+            while not any(journal.rows()):
+                if not runner.alive(journal):
+                    raise SystemExit(f"Training failed: {journal.log.read_text()}")
+                time.sleep(0.1)
+            yield
+        finally:
+            runner.stop(journal)
+
+
+def apart(file: Path, most: int, *, threads: int | None = None, **hyperparameters: Any) -> Steps:
     """`train` in a process of its own, for the memory, with so many threads (nothing: one for each core)."""
     environment = {**os.environ} | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-    command = [sys.executable, __file__, str(file), str(most), str(epochs)]
+    command = [sys.executable, __file__, str(file), str(most), json.dumps(hyperparameters)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return Steps(**json.loads(done.stdout))
+
+
+def write_examples(path: Path, count: int, tokens: int) -> Path:
+    """Write examples of about so many tokens each: pieces of the Larger Catechism, half of each the answer."""
+    words = " ".join(catechism.load("larger").stack()).split()
+    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    half = max(2, round(tokens / 2 * len(words) / len(encoder.tokens(" ".join(words)))))
+    chance = random.Random(1)
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(count):
+            start = chance.randrange(len(words) - 2 * half)
+            prompt, answer = words[start : start + half], words[start + half : start + 2 * half]
+            file.write(json.dumps({"prompt": " ".join(prompt), "completion": " " + " ".join(answer)}) + "\n")
+    return path
 
 
 def lesson_file(folder: Path) -> Path:
@@ -115,8 +156,8 @@ def main() -> None:
     """Train, and print what was seen."""
     import resource
 
-    file, most, epochs = sys.argv[1:]
-    steps = train(Path(file), int(most), n_epochs=int(epochs) if epochs != "auto" else epochs)
+    file, most, hyperparameters = sys.argv[1:]
+    steps = train(Path(file), int(most), json.loads(hyperparameters))
     steps.peak_mb = megabytes(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     print(json.dumps(asdict(steps)))
 
