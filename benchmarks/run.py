@@ -24,6 +24,7 @@ ORDER = (
     "roofline",
     "growth",
     "threads",
+    "conversion",
     "answering",
     "agreement",
     "classroom",
