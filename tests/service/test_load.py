@@ -5,7 +5,7 @@ import asyncio
 import openai
 import pytest
 
-from openai_local.engine.answering import SLOTS
+from openai_local.engine.lanes import LANES
 from openai_local.service.errors import APIError
 from openai_local.service.load import MOST, Load
 
@@ -33,7 +33,7 @@ QUICK = {"model": "ada", "prompt": "the", "max_tokens": 1}
 
 
 def test_too_many_answers_at_once(service):
-    """Long answers hold every thread, quick ones wait; some are refused, and come through when they try again."""
+    """Long answers hold every lane, quick ones wait; some are refused, and come through when they try again."""
 
     async def ask(client: openai.AsyncOpenAI):
         try:
@@ -42,7 +42,7 @@ def test_too_many_answers_at_once(service):
             return error
 
     async def ask_too_many(client: openai.AsyncOpenAI):
-        long = [await client.completions.create(**ENDLESS) for _ in range(SLOTS)]
+        long = [await client.completions.create(**ENDLESS) for _ in range(LANES)]
         patient = client.with_options(max_retries=30)
         waiting = [asyncio.create_task(ask(client)) for _ in range(MOST)]
         first = await next(asyncio.as_completed(waiting))
@@ -58,7 +58,7 @@ def test_too_many_answers_at_once(service):
 
     answers, first, again = asyncio.run(run())
     refused = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
-    assert first in refused and len(refused) <= SLOTS, "the long ones count too"
+    assert first in refused and len(refused) <= LANES, "the long ones count too"
     for error in refused:
         assert error.code == "rate_limit_exceeded" and error.type == "requests"
         assert error.response.headers["retry-after"] == "1"

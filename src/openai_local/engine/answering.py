@@ -1,38 +1,27 @@
 """Answers, through llama.cpp inside this process.
 
-One llama.cpp server per base model holds the base once and up to `MOST_ADAPTERS` adapters; each request says
-which adapter counts. A model that is not loaded yet gets a new server with its adapter added, which takes about
-a second; requests that the old server is still answering finish there, and then it is gone.
+Each base model has its llama.cpp servers (`openai_local.engine.lanes`); each request takes one of them for itself,
+and says which adapter counts. Of several base models, the `MOST_BASES` that were asked last stay.
 
 A request is that of llama.cpp's ``/v1/completions``. It may have `messages` in place of a prompt; then the model's
 chat template makes the prompt. llama.cpp's own ``/v1/chat/completions`` is not used: it looks for tool calls and
 thoughts in the answer, and fails where a small model writes something that only resembles them.
-
-llama.cpp's server also opens a port on the loopback address. Nobody is given its key, which is random and known
-to this process only.
-
-Of several base models, the `MOST_BASES` that were loaded last stay.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import xllamacpp
-
-from openai_local.engine.loopback import Loopback, LoopbackError
+from openai_local.engine.lanes import Lanes
+from openai_local.engine.loopback import LoopbackError
+from openai_local.engine.server import CONTEXT_TOKENS, Server
 from openai_local.errors import LocalError
 
-MOST_ADAPTERS = 8
 MOST_BASES = 2
-CONTEXT_TOKENS = 4096
-SLOTS = 4
 _FORCE = 1e4  # added to a token's logit, it beats every other
 
 Emit = Callable[[dict[str, Any]], bool]
@@ -58,20 +47,13 @@ class Target:
     adapter: Path | None = None
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    server: Any
-    adapters: tuple[Path, ...]
-    loopback: Loopback
-
-
 class Answering:
     """The models that are loaded. Its methods may be called from several threads at once."""
 
     def __init__(self) -> None:
         """Nothing is loaded yet. `on_load` is called each time llama.cpp took over SIGINT and SIGTERM."""
         self.on_load: Callable[[], object] = lambda: None
-        self._loaded: dict[tuple[Path, int], _Loaded] = {}
+        self._lanes: dict[tuple[Path, int], Lanes] = {}
         self._lock = Lock()
 
     def complete(self, target: Target, request: dict[str, Any]) -> dict[str, Any]:
@@ -80,8 +62,8 @@ class Answering:
         Raises:
             AnswerError: llama.cpp refuses it.
         """
-        loaded = self._load(target)
-        return _checked(_call(loaded.server.handle_completions, _address(loaded, target, request)))
+        with self._servers(target).take(target.adapter) as server:
+            return _complete(server, target, request)
 
     def stream(self, target: Target, request: dict[str, Any], emit: Emit) -> None:
         """Answer a request chunk by chunk. Returns when the answer is over or `emit` returns True.
@@ -89,7 +71,6 @@ class Answering:
         Raises:
             AnswerError: llama.cpp refuses it; nothing was emitted then.
         """
-        loaded = self._load(target)
         refused: list[dict[str, Any]] = []
 
         def receive(chunk: dict[str, Any]) -> bool:
@@ -98,25 +79,27 @@ class Answering:
                 return True
             return emit(chunk)
 
-        _call(loaded.server.handle_completions, {**_address(loaded, target, request), "stream": True}, receive)
+        with self._servers(target).take(target.adapter) as server:
+            streamed = {**_address(server, target, request), "stream": True}
+            _call(server.handle.handle_completions, streamed, receive)
         for chunk in refused:
             _checked(chunk)
 
     def text(self, target: Target, tokens: list[int]) -> str:
         """The text of tokens."""
-        return _call(self._load(target).loopback.detokenize, tokens)
+        return _call(self._servers(target).any().loopback.detokenize, tokens)
 
     def prompt(self, target: Target, messages: list[dict[str, str]]) -> str:
         """The prompt that a conversation becomes."""
-        return _call(self._load(target).loopback.template, messages)
+        return _call(self._servers(target).any().loopback.template, messages)
 
     def tokens(self, target: Target, text: str) -> list[int]:
         """The tokens of a text."""
-        return _call(self._load(target).loopback.tokenize, text)
+        return _call(self._servers(target).any().loopback.tokenize, text)
 
     def check_tokens(self, target: Target, tokens: Sequence[int], param: str) -> None:
         """Raise `AnswerError`, naming `param`, if one of them is not a token of the model."""
-        size = self._load(target).loopback.vocabulary
+        size = self._servers(target).any().loopback.vocabulary
         for token in tokens:
             if not 0 <= token < size:
                 message = f"Invalid '{param}': {token} is not a token of this model, which has 0 to {size - 1}."
@@ -152,51 +135,48 @@ class Answering:
         """
         if len(tokens) >= CONTEXT_TOKENS:
             raise _too_long(CONTEXT_TOKENS, len(tokens))
-        return [self._score(target, tokens[:end], tokens[end], most) for end in range(1, len(tokens))]
-
-    def _score(self, target: Target, before: list[int], token: int, most: int) -> dict[str, Any]:
-        forced = _one_token(before, {token: _FORCE}) | {"logprobs": most}
-        answer = self.complete(target, forced)["choices"][0]
-        if answer["logprobs"]:
-            return answer["logprobs"]["content"][0]
-        # A part of a character only: llama.cpp keeps silent about it, but lists it among the others.
-        silent = _one_token(before, {self.tokens(target, "#")[0]: _FORCE}) | {"logprobs": 1 << 20}
-        every = self.complete(target, silent)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        entry = next(entry for entry in every if entry["id"] == token)
-        return {**entry, "top_logprobs": every[:most]}
+        with self._servers(target).take(target.adapter) as server:
+            return [_score(server, target, tokens[:end], tokens[end], most) for end in range(1, len(tokens))]
 
     def close(self) -> None:
         """Stop every server."""
         with self._lock:
-            self._loaded.clear()
+            self._lanes.clear()
 
-    def _load(self, target: Target) -> _Loaded:
+    def _servers(self, target: Target) -> Lanes:
         with self._lock:
             file = target.gguf, target.gguf.stat().st_ino  # another model may get a name that was free again
-            loaded = self._loaded.get(file)
-            adapters = loaded.adapters if loaded else ()
-            if loaded and (target.adapter is None or target.adapter in adapters):
-                return loaded
-            if target.adapter:
-                kept = [adapter for adapter in adapters if adapter.exists()]
-                adapters = (target.adapter, *kept[: MOST_ADAPTERS - 1])
-            loaded = _start(target.gguf, adapters)
-            self._loaded.pop(file, None)
-            self._loaded[file] = loaded
-            for old in [*self._loaded][:-MOST_BASES]:
-                del self._loaded[old]
-            self.on_load()
-            return loaded
+            lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load())
+            self._lanes[file] = lanes  # the one asked last stands last
+            for old in [*self._lanes][:-MOST_BASES]:
+                del self._lanes[old]
+            return lanes
 
 
-def _address(loaded: _Loaded, target: Target, request: dict[str, Any]) -> dict[str, Any]:
+def _complete(server: Server, target: Target, request: dict[str, Any]) -> dict[str, Any]:
+    return _checked(_call(server.handle.handle_completions, _address(server, target, request)))
+
+
+def _score(server: Server, target: Target, before: list[int], token: int, most: int) -> dict[str, Any]:
+    forced = _one_token(before, {token: _FORCE}) | {"logprobs": most}
+    answer = _complete(server, target, forced)["choices"][0]
+    if answer["logprobs"]:
+        return answer["logprobs"]["content"][0]
+    # A part of a character only: llama.cpp keeps silent about it, but lists it among the others.
+    silent = _one_token(before, {_call(server.loopback.tokenize, "#")[0]: _FORCE}) | {"logprobs": 1 << 20}
+    every = _complete(server, target, silent)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    entry = next(entry for entry in every if entry["id"] == token)
+    return {**entry, "top_logprobs": every[:most]}
+
+
+def _address(server: Server, target: Target, request: dict[str, Any]) -> dict[str, Any]:
     """The request with its prompt, and with the adapter that counts."""
     request = dict(request)
     if messages := request.pop("messages", None):
-        request["prompt"] = _call(loaded.loopback.template, messages)
+        request["prompt"] = _call(server.loopback.template, messages)
     scales = [
         {"id": number, "scale": 1.0 if adapter == target.adapter else 0.0}
-        for number, adapter in enumerate(loaded.adapters)
+        for number, adapter in enumerate(server.adapters)
     ]
     return {**request, "lora": scales}
 
@@ -233,31 +213,3 @@ def _checked(answer: dict[str, Any]) -> dict[str, Any]:
 def _too_long(most: int, tokens: int) -> AnswerError:
     message = f"This model's maximum context length is {most} tokens, but the prompt has {tokens}. Shorten it."
     return AnswerError(message, 400, "context_length_exceeded")
-
-
-def _start(gguf: Path, adapters: tuple[Path, ...]) -> _Loaded:
-    params, key = xllamacpp.CommonParams(), secrets.token_urlsafe(32)
-    params.model.path = str(gguf)
-    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
-    params.lora_init_without_apply = True
-    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, SLOTS, True
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads()
-    params.cache_ram_mib = 64
-    params.warmup = False
-    params.verbosity = -1
-    params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
-    params.hostnames, params.port, params.n_threads_http = ["127.0.0.1"], 0, 1
-    params.api_keys, params.ui, params.endpoint_slots = [key], False, False
-    try:
-        server = xllamacpp.Server(params)
-    except RuntimeError:
-        raise LocalError(
-            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
-        ) from None
-    return _Loaded(server, adapters, Loopback(server.listening_address, key))
-
-
-def _threads() -> int:
-    """As many as there are cores, up to 8, or what the user says where programs look for it."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdecimal() and int(told) else min(8, os.cpu_count() or 1)

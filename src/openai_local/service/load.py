@@ -1,4 +1,4 @@
-"""How many answers are in the making at once, and when to say: not now."""
+"""How many answers are in the making or wait, and when to say: not now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from openai_local.engine.answering import SLOTS
 from openai_local.service.errors import APIError
 
 MOST = 64
@@ -17,11 +16,11 @@ Result = TypeVar("Result")
 
 
 class Load:
-    """The answers of one service. A few are made at a time, others wait their turn, and more are refused."""
+    """The answers of one service. Each has a thread, in which it is made or waits its turn; more are refused."""
 
-    def __init__(self, most: int = MOST, at_once: int = SLOTS) -> None:
-        """`most` may be made or wait; `at_once` have a thread, as many as llama.cpp works on at a time."""
-        self._most, self._threads, self._busy = most, anyio.CapacityLimiter(at_once), 0
+    def __init__(self, most: int = MOST) -> None:
+        """`most` may be made or wait."""
+        self._most, self._threads, self._busy = most, anyio.CapacityLimiter(most), 0
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -40,5 +39,5 @@ class Load:
             self._busy -= 1
 
     async def run(self, function: Callable[[], Result]) -> Result:
-        """Call a function in a thread, when it is its turn."""
+        """Call a function in a thread; `Answering` knows whose turn it is."""
         return await anyio.to_thread.run_sync(function, limiter=self._threads)

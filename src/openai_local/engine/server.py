@@ -1,0 +1,70 @@
+"""One llama.cpp server inside this process: a base model, some adapters, and one answer at a time.
+
+The server has a single slot. llama.cpp's slots would share the work of one model, but on a processor that gains
+little: it computes as long for eight tokens as for eight times one. And the answers then depend on each other,
+because sums are rounded differently in company. Those who ask at the same time get servers of their own instead
+(`openai_local.engine.lanes`); the system shows all of them the same copy of the base model's file.
+
+llama.cpp's server also opens a port on the loopback address. Nobody is given its key, which is random and known
+to this process only.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from openai_local.engine.loopback import Loopback
+from openai_local.errors import LocalError
+
+CONTEXT_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs, as long as anybody holds `handle`.
+
+    `adapters` are those that it can answer with, in llama.cpp's order; `loopback` asks its small questions.
+    """
+
+    handle: Any
+    adapters: tuple[Path, ...]
+    loopback: Loopback
+
+
+def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
+    """Start a server. This takes about half a second.
+
+    Args:
+        gguf: the base model's file.
+        adapters: the files of the fine-tunes that it may be asked for.
+        threads: how many threads work on an answer.
+
+    Raises:
+        LocalError: llama.cpp can't load a file.
+    """
+    params, key = xllamacpp.CommonParams(), secrets.token_urlsafe(32)
+    params.model.path = str(gguf)
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
+    params.lora_init_without_apply = True
+    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, 1, True
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.fit_params = False  # else it reads the model twice, to see what of it fits on a graphics card
+    params.cache_ram_mib = 32
+    params.warmup = False
+    params.verbosity = -1
+    params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
+    params.hostnames, params.port, params.n_threads_http = ["127.0.0.1"], 0, 1
+    params.api_keys, params.ui, params.endpoint_slots = [key], False, False
+    try:
+        handle = xllamacpp.Server(params)
+    except RuntimeError:
+        raise LocalError(
+            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
+        ) from None
+    return Server(handle, tuple(adapters), Loopback(handle.listening_address, key))
