@@ -148,6 +148,7 @@ def where(loop: Loop) -> dict[str, float]:
     found: dict[str, float] = defaultdict(float)
     for event in journal.profile.events() or []:
         found[kind(event)] += event.self_cpu_time_total / 1e6
+    found["optimizer"] *= loop.crew.size  # it has all threads, and only the first one is seen
     rest = journal.took * loop.crew.size - sum(found.values())
     found["waiting, and Python"] = max(rest, 0.0)
     most = sorted(found.items(), key=lambda item: -item[1])
