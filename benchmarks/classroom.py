@@ -5,7 +5,7 @@
 In turn: the service with 30 fine-tunes, and llama.cpp's own server with one, which all ask, with 30 slots. (It has
 one thread or as many as there are cores, whichever is faster for four learners.) The answers have 30 to 60 tokens,
 the likeliest ones. Each learner's answer is compared with that to the same question asked alone. Then 30
-fine-tunes are asked that nobody asked before. In between the service's memory is looked at.
+fine-tunes are asked that nobody asked before, twice. In between the service's memory is looked at.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def main() -> None:
     """Measure and print."""
     with service() as found:
         model = fine_tune(found)
-        names = copies(found, model, 2 * LEARNERS)
+        names = copies(found, model, 3 * LEARNERS)
         tell("asking alone")
         alone = [
             ask(found.client, model.name, question, tokens).text
@@ -131,8 +131,10 @@ def main() -> None:
                 tell(f"round {number + 1} of {ROUNDS}")
                 ours.append(at_once(found.client, names[:LEARNERS]))
                 others.append(at_once(theirs[name], [model.name] * LEARNERS))
-        new = [at_once(found.client, names[LEARNERS:])]
-        remembered[2 * LEARNERS] = memory(found)
+        new = list[Round]()
+        for asked in (LEARNERS, 2 * LEARNERS):
+            new.append(at_once(found.client, names[asked : asked + LEARNERS]))
+            remembered[asked + LEARNERS] = memory(found)
     best = pace(others)
     rows = [
         row("the service, each a fine-tune of their own", ours, best),

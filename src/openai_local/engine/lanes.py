@@ -10,7 +10,8 @@ A lane holds adapters of up to `ADAPTER_BYTES`. One that is not loaded costs a n
 second; the adapters of others who wait are loaded with it. A request goes to a lane that has its adapter. If that
 lane is busy, it waits there; but as long as a core has nothing to do, another lane loads the adapter too.
 
-A lane starts when it is needed. One learner who asks one model after the other needs one.
+A lane starts when it is needed, and takes about 100 MB besides its adapters. One learner who asks one model after
+the other needs one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from openai_local.engine.server import Server, start
 from openai_local.errors import LocalError
 
 LANES = 6
-ADAPTER_BYTES = 96 << 20
+ADAPTER_BYTES = 64 << 20
 
 
 @dataclass(eq=False)
@@ -118,8 +119,8 @@ class Lanes:
     def _load(self, lane: _Lane, adapter: Path | None) -> None:
         """Give a lane a new server, with a share of the adapters of those who wait.
 
-        One lane loads at a time, so that the next one sees who waits by then. The lanes that are about to load share
-        the adapters. A single one leaves some to others, so that each core has something to do.
+        One lane loads at a time, so that the next one sees who waits by then. The lanes that are about to load
+        share the adapters. A single one leaves some to others, so that each core has something to do.
         """
         with self._changed:
             self._loading += 1

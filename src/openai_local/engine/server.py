@@ -1,8 +1,8 @@
 """One llama.cpp server inside this process: a base model, some adapters, and one answer at a time.
 
 The server has a single slot. llama.cpp's slots would share the work of one model, but on a processor that gains
-little: it computes as long for eight tokens as for eight times one. And the answers then depend on each other,
-because sums are rounded differently in company. Those who ask at the same time get servers of their own instead
+little: thirty tokens at once take nearly as long as one after the other. And the answers would then depend on each
+other, because sums are rounded differently in company. Those who ask at once get servers of their own instead
 (`openai_local.engine.lanes`); the system shows all of them the same copy of the base model's file.
 
 llama.cpp's server also opens a port on the loopback address. Nobody is given its key, which is random and known
@@ -55,7 +55,7 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
     params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, 1, True
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.fit_params = False  # else it reads the model twice, to see what of it fits on a graphics card
-    params.cache_ram_mib = 32
+    params.cache_ram_mib = 16
     params.warmup = False
     params.verbosity = -1
     params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
