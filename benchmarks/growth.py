@@ -28,7 +28,7 @@ from openai_local.home import default_cache
 from steps import Steps, apart, write_examples
 
 NUMBERS, TOKENS, STEPS = (100, 1_000, 10_000), 48, 24
-LENGTHS, FEW, BATCH = (64, 256, 1_024), 16, 4
+LENGTHS, FEW, BATCH = (64, 256, 1_024), 12, 4
 
 
 def by_length(folder: Path, turns: int) -> dict[int, list[Steps]]:

@@ -97,11 +97,13 @@ def train(file: Path, most: int, hyperparameters: dict[str, Any]) -> Steps:
         journal, runner, steps = order(Path(folder), file, hyperparameters), LocalRunner(), Steps()
         begun = time.time()
         runner.start(journal)
-        for at, entry in lines(journal, lambda: runner.alive(journal)):
-            steps.see(at - begun, entry)
-            if len(steps.ended) >= most:
-                journal.request_pause()
-        runner.release(journal)
+        try:
+            for at, entry in lines(journal, lambda: runner.alive(journal)):
+                steps.see(at - begun, entry)
+                if len(steps.ended) >= most:
+                    journal.request_pause()
+        finally:
+            runner.stop(journal)  # else it would go on when this is interrupted
         steps.over = time.time() - begun
         result = journal.result()
         if not steps.ended or (result and result["status"] == "failed"):
