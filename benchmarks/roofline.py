@@ -14,6 +14,8 @@ a layer with N weights in its linear parts, with heads of d numbers together, in
 - forward 2·N, and backward to the input 2·N; the weights are frozen, so their own gradient is not needed;
 - LoRA's P numbers: 2·P forward and 4·P backward;
 - attention, which looks back over t / 2 tokens: 2·t·d forward, and twice that backward;
+- but the lowest layer that learns has nobody below, so no backward part of q, k and v; and of the last one, what
+  follows q, k and v is needed only where a token counts;
 - in a layer that does not learn only what is forward, once in a job, as the results are kept;
 - for a token that counts, the head with V words: 2·V·width. Its backward half is done for few words only, and is
   not counted. Nor is the optimizer.
@@ -69,15 +71,18 @@ def needs(student: Student, examples: list[Example]) -> Needs:
     config = student.llama.config
     width, heads, kv = config["hidden_size"], config["num_attention_heads"], config["num_key_value_heads"]
     d, kv_width = heads * config["head_dim"], kv * config["head_dim"]
-    n = width * (2 * d + 2 * kv_width + 3 * config["intermediate_size"])
+    qkv, others = width * (d + 2 * kv_width), width * (d + 3 * config["intermediate_size"])
+    n = qkv + others
     tokens = sum(len(example.tokens) for example in examples)
     forward = 2 * n * tokens + 2 * d * sum(len(example.tokens) ** 2 for example in examples)
     backward = forward + 2 * d * sum(len(example.tokens) ** 2 for example in examples)
     lora = 6 * tokens * sum(parameter.numel() for parameter in student.parameters)
-    head = 2 * config["vocab_size"] * width * sum(example.n_targets for example in examples)
+    answers = sum(example.n_targets for example in examples)
+    head = 2 * config["vocab_size"] * width * answers
+    spared = 2 * qkv * tokens + 4 * others * (tokens - answers)
     learning = len({layer for layer, _ in student.factors()})
     frozen = config["num_hidden_layers"] - learning
-    return Needs(learning * (forward + backward) + lora + head, frozen * forward)
+    return Needs(learning * (forward + backward) - spared + lora + head, frozen * forward)
 
 
 class Profiled(Journal):
