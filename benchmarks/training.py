@@ -128,7 +128,7 @@ def watched(command: list[str]) -> Iterator[tuple[float, dict[str, Any]]]:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("{"):
+            if line.startswith('{"'):  # the trainer prints a Python dict too
                 tell(line.strip())
                 yield time.time() - begun, json.loads(line)
     if process.returncode:
