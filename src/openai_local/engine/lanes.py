@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Condition, Lock
+from threading import Condition
 
 from openai_local.engine.server import Server, start
 from openai_local.errors import LocalError
@@ -59,7 +60,9 @@ class Lanes:
         self._gguf, self._on_load = gguf, on_load
         self._lanes = [_Lane() for _ in range(LANES)]
         self._waiting: list[_Request] = []
-        self._changed, self._one_loads, self._loading = Condition(), Lock(), 0
+        self._changed, self._loading = Condition(), 0
+        # One thread for all: the C library would keep what a server leaves behind for the thread that started it.
+        self._loader = ThreadPoolExecutor(1)
 
     @contextmanager
     def take(self, adapter: Path | None = None) -> Iterator[Server]:
@@ -124,19 +127,21 @@ class Lanes:
         """
         with self._changed:
             self._loading += 1
-        with self._one_loads:
-            with self._changed:
-                wanted = self._wanted()
-                share = -(-len(wanted) // max(self._loading, cores()))
-                self._loading -= 1
-                lane.adapters = _fitting([*lane.adapters[:1], *wanted[:share], *lane.adapters[1:]])
-            lane.server = None
-            try:
-                lane.server = self._start(lane, adapter)
-            finally:
-                if lane.server is None:
-                    lane.adapters = ()
+        self._loader.submit(self._renew, lane, adapter).result()
         self._on_load()
+
+    def _renew(self, lane: _Lane, adapter: Path | None) -> None:
+        with self._changed:
+            wanted = self._wanted()
+            share = -(-len(wanted) // max(self._loading, cores()))
+            self._loading -= 1
+            lane.adapters = _fitting([*lane.adapters[:1], *wanted[:share], *lane.adapters[1:]])
+        lane.server = None
+        try:
+            lane.server = self._start(lane, adapter)
+        finally:
+            if lane.server is None:
+                lane.adapters = ()
 
     def _start(self, lane: _Lane, adapter: Path | None) -> Server:
         """With the adapter alone, if another one can't be loaded: that is not the fault of who asks now."""
