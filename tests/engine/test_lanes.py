@@ -15,14 +15,21 @@ SECONDS = 10
 
 
 @pytest.fixture
-def started(monkeypatch):
+def threads():
+    """The threads of each server that was started."""
+    return []
+
+
+@pytest.fixture
+def started(monkeypatch, threads):
     """The adapters of each server that was started; those called "damaged" can't be."""
-    started = []
+    started, used = [], threads
 
     def start(gguf, adapters, threads):
         if any(adapter.name == "damaged" for adapter in adapters):
             raise LocalError("damaged")
         started.append([adapter.name for adapter in adapters])
+        used.append(threads)
         return Server(object(), tuple(adapters), None)
 
     monkeypatch.setattr(module, "start", start)
@@ -46,7 +53,13 @@ def adapters(tmp_path):
 
 @pytest.fixture
 def lanes(tmp_path, started):
-    return Lanes(tmp_path / "base", lambda: None)
+    """Beside a training: nobody gets all cores."""
+    return Lanes(tmp_path / "base", lambda: None, lambda: False)
+
+
+@pytest.fixture
+def calm(tmp_path, started):
+    return Lanes(tmp_path / "base", lambda: None, lambda: True)
 
 
 def ask(lanes, adapter=None):
@@ -102,6 +115,15 @@ def test_one_learner_needs_one_lane_and_switches_without_loading(lanes, started,
     for adapter in (a, None, c, b):
         ask(lanes, adapter)
     assert len(started) == 4
+
+
+def test_who_asks_alone_has_all_cores(calm, started, threads, adapters):
+    a, b = adapters("ab")
+    for adapter in (a, b, a, None):
+        ask(calm, adapter)
+    assert started == [["a"], ["b", "a"]] and threads == [2, 2]
+    with calm.take(a), calm.take(a), calm.take(None):
+        assert started[2:] == [["a"], []] and threads[2:] == [1, 1], "not any more, when others come"
 
 
 def test_those_who_ask_at_once_have_servers_of_their_own(lanes, started, adapters, holding):

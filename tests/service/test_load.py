@@ -22,6 +22,8 @@ def test_a_place_is_free_again_after_an_answer_or_an_error():
         pass
 
 
+LONG = LANES + 1
+"""How many answers are made at the same time: one in each lane, and in the wide one."""
 ENDLESS = {
     "model": "ada",
     "prompt": "the",
@@ -42,7 +44,7 @@ def test_too_many_answers_at_once(service):
             return error
 
     async def ask_too_many(client: openai.AsyncOpenAI):
-        long = [await client.completions.create(**ENDLESS) for _ in range(LANES)]
+        long = [await client.completions.create(**ENDLESS) for _ in range(LONG)]
         patient = client.with_options(max_retries=30)
         waiting = [asyncio.create_task(ask(client)) for _ in range(MOST)]
         first = await next(asyncio.as_completed(waiting))
@@ -58,7 +60,7 @@ def test_too_many_answers_at_once(service):
 
     answers, first, again = asyncio.run(run())
     refused = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
-    assert first in refused and len(refused) <= LANES, "the long ones count too"
+    assert first in refused and len(refused) <= LONG, "the long ones count too"
     for error in refused:
         assert error.code == "rate_limit_exceeded" and error.type == "requests"
         assert error.response.headers["retry-after"] == "1"

@@ -51,8 +51,13 @@ class Answering:
     """The models that are loaded. Its methods may be called from several threads at once."""
 
     def __init__(self) -> None:
-        """Nothing is loaded yet. `on_load` is called each time llama.cpp took over SIGINT and SIGTERM."""
+        """Nothing is loaded yet.
+
+        `on_load` is called each time llama.cpp took over SIGINT and SIGTERM. `calm` says whether nothing else
+        needs the cores, so that one answer may have them all.
+        """
         self.on_load: Callable[[], object] = lambda: None
+        self.calm: Callable[[], bool] = lambda: True
         self._lanes: dict[tuple[Path, int], Lanes] = {}
         self._lock = Lock()
 
@@ -146,7 +151,7 @@ class Answering:
     def _servers(self, target: Target) -> Lanes:
         with self._lock:
             file = target.gguf, target.gguf.stat().st_ino  # another model may get a name that was free again
-            lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load())
+            lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load(), lambda: self.calm())
             self._lanes[file] = lanes  # the one asked last stands last
             for old in [*self._lanes][:-MOST_BASES]:
                 del self._lanes[old]

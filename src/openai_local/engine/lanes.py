@@ -10,6 +10,10 @@ A lane holds adapters of up to `ADAPTER_BYTES`. One that is not loaded costs a n
 second; the adapters of others who wait are loaded with it. A request goes to a lane that has its adapter. If that
 lane is busy, it waits there; but as long as a core has nothing to do, another lane loads the adapter too.
 
+Who asks alone, while no training needs the cores, gets the wide lane: its answers use all cores (up to
+`WIDE_THREADS`). Beside other work that would be slower than one thread, as its threads wait for each other all the
+time.
+
 A lane starts when it is needed, and takes about 100 MB besides its adapters. One learner who asks one model after
 the other needs one.
 """
@@ -28,6 +32,7 @@ from openai_local.engine.server import Server, start
 from openai_local.errors import LocalError
 
 LANES = 6
+WIDE_THREADS = 8
 ADAPTER_BYTES = 64 << 20
 
 
@@ -35,6 +40,7 @@ ADAPTER_BYTES = 64 << 20
 class _Lane:
     """`adapters` are those that it has or is about to load, the one asked for last first."""
 
+    threads: int
     server: Server | None = None
     adapters: tuple[Path, ...] = ()
     busy: bool = False
@@ -55,10 +61,17 @@ class _Request:
 class Lanes:
     """The servers of one base model. Its methods may be called from several threads at once."""
 
-    def __init__(self, gguf: Path, on_load: Callable[[], object]) -> None:
-        """`gguf` is the base model's file; `on_load` is called each time a server was started."""
-        self._gguf, self._on_load = gguf, on_load
-        self._lanes = [_Lane() for _ in range(LANES)]
+    def __init__(self, gguf: Path, on_load: Callable[[], object], calm: Callable[[], bool]) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            gguf: the base model's file.
+            on_load: called each time a server was started.
+            calm: says whether nothing else needs the cores.
+        """
+        self._gguf, self._on_load, self._calm = gguf, on_load, calm
+        self._wide = _Lane(min(cores(), WIDE_THREADS))
+        self._lanes = [_Lane(max(1, cores() // LANES)) for _ in range(LANES)]
         self._waiting: list[_Request] = []
         self._changed, self._loading = Condition(), 0
         # One thread for all: the C library would keep what a server leaves behind for the thread that started it.
@@ -84,7 +97,7 @@ class Lanes:
 
     def any(self) -> Server:
         """A server that may be answering somebody, for the questions that `Loopback` asks."""
-        for lane in self._lanes:
+        for lane in (self._wide, *self._lanes):
             if server := lane.server:
                 return server
         with self.take() as server:
@@ -110,7 +123,9 @@ class Lanes:
 
     def _choose(self, adapter: Path | None) -> _Lane | None:
         free = [lane for lane in self._lanes if not lane.busy]
-        busy = [lane for lane in self._lanes if lane.busy]
+        busy = [lane for lane in (self._wide, *self._lanes) if lane.busy]
+        if not busy and len(self._waiting) == 1 and self._calm():
+            return self._wide
         if having := [lane for lane in free if lane.has(adapter)]:
             return having[0]
         if adapter and len(busy) >= cores() and any(lane.has(adapter) for lane in busy):
@@ -145,14 +160,14 @@ class Lanes:
 
     def _start(self, lane: _Lane, adapter: Path | None) -> Server:
         """With the adapter alone, if another one can't be loaded: that is not the fault of who asks now."""
-        threads, alone = max(1, cores() // LANES), (adapter,) if adapter else ()
+        alone = (adapter,) if adapter else ()
         try:
-            return start(self._gguf, lane.adapters, threads)
+            return start(self._gguf, lane.adapters, lane.threads)
         except LocalError:
             if lane.adapters == alone:
                 raise
             lane.adapters = alone
-            return start(self._gguf, alone, threads)
+            return start(self._gguf, alone, lane.threads)
 
     def _wanted(self) -> list[Path]:
         """The adapters of those who wait that no lane has, in the order of waiting."""

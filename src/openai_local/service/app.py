@@ -94,6 +94,7 @@ def create_app(home: Home, cache: Path) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         shared.answering.on_load = lambda: loop.call_soon_threadsafe(_take_back_signals)
+        shared.answering.calm = lambda: not queue.busy()
         queue.start()
         try:
             yield
