@@ -27,8 +27,8 @@ from openai_local.engine.llama import Layer, Llama
 
 LEARNING = 1 / 3
 """The share of the layers that learns, from the top: 10 of 30."""
-RANK = 32
-ALPHA = 64.0
+RANK = 64
+ALPHA = 128.0
 CACHE_BYTES = 1 << 30
 
 
