@@ -16,7 +16,7 @@ from asking import Asked, FineTune, ask, copies, fine_tune, llama_servers, quest
 from machine import spread, table, tell
 from service import Service, service
 
-ROUNDS = 8
+ROUNDS = 60
 TOKENS = 48
 MODELS = 8
 

@@ -43,6 +43,7 @@ class Steps:
         ended: when each step was done.
         tokens: how many tokens had been read by then.
         epoch_steps: how many steps make an epoch.
+        checkpoints: when each checkpoint was told, by its step.
         over: when the last file was written.
         peak_mb: the largest memory of the process, in MB; 0 if it was not measured.
     """
@@ -51,6 +52,7 @@ class Steps:
     ended: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     epoch_steps: int = 0
+    checkpoints: dict[int, float] = field(default_factory=dict)
     over: float = 0.0
     peak_mb: float = 0.0
 
@@ -66,8 +68,9 @@ class Steps:
         elif entry["kind"] == "row" and "train_loss" in entry:
             self.ended.append(seconds)
             self.tokens.append(entry["elapsed_tokens"])
-        elif entry["kind"] == "checkpoint" and not self.epoch_steps:
-            self.epoch_steps = entry["step"]
+        elif entry["kind"] == "checkpoint":
+            self.epoch_steps = self.epoch_steps or entry["step"]
+            self.checkpoints[entry["step"]] = seconds
 
 
 def lines(journal: Journal, going: Callable[[], bool]) -> Iterator[tuple[float, dict[str, Any]]]:

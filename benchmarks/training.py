@@ -11,9 +11,11 @@ as many answers are right; it gets an environment of its own, once. Ours is run 
   token, the end included, which is when the greedy answer is right word for word; and the mean loss of a token.
 - The reworded questions are the lesson's 40 in modern English, which no model here was trained on. Their loss is
   the validation loss.
-- Ours is timed from the moment when the data is read to the last file, so loading the model and writing
-  checkpoints count. The peer is timed from the beginning of `trainer.train()` to the end of the epoch that made it
-  good enough; loading and measuring do not count.
+- Both are good enough at the end of the first epoch that leaves such a model: ours of the last three, whose
+  checkpoints are kept, the peer's of all. What is told of a model is told of that one.
+- Ours is timed from the moment when the data is read until that checkpoint is written, so loading the model
+  and writing count. The peer is timed from the beginning of `trainer.train()` to the end of the epoch; loading,
+  writing and measuring do not count.
 - TRL's learning rate falls to 0 over EPOCHS, its default; it stops as soon as it knows enough.
 """
 
@@ -27,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,23 @@ TRIED = 6
 
 
 @dataclass(frozen=True)
+class Model:
+    """What a model knows.
+
+    Args:
+        exact: answers of the training data that are right.
+        loss: of these.
+        reworded: answers to the reworded questions that are right.
+        reworded_loss: of these.
+    """
+
+    exact: float
+    loss: float
+    reworded: float
+    reworded_loss: float
+
+
+@dataclass(frozen=True)
 class Result:
     """One training. All times are in seconds.
 
@@ -59,11 +78,8 @@ class Result:
         recall: from the data on to a model that is good enough.
         first_step: from the order (ours: the job's creation; the peer: its process) to the end of the first step.
         whole: from the order to the end.
-        epochs: how many it took.
-        exact: answers of the training data that are right.
-        loss: of these.
-        reworded: answers to the reworded questions that are right.
-        reworded_loss: of these.
+        epochs: how many it took until it was good enough.
+        exact, loss, reworded, reworded_loss: what the model then knew, see `Model`.
     """
 
     recall: float
@@ -86,8 +102,8 @@ def write_tokens(folder: Path, file: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(rows), encoding="utf-8")
 
 
-def ours(at: Service, file: Path, seed: int, python: Path) -> Result:
-    """Train through the service, export, and measure in the peer's environment."""
+def ours(at: Service, file: Path, seed: int, python: Path) -> tuple[Result, Model]:
+    """Train through the service. Returns how it went to the first good model, and what the last one knows."""
     uploaded = at.client.files.create(file=file, purpose="fine-tune").id
     begun = time.time()
     job = at.client.fine_tuning.jobs.create(training_file=uploaded, model="ada", seed=seed).id
@@ -101,15 +117,27 @@ def ours(at: Service, file: Path, seed: int, python: Path) -> Result:
         time.sleep(0.2)
     if found.fine_tuned_model is None:
         raise SystemExit(f"The job failed: {found.error}")
-    adapter = file.with_name(f"adapter-{seed}")
-    words = ["export", found.fine_tuned_model, "--format", "peft", "--to", str(adapter)]
+    kept = sorted(at.client.fine_tuning.jobs.checkpoints.list(job), key=lambda checkpoint: checkpoint.step_number)
+    for checkpoint in kept:
+        step = checkpoint.step_number
+        model = measured(
+            at, checkpoint.fine_tuned_model_checkpoint, file.with_name(f"adapter-{seed}-{step}"), python
+        )
+        tell(f"ours, seed {seed}, epoch {step / seen.epoch_steps:.0f}: {model}")
+        if model.exact >= ENOUGH:
+            break
+    end = measured(at, found.fine_tuned_model, file.with_name(f"adapter-{seed}"), python)
+    result = Result(seen.checkpoints[step] - seen.settled, first, over, step / seen.epoch_steps, *astuple(model))
+    tell(f"ours, seed {seed}: {result}; at the end: {end}")
+    return result, end
+
+
+def measured(at: Service, model: str, folder: Path, python: Path) -> Model:
+    """Export a model into a folder, and measure it in the peer's environment."""
+    words = ["export", model, "--format", "peft", "--to", str(folder)]
     local(words, {**os.environ, "OPENAI_LOCAL_HOME": str(at.home.path)})
-    said = subprocess.run(peer(python, "measure", file.parent, str(adapter)), stdout=subprocess.PIPE, check=True)
-    result = Result(
-        over - seen.settled, first, over, len(seen.ended) / seen.epoch_steps, *measures(json.loads(said.stdout))
-    )
-    tell(f"ours, seed {seed}: {result}")
-    return result
+    said = subprocess.run(peer(python, "measure", folder.parent, str(folder)), stdout=subprocess.PIPE, check=True)
+    return measures(json.loads(said.stdout))
 
 
 def peer(python: Path, program: str, folder: Path, *words: str) -> list[str]:
@@ -117,9 +145,9 @@ def peer(python: Path, program: str, folder: Path, *words: str) -> list[str]:
     return [str(python), str(PEERS / f"{program}.py"), str(SMOLLM2.weights(default_cache())), str(folder), *words]
 
 
-def measures(found: dict[str, Any]) -> list[float]:
-    """What `peers/measure.py` found, in the order of `Result`."""
-    return [found[name][what] for name in ("training", "reworded") for what in ("exact", "loss")]
+def measures(found: dict[str, Any]) -> Model:
+    """What `peers/measure.py` found."""
+    return Model(*(found[name][what] for name in ("training", "reworded") for what in ("exact", "loss")))
 
 
 def watched(command: list[str]) -> Iterator[tuple[float, dict[str, Any]]]:
@@ -163,10 +191,10 @@ def trl(python: Path, folder: Path, precision: str) -> Result:
         if facts["step"] == 0:
             start = at
         last = facts
-    return Result(last["seconds"], first, start + last["seconds"], last["epoch"], *measures(last))
+    return Result(last["seconds"], first, start + last["seconds"], last["epoch"], *astuple(measures(last)))
 
 
-def report(here: list[Result], there: Result, precision: str, pace: dict[str, float]) -> str:
+def report(here: list[Result], ends: list[Model], there: Result, precision: str, pace: dict[str, float]) -> str:
     """The tables and what follows from them."""
     names = {
         "recall": f"**seconds to recall** ({ENOUGH} of 107)",
@@ -195,6 +223,12 @@ def report(here: list[Result], there: Result, precision: str, pace: dict[str, fl
             table(["", f"here (median of {len(here)})", f"TRL ({precision}, one run)", "TRL / here"], rows),
             f"Good enough: {sum(enough[:-1])} of {len(here)} runs here, and TRL {'too' if enough[-1] else 'NOT'}. "
             f"Our validation loss is {abs(worse):.0%} {'higher' if worse > 0 else 'lower'} than TRL's.",
+            "At the end of our training: "
+            + "; ".join(
+                f"{spread([getattr(e, name) for e in ends], digits[name])} {names[name]}"
+                for name in asdict(ends[0])
+            )
+            + ".",
             f"TRL trained in {precision}, where its step took {pace[precision]:.1f} s ({two}). "
             f"Its packages: {', '.join(PACKAGES)}.",
         ]
@@ -212,7 +246,8 @@ def main() -> None:
         here = [ours(at, file, seed, python) for seed in range(1, runs)]
         there = trl(python, Path(folder), precision)
         here.append(ours(at, file, runs, python))
-    print(report(here, there, precision, pace))
+    results, ends = [result for result, _ in here], [end for _, end in here]
+    print(report(results, ends, there, precision, pace))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from openai_local.engine import lanes as module
-from openai_local.engine.lanes import ADAPTER_BYTES, LANES, Lanes
+from openai_local.engine.lanes import LANE_BYTES, LANES, WIDE_BYTES, Lanes
 from openai_local.engine.server import Server
 from openai_local.errors import LocalError
 
@@ -117,6 +117,13 @@ def test_one_learner_needs_one_lane_and_switches_without_loading(lanes, started,
     assert len(started) == 4
 
 
+def test_who_asks_many_models_alone_loads_each_once(calm, started, adapters):
+    all_ = adapters("abcdefgh", WIDE_BYTES // 9)
+    for adapter in all_ * 3:
+        ask(calm, adapter)
+    assert len(started) == len(all_)
+
+
 def test_who_asks_alone_has_all_cores(calm, started, threads, adapters):
     a, b = adapters("ab")
     for adapter in (a, b, a, None):
@@ -171,7 +178,7 @@ def test_who_waits_is_answered_in_the_order_of_coming(lanes, started, holding):
 
 
 def test_adapters_have_bounded_room_and_the_one_asked_longest_ago_leaves(lanes, started, adapters):
-    three = adapters([f"{number}" for number in range(3 * LANES + 1)], ADAPTER_BYTES // 3)
+    three = adapters([f"{number}" for number in range(3 * LANES + 1)], LANE_BYTES // 3)
     for adapter in three:
         ask(lanes, adapter)
     assert all(len(names) <= 3 for names in started)
@@ -179,7 +186,7 @@ def test_adapters_have_bounded_room_and_the_one_asked_longest_ago_leaves(lanes, 
 
 
 def test_one_that_is_larger_than_the_room_is_loaded_alone(lanes, started, adapters):
-    (small,), (large,) = adapters(["small"]), adapters(["large"], 2 * ADAPTER_BYTES)
+    (small,), (large,) = adapters(["small"]), adapters(["large"], 2 * LANE_BYTES)
     ask(lanes, small)
     ask(lanes, large)
     assert ["large"] in started

@@ -6,13 +6,13 @@ at a time, with threads of its own. Those who ask at the same time then get thei
 operating system shares the cores among threads, and each as if nobody else asked. Who finds no lane waits; the
 order is that of coming.
 
-A lane holds adapters of up to `ADAPTER_BYTES`. One that is not loaded costs a new server in its lane, about half a
+A lane holds adapters of up to `LANE_BYTES`. One that is not loaded costs a new server in its lane, about half a
 second; the adapters of others who wait are loaded with it. A request goes to a lane that has its adapter. If that
 lane is busy, it waits there; but as long as a core has nothing to do, another lane loads the adapter too.
 
 Who asks alone, while no training needs the cores, gets the wide lane: its answers use all cores (up to
-`WIDE_THREADS`). Beside other work that would be slower than one thread, as its threads wait for each other all the
-time.
+`WIDE_THREADS`), and it has room for more adapters (`WIDE_BYTES`). Beside other work that would be slower than one
+thread, as its threads wait for each other all the time.
 
 A lane starts when it is needed, and takes about 100 MB besides its adapters. One learner who asks one model after
 the other needs one.
@@ -20,6 +20,7 @@ the other needs one.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,13 +28,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
+from typing import cast
 
 from openai_local.engine.server import Server, start
 from openai_local.errors import LocalError
 
 LANES = 6
 WIDE_THREADS = 8
-ADAPTER_BYTES = 64 << 20
+LANE_BYTES, WIDE_BYTES = 64 << 20, 192 << 20
 
 
 @dataclass(eq=False)
@@ -41,6 +43,7 @@ class _Lane:
     """`adapters` are those that it has or is about to load, the one asked for last first."""
 
     threads: int
+    room: int
     server: Server | None = None
     adapters: tuple[Path, ...] = ()
     busy: bool = False
@@ -49,7 +52,7 @@ class _Lane:
         return adapter in self.adapters if adapter else self.server is not None
 
     def has_room(self, adapter: Path | None) -> bool:
-        return sum(map(_size, {*self.adapters} | ({adapter} if adapter else set()))) <= ADAPTER_BYTES
+        return sum(map(_size, {*self.adapters} | ({adapter} if adapter else set()))) <= self.room
 
 
 @dataclass(eq=False)
@@ -70,8 +73,8 @@ class Lanes:
             calm: says whether nothing else needs the cores.
         """
         self._gguf, self._on_load, self._calm = gguf, on_load, calm
-        self._wide = _Lane(min(cores(), WIDE_THREADS))
-        self._lanes = [_Lane(max(1, cores() // LANES)) for _ in range(LANES)]
+        self._wide = _Lane(min(cores(), WIDE_THREADS), WIDE_BYTES)
+        self._lanes = [_Lane(max(1, cores() // LANES), LANE_BYTES) for _ in range(LANES)]
         self._waiting: list[_Request] = []
         self._changed, self._loading = Condition(), 0
         # One thread for all: the C library would keep what a server leaves behind for the thread that started it.
@@ -150,8 +153,9 @@ class Lanes:
             wanted = self._wanted()
             share = -(-len(wanted) // max(self._loading, cores()))
             self._loading -= 1
-            lane.adapters = _fitting([*lane.adapters[:1], *wanted[:share], *lane.adapters[1:]])
+            lane.adapters = _fitting([*lane.adapters[:1], *wanted[:share], *lane.adapters[1:]], lane.room)
         lane.server = None
+        _trim(0)
         try:
             lane.server = self._start(lane, adapter)
         finally:
@@ -176,15 +180,26 @@ class Lanes:
         return [adapter for adapter in wanted if adapter not in loaded]
 
 
+def _find_trim() -> Callable[[int], object]:
+    """What makes glibc give freed memory back. Without it, each server would leave some megabytes behind."""
+    try:
+        return cast(Callable[[int], object], ctypes.CDLL(None).malloc_trim)
+    except (AttributeError, OSError, TypeError):  # another C library, another system
+        return lambda _: None
+
+
+_trim = _find_trim()
+
+
 def cores() -> int:
     """How many cores answers may use: all, or what the user says where programs look for it."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     return int(told) if told.isdecimal() and int(told) else os.cpu_count() or 1
 
 
-def _fitting(adapters: list[Path]) -> tuple[Path, ...]:
+def _fitting(adapters: list[Path], room: int) -> tuple[Path, ...]:
     """The first one, and of the others those that are still there, as long as they fit."""
-    fitting, room = adapters[:1], ADAPTER_BYTES - sum(map(_size, adapters[:1]))
+    fitting, room = adapters[:1], room - sum(map(_size, adapters[:1]))
     for adapter in dict.fromkeys(adapters[1:]):
         size = _size(adapter)
         if size and adapter not in fitting and size <= room:

@@ -1,9 +1,14 @@
-"""Server-sent events from a thread: llama.cpp calls back in its own thread, the answer goes out in the loop."""
+"""Server-sent events from a thread: llama.cpp calls back in its own thread, the answer goes out in the loop.
+
+They go out in bursts. The first one goes at once. Later ones wait a little for each other, as each burst takes
+time from the cores that write the answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
 
@@ -12,6 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from openai_local.service.load import Load
 
 Item = TypeVar("Item")
+BURST_SECONDS = 0.04
+"""How long events wait for others, at most."""
 DONE = "data: [DONE]\n\n"
 
 
@@ -37,11 +44,13 @@ async def stream(
     Raises:
         Whatever `produce` raises before its first item, and `Load.place`.
     """
-    queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue()
-    loop, gone = asyncio.get_running_loop(), False
+    waiting: deque[Item | Exception | None] = deque()
+    came, loop, gone = asyncio.Event(), asyncio.get_running_loop(), False
 
     def emit(item: Item) -> bool:
-        loop.call_soon_threadsafe(queue.put_nowait, item)
+        waiting.append(item)
+        if not came.is_set():
+            loop.call_soon_threadsafe(came.set)
         return gone
 
     async def work() -> None:
@@ -49,24 +58,34 @@ async def stream(
             with load.place():
                 await load.run(lambda: produce(emit))
         except Exception as error:
-            queue.put_nowait(error)
+            waiting.append(error)
         else:
-            queue.put_nowait(None)
+            waiting.append(None)
+        came.set()
+
+    async def burst() -> list[Item | Exception | None]:
+        """What came since the last burst; at the end None or an exception."""
+        await came.wait()
+        came.clear()  # before looking, so that nothing is missed
+        return [waiting.popleft() for _ in range(len(waiting))]
 
     task = asyncio.ensure_future(work())
-    first = await queue.get()
-    if isinstance(first, Exception):
+    first = await burst()
+    if isinstance(first[0], Exception):
         await task
-        raise first
+        raise first[0]
 
     async def events() -> AsyncIterator[str]:
         nonlocal gone
-        item: Item | Exception | None = first
+        items = first
         try:
-            while item is not None:
-                for text in encode(item):
+            while True:
+                if text := "".join(part for item in items if item is not None for part in encode(item)):
                     yield text
-                item = None if isinstance(item, Exception) else await queue.get()
+                if items and (items[-1] is None or isinstance(items[-1], Exception)):
+                    return
+                await asyncio.wait({task}, timeout=BURST_SECONDS)
+                items = await burst()
         finally:
             gone = True
             await asyncio.shield(task)
