@@ -289,9 +289,9 @@ def cells():
 
 
 def test_a_job_that_is_cancelled_leaves_nothing_running_and_is_gone_on_with(learner, capfd):
-    lines = [json.dumps({"prompt": f"What is {n}?", "completion": f" It is {n}."}) for n in range(250)]
+    lines = [json.dumps({"prompt": f"What is {n}?", "completion": f" It is {n}."}) for n in range(500)]
     Path("long.jsonl").write_text("\n".join(lines) + "\n")
-    made = cluster.submit(small("long.jsonl", epochs=24))
+    made = cluster.submit(small("long.jsonl", epochs=40))
     wait_for(lambda: "Completed epoch 2/" in cluster.tail(made, 50), made)
     cluster.cancel(made)
     assert cluster.follow(made).word == "CANCELLED"
@@ -300,9 +300,9 @@ def test_a_job_that_is_cancelled_leaves_nothing_running_and_is_gone_on_with(lear
     client = lesson.connect()
     current = lesson.latest(client)
     assert current.status in ("queued", "running"), "the next service goes on with it"
-    wait_for(lambda: lesson.latest(client).status == "succeeded", made)
+    wait_for(lambda: lesson.latest(client).status == "succeeded", made, 120)
     events = [event.message for event in client.fine_tuning.jobs.list_events(current.id, limit=100)]
-    assert sum("Epoch 1/24" in event for event in events) == 1, "from where it was, not from the start"
+    assert sum("Epoch 1/40" in event for event in events) == 1, "from where it was, not from the start"
 
 
 def test_a_home_that_is_in_use_is_not_taken(learner, capfd):
