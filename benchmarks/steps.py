@@ -29,7 +29,7 @@ from openai_local.engine.bases import Bases
 from openai_local.engine.examples import Encoder
 from openai_local.engine.journal import Job, Journal
 from openai_local.home import Home, default_cache
-from openai_local.service.runners import LocalRunner
+from openai_local.runners.local import LocalRunner
 
 LOOK_SECONDS = 0.01
 

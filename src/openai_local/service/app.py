@@ -37,7 +37,7 @@ from openai_local.service.context import Context
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.routes import chat, completions, engines, files, fine_tunes, jobs, models, responses
-from openai_local.service.runners import LocalRunner
+from openai_local.runners.local import LocalRunner
 from openai_local.service.store import Store
 
 

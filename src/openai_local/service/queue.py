@@ -22,7 +22,7 @@ from openai_local.engine.journal import Job, Journal
 from openai_local.errors import LocalError
 from openai_local.home import link
 from openai_local.service.records import ENDED, Records
-from openai_local.service.runners import LocalRunner
+from openai_local.runners.local import LocalRunner
 
 log = logging.getLogger(__name__)
 

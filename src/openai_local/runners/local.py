@@ -1,7 +1,6 @@
-"""Where a training job runs: here, as a process of its own on this machine.
+"""Training jobs as processes of their own on this machine, one at a time.
 
-A runner gets a job's directory and nothing else, so that another one (a cluster's queue) can take its place.
-The process lives on when the service goes away, and is found again by the lock that it holds.
+A process lives on when the service goes away, and is found again by the lock that it holds.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from openai_local.engine.journal import Journal
+from openai_local.runners import Status
 
-# For the training process; systems that do not know them ignore them.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     # glibc gives freed memory back to the system at once and takes it again at the next step; keeping it makes a
     # step about a tenth faster.
     "MALLOC_MMAP_THRESHOLD_": "4000000000",
@@ -28,6 +27,7 @@ _ENVIRONMENT = {
     # cores, the usual 300,000 rounds made a step more than ten times slower, and 3,000 twice.
     "GOMP_SPINCOUNT": "3000",
 }
+"""For the training process; systems that do not know these ignore them."""
 
 
 def _detached() -> dict[str, Any]:
@@ -40,13 +40,15 @@ def _detached() -> dict[str, Any]:
 class LocalRunner:
     """Runs jobs as processes on this machine, behind everything else that wants the processor."""
 
+    at_once = 1
+
     def __init__(self) -> None:
         """Nothing runs yet."""
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
 
     def start(self, journal: Journal) -> None:
         """Start the training process, unless one is at this job already."""
-        if self.alive(journal):
+        if self._alive(journal):
             return
         command = [sys.executable, "-P", "-m", "openai_local.engine", str(journal.folder)]
         with journal.log.open("ab") as log:
@@ -55,12 +57,15 @@ class LocalRunner:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **_ENVIRONMENT},
+                env={**os.environ, **ENVIRONMENT},
                 **_detached(),
             )
 
-    def alive(self, journal: Journal) -> bool:
+    def look(self, journal: Journal) -> Status:
         """Whether a process is at this job, also one that an earlier service started."""
+        return Status(self._alive(journal))
+
+    def _alive(self, journal: Journal) -> bool:
         process = self._processes.get(journal.folder)
         if process is not None:
             return process.poll() is None
@@ -78,7 +83,7 @@ class LocalRunner:
         if process is not None:
             process.terminate()
             self.release(journal)
-        elif (pid := journal.read_pid()) is not None and self.alive(journal):
+        elif (pid := journal.read_pid()) is not None and self._alive(journal):
             os.kill(pid, signal.SIGTERM)
 
     def release(self, journal: Journal) -> None:

@@ -1,0 +1,53 @@
+"""Where training jobs run: as processes of this machine, or under a cluster's Slurm.
+
+A runner gets a job's directory and nothing else, so that one can take another's place. The queue starts a job,
+looks at it again and again, and stops it; what the job does it tells in its directory (`engine.journal`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from openai_local.engine.journal import Journal
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a job's process is.
+
+    Attributes:
+        alive: it works, or waits for a computer.
+        waits: why it does not work yet, in a sentence; None if it works, or is gone.
+        ended: why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its last
+            snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (another try would end the same way).
+        said: what to tell people about that, in a sentence.
+    """
+
+    alive: bool
+    waits: str | None = None
+    ended: Literal["again", "cancelled", "failed"] | None = None
+    said: str | None = None
+
+
+class Runner(Protocol):
+    """Starts training processes and knows how they are."""
+
+    at_once: int
+    """How many jobs may be started at the same time; more wait in the service's own queue."""
+
+    def start(self, journal: Journal) -> None:
+        """Start the training process, unless one is at this job already.
+
+        Raises:
+            LocalError: it can't be started, and another try would not help.
+        """
+
+    def look(self, journal: Journal) -> Status:
+        """How the process is, also one that an earlier service started. Quick: it is asked twice a second."""
+
+    def stop(self, journal: Journal) -> None:
+        """End the training process, if there is one."""
+
+    def release(self, journal: Journal) -> None:
+        """Let go of a process that has written its result; end one that does not."""
