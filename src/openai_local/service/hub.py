@@ -28,7 +28,7 @@ from openai_local.service.identity import Identity
 KNOWN_SECONDS = 60.0
 """How long the Hub's word about a token counts."""
 UNKNOWN_SECONDS = 10.0
-"""How long a token counts as unknown that the Hub did not know."""
+"""How long a token counts as unknown that the Hub did not know, or as refused."""
 MOST_KEPT = 2000
 """How many tokens' answers are kept; the oldest goes first."""
 ANSWER_SECONDS = 10.0
@@ -131,18 +131,19 @@ class HubDoor:
 
     def _said(self, model: dict[str, Any]) -> _Said:
         """What the Hub's description of a token's owner means."""
-        until = time.monotonic() + KNOWN_SECONDS
+        now = time.monotonic()
         if model["kind"] != "user":
-            return _Said(until, refused="This token is a service's. Use the token of a person at the Hub.")
+            refused = "This token is a service's. Use the token of a person at the Hub."
+            return _Said(now + UNKNOWN_SECONDS, refused=refused)
         if {"access:services", self._scope}.isdisjoint(model["scopes"]):
-            return _Said(
-                until,
-                refused="This token of the Hub is not for this service. Make another on the Hub's page 'Token', "
-                "and leave the field 'Permissions' empty. If that is refused too, ask whoever runs the Hub for the "
-                f"scope {self._scope}",
+            refused = (
+                "This token of the Hub is not for this service. Make another on the Hub's page 'Token', and leave "
+                "the field 'Permissions' empty. If that is refused too, ask whoever runs the Hub for the scope "
+                f"{self._scope}"
             )
+            return _Said(now + UNKNOWN_SECONDS, refused=refused)
         instructor = model["admin"] is True or not self._instructors.isdisjoint(model["groups"])
-        return _Said(until, Identity(name_of(model["name"]), instructor))
+        return _Said(now + KNOWN_SECONDS, Identity(name_of(model["name"]), instructor))
 
 
 def name_of(user: str) -> str:
