@@ -101,7 +101,7 @@ def train(file: Path, most: int, hyperparameters: dict[str, Any]) -> Steps:
         begun = time.time()
         runner.start(journal)
         try:
-            for at, entry in lines(journal, lambda: runner.alive(journal)):
+            for at, entry in lines(journal, lambda: runner.look(journal).alive):
                 steps.see(at - begun, entry)
                 if len(steps.ended) >= most:
                     journal.request_pause()
@@ -122,7 +122,7 @@ def in_training(file: Path) -> Iterator[None]:
         runner.start(journal)
         try:
             while not any(journal.rows()):
-                if not runner.alive(journal):
+                if not runner.look(journal).alive:
                     raise SystemExit(f"Training failed: {journal.log.read_text()}")
                 time.sleep(0.1)
             yield

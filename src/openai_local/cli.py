@@ -104,9 +104,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace) -> None:
     from openai_local.service.app import serve
+    from openai_local.service.settings import Settings
 
-    home = Home.open(arguments.home)
-    serve(home, default_cache(), host=arguments.host, port=arguments.port, idle_timeout=arguments.idle_timeout)
+    settings = Settings(host=arguments.host, port=arguments.port, idle_timeout=arguments.idle_timeout)
+    serve(Home.open(arguments.home), default_cache(), settings)
 
 
 def _new_key(arguments: argparse.Namespace) -> None:

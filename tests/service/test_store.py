@@ -92,7 +92,7 @@ def test_events_come_once_and_newest_first(store):
 
 def test_keys_are_kept_as_hashes(store, tmp_path):
     key = make_key(store, "ada")
-    assert [name for name, _ in store.key_hashes()] == ["ada"]
+    assert [known.name for known in store.keys()] == ["ada"]
     store.close()
     for path in tmp_path.iterdir():
         assert key.encode() not in path.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import secrets
@@ -16,6 +17,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio.to_thread
 import uvicorn
 from filelock import FileLock, Timeout
 from starlette.applications import Starlette
@@ -24,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.engine.answering import Answering
@@ -32,12 +34,15 @@ from openai_local.engine.bases import Bases
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service import errors
-from openai_local.service.auth import RequireKey
+from openai_local.service.activity import Activity
+from openai_local.service.auth import KeyDoor, RequireKey
 from openai_local.service.context import Context
+from openai_local.service.forecast import Forecast
+from openai_local.service.limits import Counted, Quota
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.routes import chat, completions, engines, files, fine_tunes, jobs, models, responses
-from openai_local.runners.local import LocalRunner
+from openai_local.service.settings import Settings
 from openai_local.service.store import Store
 
 
@@ -48,6 +53,8 @@ def health(_: Request) -> Response:
 
 log = logging.getLogger(__name__)
 
+ACTIVITY_SECONDS = 5
+"""How often it is written down who did what."""
 GRACE_SECONDS = 5
 """How long answers that are under way may still take when the service stops."""
 
@@ -82,13 +89,15 @@ class NoteCalls:
             self.shared.last_call = time.monotonic()
 
 
-def create_app(home: Home, cache: Path) -> Starlette:
+def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Starlette:
     """The application for one home. Its queue works from start-up to shutdown."""
+    settings = settings or Settings()
     store = Store(home.database)
     records = Records(store, home)
     bases = Bases(home, cache)
-    queue = Queue(records, bases, LocalRunner())
-    shared = Context(home, bases, store, records, queue, Answering())
+    queue = Queue(records, bases, settings.runner, Forecast(records, cache))
+    activity, quota = Activity(store), Quota(settings.limits, store)
+    shared = Context(home, bases, store, records, queue, Answering(), settings, quota, activity)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -96,20 +105,37 @@ def create_app(home: Home, cache: Path) -> Starlette:
         shared.answering.on_load = lambda: loop.call_soon_threadsafe(_take_back_signals)
         shared.answering.calm = lambda: not queue.busy()
         queue.start()
+        writing = asyncio.ensure_future(_write_activity(activity))
         try:
             yield
         finally:
+            writing.cancel()
             queue.stop()
+            activity.write()
             shared.answering.close()
             store.close()
 
-    resources = (files, jobs, models, completions, chat, responses, fine_tunes, engines)
+    resources = [files, jobs, models, completions, chat, responses, fine_tunes, engines]
+    pages = []
+    for name, into in (("page", pages), ("classroom", resources)):  # until both are there
+        with contextlib.suppress(ModuleNotFoundError):
+            into.append(importlib.import_module(f"openai_local.service.routes.{name}"))
+    doors = (KeyDoor(store), *settings.doors)
+    routes: list[BaseRoute] = [
+        Route("/health", health),
+        *(route for page in pages for route in page.ROUTES),
+        Mount(
+            "/v1",
+            routes=[route for resource in resources for route in resource.ROUTES],
+            middleware=[
+                Middleware(RequireKey, doors=doors),
+                Middleware(Counted, quota=quota, activity=activity),
+            ],
+        ),
+    ]
     app = Starlette(
-        routes=[
-            Route("/health", health),
-            Mount("/v1", routes=[route for resource in resources for route in resource.ROUTES]),
-        ],
-        middleware=[Middleware(NoteCalls, shared=shared), Middleware(RequireKey, store=store)],
+        routes=[Mount(settings.prefix, routes=routes)] if settings.prefix else routes,
+        middleware=[Middleware(NoteCalls, shared=shared)],
         exception_handlers={
             errors.APIError: errors.on_api_error,
             LocalError: errors.on_local_error,
@@ -121,6 +147,12 @@ def create_app(home: Home, cache: Path) -> Starlette:
     return app
 
 
+async def _write_activity(activity: Activity) -> None:
+    while True:
+        await asyncio.sleep(ACTIVITY_SECONDS)
+        await anyio.to_thread.run_sync(activity.write)
+
+
 def _take_back_signals() -> None:
     """llama.cpp installs its own handlers for SIGINT and SIGTERM; put Python's back."""
     if threading.current_thread() is not threading.main_thread():
@@ -129,8 +161,8 @@ def _take_back_signals() -> None:
         signal.signal(number, signal.getsignal(number))
 
 
-def serve(home: Home, cache: Path, *, host: str, port: int, idle_timeout: float | None) -> None:
-    """Serve until a signal comes, or until nobody called and no job ran for `idle_timeout` seconds.
+def serve(home: Home, cache: Path, settings: Settings) -> None:
+    """Serve until a signal comes, or until nobody called and no job ran for `settings.idle_timeout` seconds.
 
     Prints one line with the base URL when it listens.
 
@@ -147,9 +179,11 @@ def serve(home: Home, cache: Path, *, host: str, port: int, idle_timeout: float 
             "Use it, or stop it with:  openai-local stop"
         ) from None
     tempfile.tempdir = str(home.files)  # an upload waits on the disk where it will lie; /tmp may be memory
-    with lock, _listen(host, port) as listener:
-        url = f"http://{'[' + host + ']' if ':' in host else host}:{listener.getsockname()[1]}/v1"
-        asyncio.run(_serve(create_app(home, cache), home, listener, url, idle_timeout))
+    with lock, _listen(settings.host, settings.port) as listener:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        scheme = "https" if settings.certificate else "http"
+        url = f"{scheme}://{host}:{listener.getsockname()[1]}{settings.prefix}/v1"
+        asyncio.run(_serve(create_app(home, cache, settings), home, listener, url, settings))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -168,25 +202,29 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(
-    app: Starlette, home: Home, listener: socket.socket, url: str, idle_timeout: float | None
-) -> None:
+async def _serve(app: Starlette, home: Home, listener: socket.socket, url: str, settings: Settings) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=settings.certificate,
+            ssl_keyfile=settings.private_key,
         )
     )
     task = asyncio.ensure_future(server.serve(sockets=[listener]))
     while not server.started and not task.done():
         await asyncio.sleep(0.01)
     if server.started:
-        home.note_running(url=url, pid=os.getpid())
+        home.note_running(url=url, pid=os.getpid(), host=socket.gethostname())
         print(url, flush=True)
     shared = app.state.context
     while not task.done():
         await asyncio.sleep(0.5)
         idle = time.monotonic() - shared.last_call
-        if idle_timeout is not None and idle > idle_timeout and not shared.queue.busy():
+        if settings.idle_timeout is not None and idle > settings.idle_timeout and not shared.queue.busy():
             log.warning("nobody called for %d seconds; the service stops", idle)
             server.should_exit = True
             await task

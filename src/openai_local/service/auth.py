@@ -7,13 +7,14 @@ hash is enough: there is nothing to guess.)
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
+from openai_local.service.identity import Door, Identity
 from openai_local.service.store import Store
 
 PREFIX = "sk-local-"
@@ -24,43 +25,51 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def make_key(store: Store, name: str) -> str:
-    """Make and store a key for `name`. A name may hold several keys."""
+def make_key(store: Store, name: str, *, instructor: bool = False) -> str:
+    """Make and store a key for `name`, who may hold several. Returns the key, which nobody can show again."""
     key = PREFIX + secrets.token_urlsafe(32)
-    store.add_key(name, hash_key(key))
+    store.add_key(name, hash_key(key), instructor=instructor)
     return key
 
 
-class RequireKey:
-    """ASGI middleware: everything below ``/v1`` needs a known key. Sets ``scope["owner"]`` to its name."""
+class KeyDoor:
+    """Knows the service's own keys."""
 
-    def __init__(self, app: ASGIApp, store: Store) -> None:
-        """`app` is called only with a known key."""
-        self.app, self.store = app, store
+    def __init__(self, store: Store) -> None:
+        """`store` has their hashes. It is asked each time, so that a new or a revoked key counts at once."""
+        self.store = store
+
+    async def identify(self, key: str) -> Identity | None:
+        """Whose key it is, or None."""
+        known = self.store.find_key(hash_key(key))
+        return Identity(known.name, known.instructor, known.id) if known else None
+
+
+class RequireKey:
+    """ASGI middleware: whoever calls needs a known key. Sets ``scope["identity"]``."""
+
+    def __init__(self, app: ASGIApp, doors: Sequence[Door]) -> None:
+        """`app` is called only with a key that one of the doors knows."""
+        self.app, self.doors = app, doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or answer 401."""
-        if scope["type"] != "http" or not scope["path"].startswith("/v1"):
-            return await self.app(scope, receive, send)
-        key = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").strip()
+        try:
+            scope["identity"] = await self._identify(Headers(scope=scope))
+        except APIError as error:
+            return await respond(error)(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    async def _identify(self, headers: Headers) -> Identity:
+        key = headers.get("authorization", "").removeprefix("Bearer ").strip()
         if not key:
-            error = APIError(
+            raise APIError(
                 401,
                 "You didn't provide an API key. Make one with:  openai-local keys new NAME  "
                 "and send it as 'Authorization: Bearer KEY' (the client reads it from OPENAI_API_KEY).",
             )
-            return await respond(error)(scope, receive, send)
-        owner = self._owner(key)
-        if owner is None:
-            message = "Incorrect API key provided. Make one for this service with:  openai-local keys new NAME"
-            error = APIError(401, message, code="invalid_api_key")
-            return await respond(error)(scope, receive, send)
-        scope["owner"] = owner
-        return await self.app(scope, receive, send)
-
-    def _owner(self, key: str) -> str | None:
-        given = hash_key(key)
-        for name, known in self.store.key_hashes():
-            if hmac.compare_digest(known, given):
-                return name
-        return None
+        for door in self.doors:
+            if found := await door.identify(key):
+                return found
+        message = "Incorrect API key provided. Make one for this service with:  openai-local keys new NAME"
+        raise APIError(401, message, code="invalid_api_key")

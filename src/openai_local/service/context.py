@@ -11,10 +11,14 @@ from starlette.requests import HTTPConnection
 from openai_local.engine.answering import Answering, Target
 from openai_local.engine.bases import Bases
 from openai_local.home import Home
+from openai_local.service.activity import Activity
 from openai_local.service.errors import APIError, model_not_found
+from openai_local.service.identity import Identity
+from openai_local.service.limits import Quota
 from openai_local.service.load import Load
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
+from openai_local.service.settings import Settings
 from openai_local.service.store import Store
 
 
@@ -28,11 +32,14 @@ class Context:
     records: Records
     queue: Queue
     answering: Answering
+    settings: Settings
+    quota: Quota
+    activity: Activity
     load: Load = field(default_factory=Load)
     last_call: float = field(default_factory=time.monotonic)
 
-    def target(self, name: str) -> tuple[str, Target]:
-        """What a model's name means: its full name, and the files to answer from.
+    def target(self, name: str, who: Identity) -> tuple[str, Target]:
+        """What a model's name means to somebody: its full name, and the files to answer from.
 
         Raises:
             APIError: there is no such model.
@@ -41,14 +48,15 @@ class Context:
         if base := self.bases.find(name):
             base.require()
             return base.name, Target(base.gguf)
-        if self.store.get(Model, name) is None:
-            raise self.no_model(name)
+        if self.store.get(Model, name, who.sees) is None:
+            raise self.no_model(name, who)
         private = self.store.private(Model, name)
         return name, Target(self.bases.require(private["base"]).gguf, self.records.adapter(name))
 
-    def no_model(self, name: str) -> APIError:
-        """404 with the names of the models that exist."""
-        bases, fine_tunes = [base.name for base in self.bases.all()], self.store.page(Model)
+    def no_model(self, name: str, who: Identity) -> APIError:
+        """404 with the names of the models that somebody has."""
+        bases = [base.name for base in self.bases.all()]
+        fine_tunes = self.store.page(Model, owner=who.sees)
         return model_not_found(name, bases + [model.id for model in fine_tunes])
 
 
@@ -57,6 +65,14 @@ def context(request: HTTPConnection) -> Context:
     return request.app.state.context
 
 
-def owner(request: HTTPConnection) -> str:
-    """The name that the request's key belongs to."""
-    return request.scope["owner"]
+def identity(request: HTTPConnection) -> Identity:
+    """Whose key the request has."""
+    return request.scope["identity"]
+
+
+def asked(request: HTTPConnection, model: str) -> tuple[str, Target]:
+    """What the model means that somebody asks (`Context.target`); notes that they did."""
+    service, who = context(request), identity(request)
+    found = service.target(model, who)
+    service.activity.note(who, asked=1)
+    return found

@@ -8,10 +8,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody whose key is known. What they make belongs to `name`; an instructor sees what everybody made."""
+    """Somebody whose key is known. What they make belongs to `name`; an instructor sees what everybody made.
+
+    `key` is the id of their key, where this service made it.
+    """
 
     name: str
     instructor: bool = False
+    key: str | None = None
 
     @property
     def sees(self) -> str | None:

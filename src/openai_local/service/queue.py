@@ -1,54 +1,61 @@
-"""The queue: takes fine-tuning jobs from `validating_files` to their end, one at a time.
+"""The queue: takes fine-tuning jobs from `validating_files` to their end, in turns.
 
-One thread checks files, another trains: it starts the runner, has the job's directory copied into the database,
-and sees to it that a job which was paused or cancelled stops. Both go by what the database says, so a service that
-was stopped at any point goes on where it was.
+One thread checks files. Another starts jobs, as many at once as the runner takes, and follows each. Both go by
+what the database says, so a service that was stopped at any point goes on where it was.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
-from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
-from openai.types.fine_tuning.fine_tuning_job import Error
 
 from openai_local.engine.bases import Bases
 from openai_local.engine.examples import DataError, read
 from openai_local.engine.journal import Job, Journal
 from openai_local.errors import LocalError
 from openai_local.home import link
-from openai_local.service.records import ENDED, Records
-from openai_local.runners.local import LocalRunner
+from openai_local.runners import Runner
+from openai_local.service.following import Following
+from openai_local.service.forecast import Forecast
+from openai_local.service.records import ALIVE, Records
+from openai_local.service.turns import Place, Waiting, in_order, places
 
 log = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 10.0
-"""How long a paused job may take to write down where it is."""
+LOOK_SECONDS = 0.5
+"""How often the jobs that run are looked at."""
+TOLD = frozenset((0, 1, 2, 3, 5, 10, 20, 50, 100))
+"""A job tells when it has moved up to one of these places."""
 
 
 class Queue:
     """Works off the jobs in the database."""
 
-    def __init__(self, records: Records, bases: Bases, runner: LocalRunner) -> None:
+    def __init__(self, records: Records, bases: Bases, runner: Runner, forecast: Forecast) -> None:
         """`start` sets it going."""
         self.records, self.store, self.bases, self.runner = records, records.store, bases, runner
-        self._changed = threading.Condition()
+        self._forecast = forecast
+        self._turns = self.store.last_turns()
+        self._following: dict[str, Following] = {}
+        self._places: dict[str, Place] = {}
+        self._news = {step: threading.Event() for step in (self._check, self._train)}
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._forever, args=(step,), daemon=True)
-            for step in (self._check_next, self._train_next)
+            threading.Thread(target=self._forever, args=(step, news), daemon=True)
+            for step, news in self._news.items()
         ]
 
     def start(self) -> None:
         """Start working, with what an earlier service left undone first."""
-        for status in ("paused", "cancelled"):
-            for job in self.store.page(FineTuningJob, status=status):
-                if self.runner.alive(journal := self.records.journal(job.id)):
-                    self._halt(job, journal, patience=0)
+        for status in ("paused", "cancelled", "running", "queued"):
+            for job in self.store.page(FineTuningJob, status=status, order="asc"):
+                journal = self.records.journal(job.id)
+                if status == "running" or (journal.folder.exists() and self.runner.look(journal).alive):
+                    self._follow(job.id)
+        self.wake()
         for thread in self._threads:
             thread.start()
 
@@ -61,99 +68,142 @@ class Queue:
 
     def wake(self) -> None:
         """Say that there may be something to do."""
-        with self._changed:
-            self._changed.notify_all()
+        for news in self._news.values():
+            news.set()
 
     def busy(self) -> bool:
         """Whether any job has something to do."""
-        return any(map(self._next, ("validating_files", "queued", "running")))
+        return any(
+            self.store.page(FineTuningJob, status=status, limit=1)
+            for status in ("validating_files", "queued", "running")
+        )
+
+    def places(self) -> dict[str, Place]:
+        """Where the jobs that wait stand, by their ids."""
+        return self._places
 
     # What people ask for. Each returns the job as it is then, also if it could not be done any more.
 
     def cancel(self, job: FineTuningJob) -> FineTuningJob:
         """End a job before its time. Its checkpoints stay."""
-        after = self._set(job, "cancelled", lambda status: status not in ENDED, "The job was cancelled.")
+        after = self._change(job, "cancelled", ALIVE, "The job was cancelled.")
         self.records.journal(job.id).snapshot.unlink(missing_ok=True)
         return after
 
     def pause(self, job: FineTuningJob) -> FineTuningJob:
         """Stop a job for a while. It writes down where it is within seconds."""
-        running = ("validating_files", "queued", "running")
-        return self._set(job, "paused", lambda status: status in running, "The job was paused.")
+        return self._change(job, "paused", ("validating_files", "queued", "running"), "The job was paused.")
 
     def resume(self, job: FineTuningJob) -> FineTuningJob:
         """Let a paused job go on where it was."""
         next_ = "queued" if self.records.journal(job.id).folder.exists() else "validating_files"
-        return self._set(job, next_, lambda status: status == "paused", "The job was resumed.")
+        return self._change(job, next_, ("paused",), "The job was resumed.")
 
-    def _set(
-        self, job: FineTuningJob, status: Any, possible: Callable[[str], bool], message: str
-    ) -> FineTuningJob:
-        done = False
+    def put_first(self, job: FineTuningJob) -> FineTuningJob:
+        """Let a job be the next one."""
+        return self._rank(job, -1, "The job was put before all others.")
 
-        def change(job: FineTuningJob) -> None:
-            nonlocal done
-            if possible(job.status):
-                job.status, job.estimated_finish, done = status, None, True
-                job.finished_at = int(time.time()) if status in ENDED else None
+    def put_last(self, job: FineTuningJob) -> FineTuningJob:
+        """Let a job wait until no other waits."""
+        return self._rank(job, 1, "The job was put behind all others.")
 
-        after = self.store.update(FineTuningJob, job.id, change) or job
+    def _change(self, job: FineTuningJob, status: str, possible: tuple[str, ...], message: str) -> FineTuningJob:
+        after, done = self.records.change(job, status, possible, message)
         if done:
-            self.records.tell(job.id, message)
             self.wake()
         return after
 
-    def _forever(self, step: Any) -> None:
+    def _rank(self, job: FineTuningJob, side: int, message: str) -> FineTuningJob:
+        waiting = self.store.page(FineTuningJob, status="queued")
+        ranks = [self.store.private(FineTuningJob, other.id).get("rank", 0) for other in waiting]
+        rank = side * (1 + max([side * rank for rank in ranks if side * rank > 0], default=0))
+        self.store.note_private(FineTuningJob, job.id, rank=rank)
+        self.records.tell(job.id, message)
+        self.wake()
+        return job
+
+    def _forever(self, step: Callable[[bool], None], news: threading.Event) -> None:
         while not self._stopping:
+            woken = news.wait(timeout=LOOK_SECONDS)
+            news.clear()
             try:
-                worked = step()
+                step(woken)
             except Exception:
                 log.exception("the queue stumbled and goes on")
-                worked = False
-            if not worked:
-                with self._changed:
-                    self._changed.wait(timeout=1.0)
-
-    def _next(self, status: str) -> FineTuningJob | None:
-        waiting = self.store.page(FineTuningJob, status=status, order="asc", limit=1)
-        return waiting[0] if waiting else None
 
     # Checking
 
-    def _check_next(self) -> bool:
-        job = self._next("validating_files")
-        if job is None:
-            return False
+    def _check(self, _: bool) -> None:
+        for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
+            self._check_one(job)
+
+    def _check_one(self, job: FineTuningJob) -> None:
+        lines = {}
         try:
             for param in ("training_file", "validation_file"):
                 if file := getattr(job, param):
-                    read(self.records.home.files / file, param)
+                    lines[param] = len(read(self.records.home.files / file, param))
         except DataError as error:
-            self._fail(job.id, error.code, str(error), error.param)
-            return True
+            self.records.fail(job.id, error.code, str(error), error.param)
+            return
+        seconds = self._forecast.seconds(job, lines["training_file"])
+        self.store.note_private(FineTuningJob, job.id, seconds=seconds)
         self.records.tell(job.id, "Files validated, moving job to queued state", key="validated")
-        ahead = sum(len(self.store.page(FineTuningJob, status=status)) for status in ("queued", "running"))
-        self.records.tell(job.id, f"Jobs ahead in the queue: {ahead}", key="ahead")
-        self._move(job.id, "validating_files", "queued")
+        self.records.move(job.id, "validating_files", "queued")
         self.wake()
-        return True
 
     # Training
 
-    def _train_next(self) -> bool:
-        job = self._next("running") or self._next("queued")
-        if job is None:
-            return False
+    def _train(self, news: bool) -> None:
+        for id_, following in list(self._following.items()):
+            if following.look():
+                del self._following[id_]
+                news = True
+        if news:
+            queue = self._queue()
+            while queue and len(self._following) < self.runner.at_once:
+                self._begin(queue.pop(0))
+            self._tell_places(queue)
+
+    def _queue(self) -> list[Waiting]:
+        """The jobs that wait, in the order in which they will be started."""
+        waiting = []
+        for job in self.store.page(FineTuningJob, status="queued", order="asc"):
+            if job.id not in self._following:
+                private = self.store.private(FineTuningJob, job.id)
+                owner = self.store.owner(FineTuningJob, job.id) or ""
+                waiting.append(Waiting(job.id, owner, private.get("seconds"), private.get("rank", 0)))
+        return in_order(waiting, self._turns)
+
+    def _begin(self, waiting: Waiting) -> None:
+        """Start a job."""
+        job = self.store.get(FineTuningJob, waiting.id)
+        if job is None or job.status != "queued":
+            return
         journal = self.records.journal(job.id)
-        if job.status == "queued":
-            try:
-                self._prepare(job, journal)
-            except LocalError as error:  # its base model was removed meanwhile
-                self._fail(job.id, "server_error", str(error), None)
-                return True
-            self._move(job.id, "queued", "running")
-        self._follow(job.id, journal)
-        return True
+        try:
+            self._prepare(job, journal)
+        except LocalError as error:  # its base model was removed meanwhile
+            self.records.fail(job.id, "server_error", str(error))
+            return
+        turn = 1 + max(self._turns.values(), default=0)
+        self.store.note_private(FineTuningJob, job.id, turn=turn)
+        self._turns[waiting.owner] = turn
+        self.records.tell(job.id, "Jobs ahead in the queue: 0", key="ahead-0")
+        self.runner.release(journal)  # of the process before a pause
+        self._follow(job.id).look()
+
+    def _follow(self, id_: str) -> Following:
+        return self._following.setdefault(id_, Following(self.records, self.runner, id_))
+
+    def _tell_places(self, queue: list[Waiting]) -> None:
+        """Tell each job that waits how many are before it, at first and whenever that is worth a word."""
+        running = [self._forecast.left(id_) for id_ in self._following]
+        before, self._places = self._places, places(queue, running, self.runner.at_once)
+        for id_, place in self._places.items():
+            known = before.get(id_)
+            if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
+                self.records.tell(id_, _sentence(place), key=f"ahead-{place.ahead}")
 
     def _prepare(self, job: FineTuningJob, journal: Journal) -> None:
         """Make the job's directory: the data, and what to do with it."""
@@ -183,75 +233,11 @@ class Queue:
             )
         )
 
-    def _follow(self, id_: str, journal: Journal) -> None:
-        """Run one job to its end or its pause, or until the service stops."""
-        offset, tries, steps = 0, 0, -1
-        while not self._stopping:
-            alive = self.runner.alive(journal)
-            offset = self.records.copy(id_, offset)
-            job = self.store.get(FineTuningJob, id_)
-            if job is None or job.status != "running":
-                return self._halt(job, journal, patience=PAUSE_SECONDS, offset=offset)
-            if (result := journal.result()) is not None:
-                self.runner.release(journal)
-                self.records.copy(id_, offset)
-                return self._finish(id_, result)
-            if not alive:
-                done = len(list(journal.rows()))
-                tries = tries + 1 if done <= steps else 1
-                if tries > 2:
-                    return self._fail(id_, "server_error", _last_words(journal), None)
-                if steps >= 0:
-                    message = "The training process ended without a result and is started again."
-                    self.records.tell(id_, message, level="warn")
-                steps = done
-                self.runner.start(journal)
-            time.sleep(0.5)
 
-    def _halt(self, job: FineTuningJob | None, journal: Journal, *, patience: float, offset: int = 0) -> None:
-        """End a job's process: at once if it was cancelled, otherwise after it wrote down where it is."""
-        if self.runner.alive(journal) and job and job.status != "cancelled":
-            journal.request_pause()
-            deadline = time.monotonic() + patience
-            while self.runner.alive(journal) and time.monotonic() < deadline:
-                if self._stopping:
-                    return
-                time.sleep(0.1)
-            if patience == 0:
-                return
-        self.runner.stop(journal)
-        if job:
-            self.records.copy(job.id, offset)
-        if job is None or job.status == "cancelled":
-            journal.snapshot.unlink(missing_ok=True)
-
-    def _finish(self, id_: str, result: dict[str, Any]) -> None:
-        if result["status"] == "failed":
-            return self._fail(id_, result["code"], result["message"], result["param"])
-        self.records.finish(id_, result)
-
-    def _fail(self, id_: str, code: str, message: str, param: str | None) -> None:
-        def change(job: FineTuningJob) -> None:
-            if job.status not in ENDED:
-                job.status, job.error = "failed", Error(code=code, message=message, param=param)
-                job.finished_at, job.estimated_finish = int(time.time()), None
-
-        self.records.tell(id_, f"The job failed: {message}", level="error", key="failed")
-        self.store.update(FineTuningJob, id_, change)
-
-    def _move(self, id_: str, old: str, new: Any) -> None:
-        def change(job: FineTuningJob) -> None:
-            if job.status == old:
-                job.status = new
-
-        self.store.update(FineTuningJob, id_, change)
-
-
-def _last_words(journal: Journal) -> str:
-    lines = (
-        journal.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        if journal.log.exists()
-        else []
-    )
-    said = f" Its last words: {lines[-1]}" if lines else ""
-    return f"The training process ended twice without a result.{said} The log is {journal.log}."
+def _sentence(place: Place) -> str:
+    said = f"Jobs ahead in the queue: {place.ahead}"
+    if place.starts_in is None:
+        return said
+    minutes = round(place.starts_in / 60)
+    about = f"{minutes} min" if minutes > 1 else f"{max(10, round(place.starts_in, -1)):.0f} s"
+    return f"{said}. This one starts in about {about}."

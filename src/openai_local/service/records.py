@@ -7,11 +7,13 @@ service may have been killed after the first time), because ids are derived from
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.engine.journal import Journal, derived_id, new_id
@@ -19,6 +21,7 @@ from openai_local.home import Home, link
 from openai_local.service.store import Store
 
 ENDED = ("succeeded", "failed", "cancelled")
+ALIVE = ("validating_files", "queued", "running", "paused")
 KEPT_CHECKPOINTS = 3
 
 
@@ -44,6 +47,47 @@ class Records:
             type="message",
         )
         self.store.add_events(job, [event])
+
+    def move(self, job: str, old: str, new: Any) -> None:
+        """Bring a job from one state to the next, unless it is in another by now."""
+
+        def change(item: FineTuningJob) -> None:
+            if item.status == old:
+                item.status = new
+
+        self.store.update(FineTuningJob, job, change)
+
+    def change(
+        self, job: FineTuningJob, status: Any, possible: Collection[str], message: str
+    ) -> tuple[FineTuningJob, bool]:
+        """Pause, resume or cancel a job, if its state is one of the `possible`, and tell so.
+
+        Returns:
+            The job as it is now, and whether this has changed it.
+        """
+        done = False
+
+        def change(item: FineTuningJob) -> None:
+            nonlocal done
+            if item.status in possible:
+                item.status, item.estimated_finish, done = status, None, True
+                item.finished_at = int(time.time()) if status in ENDED else None
+
+        after = self.store.update(FineTuningJob, job.id, change) or job
+        if done:
+            self.tell(job.id, message)
+        return after, done
+
+    def fail(self, job: str, code: str, message: str, param: str | None = None) -> None:
+        """End a job as failed, and say why."""
+
+        def change(item: FineTuningJob) -> None:
+            if item.status not in ENDED:
+                item.status, item.error = "failed", Error(code=code, message=message, param=param)
+                item.finished_at, item.estimated_finish = int(time.time()), None
+
+        self.tell(job, f"The job failed: {message}", level="error", key="failed")
+        self.store.update(FineTuningJob, job, change)
 
     def copy(self, job: str, offset: int = 0) -> int:
         """Copy what the training process told from byte `offset` on. Returns the offset behind it."""
@@ -93,7 +137,8 @@ class Records:
             owner = self.store.owner(FineTuningJob, job) or ""
             base = self.store.private(FineTuningJob, job)["base"]
             model = Model(id=name, object="model", created=int(time.time()), owned_by=owner)
-            self.store.add(model, owner, job=job, base=base, adapter=adapter.name, **private)
+            size = adapter.stat().st_size
+            self.store.add(model, owner, job=job, base=base, adapter=adapter.name, bytes=size, **private)
 
     def adapter(self, model: str) -> Path:
         """The file of a fine-tuned model or checkpoint."""

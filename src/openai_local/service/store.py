@@ -9,9 +9,11 @@ method is one transaction, on disk when it returns. One connection serves all th
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, Generic, Literal, TypeVar
@@ -23,7 +25,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.errors import LocalError
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = """
 CREATE TABLE objects (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -41,12 +43,30 @@ CREATE TABLE events (
     body TEXT NOT NULL
 );
 CREATE INDEX events_by_job ON events (job, seq);
+"""
+_SINCE_2 = """
+CREATE INDEX objects_by_owner ON objects (kind, owner, seq);
 CREATE TABLE keys (
-    hash TEXT PRIMARY KEY,
+    id TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
-    created_at INTEGER NOT NULL
+    instructor INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+CREATE TABLE activity (
+    name TEXT PRIMARY KEY,
+    asked INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
 );
 """
+_FROM_1 = f"""
+ALTER TABLE keys RENAME TO old_keys;
+{_SINCE_2}
+INSERT INTO keys SELECT 'key-' || lower(hex(randomblob(12))), hash, name, 1, created_at, NULL FROM old_keys;
+DROP TABLE old_keys;
+"""
+"""In version 1 every key saw everything, so its keys become instructors'."""
 
 Object = FileObject | FineTuningJob | FineTuningJobCheckpoint | Model
 T = TypeVar("T", FileObject, FineTuningJob, FineTuningJobCheckpoint, Model)
@@ -62,6 +82,17 @@ class Page(list[Item], Generic[Item]):
     """Some objects in order, and whether there are more behind them."""
 
     has_more: bool = False
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is kept of a key: whose it is, and Unix times. The key itself is not known any more."""
+
+    id: str
+    name: str
+    instructor: bool
+    created_at: int
+    used_at: int | None = None
 
 
 class Store:
@@ -80,14 +111,13 @@ class Store:
         path.chmod(0o600)
         with self._lock, self._transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
-            elif version > VERSION:
+            if version > VERSION:
                 raise LocalError(
                     f"{path} was written by a newer version of openai-lesson. Update this one to use it."
                 )
+            for statement in filter(str.strip, {0: _SCHEMA + _SINCE_2, 1: _FROM_1}.get(version, "").split(";")):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         """Close the database."""
@@ -105,15 +135,22 @@ class Store:
                 (type(item).__name__, item.id, owner, _dump(item), json.dumps(private)),
             )
 
-    def get(self, kind: type[T], id_: str) -> T | None:
-        """The object with this id, or None."""
-        row = self._row("body", kind, id_)
+    def get(self, kind: type[T], id_: str, owner: str | None = None) -> T | None:
+        """The object with this id, or None; with `owner`, only if it is theirs."""
+        row = self._row("body", kind, id_, owner)
         return _load(kind, row) if row else None
 
     def private(self, kind: type[T], id_: str) -> dict[str, Any]:
         """What was kept beside an object; empty if there is none."""
         row = self._row("private", kind, id_)
         return json.loads(row) if row else {}
+
+    def note_private(self, kind: type[T], id_: str, **fields: Any) -> None:
+        """Keep more things beside an object."""
+        with self._lock, self._transaction():
+            private = json.dumps(self.private(kind, id_) | fields)
+            query = "UPDATE objects SET private = ? WHERE kind = ? AND id = ?"
+            self._db.execute(query, (private, kind.__name__, id_))
 
     def has_private(self, kind: type[T], **fields: str) -> bool:
         """Whether such things are kept beside any object of a kind."""
@@ -125,6 +162,20 @@ class Store:
     def owner(self, kind: type[T], id_: str) -> str | None:
         """Who owns an object."""
         return self._row("owner", kind, id_)
+
+    def stored(self, owner: str) -> int:
+        """How many bytes somebody's files and models take."""
+        query = """SELECT total(coalesce(json_extract(body, '$.bytes'), json_extract(private, '$.bytes')))
+            FROM objects WHERE kind IN ('FileObject', 'Model') AND owner = ?"""
+        with self._lock:
+            return int(self._db.execute(query, (owner,)).fetchone()[0])
+
+    def last_turns(self) -> dict[str, int]:
+        """For each owner of jobs that were started, the number of the last one's turn."""
+        query = """SELECT owner, max(json_extract(private, '$.turn')) AS turn FROM objects
+            WHERE kind = 'FineTuningJob' GROUP BY owner HAVING turn IS NOT NULL"""
+        with self._lock:
+            return dict(self._db.execute(query).fetchall())
 
     def update(self, kind: type[T], id_: str, change: Callable[[T], None]) -> T | None:
         """Let `change` alter an object and keep the result, in one step. Returns it, or None if there is none."""
@@ -147,6 +198,7 @@ class Store:
         self,
         kind: type[T],
         *,
+        owner: str | None = None,
         after: str | None = None,
         limit: int = -1,
         order: Order = "desc",
@@ -157,6 +209,7 @@ class Store:
 
         Args:
             kind: the client's type.
+            owner: only what belongs to them; None for everybody's.
             after: start behind the object with this id.
             limit: at most so many; -1 for all.
             order: ``asc`` or ``desc``.
@@ -164,42 +217,47 @@ class Store:
             fields: only objects whose top-level field has this value, such as ``status="queued"``.
 
         Raises:
-            UnknownCursorError: `after` is no id.
+            UnknownCursorError: `after` is no id, or somebody else's.
         """
         where, values = ["kind = ?"], list[str | None]([kind.__name__])
+        scope = {} if owner is None else {"owner": owner}
         for name, value in fields.items():
             where.append(f"json_extract(body, '$.{name}') IS ?")
             values.append(value)
         for name, text in (having or {}).items():
             where.append("EXISTS (SELECT 1 FROM json_each(body, '$.metadata') WHERE key = ? AND value = ?)")
             values += [name, text]
-        return self._page(kind, "objects", where, values, after, limit, order)
+        return self._page(kind, "objects", scope, where, values, after, limit, order)
 
-    def _row(self, column: str, kind: type[T], id_: str) -> str | None:
+    def _row(self, column: str, kind: type[T], id_: str, owner: str | None = None) -> str | None:
         with self._lock:
-            query = f"SELECT {column} FROM objects WHERE kind = ? AND id = ?"
-            row = self._db.execute(query, (kind.__name__, id_)).fetchone()
+            query = f"SELECT {column} FROM objects WHERE kind = ? AND id = ? AND owner = coalesce(?, owner)"
+            row = self._db.execute(query, (kind.__name__, id_, owner)).fetchone()
         return row[0] if row else None
 
     def _page(
         self,
         kind: type[Item],
         table: str,
+        scope: dict[str, str],
         where: list[str],
         values: list[Any],
         after: str | None,
         limit: int,
         order: str,
     ) -> Page[Item]:
+        """`scope` holds for the cursor `after` too, `where` for the objects alone."""
+        within = "".join(f" AND {column} = ?" for column in scope)
         with self._lock:
             if after is not None:
-                found = self._db.execute(f"SELECT seq FROM {table} WHERE id = ?", (after,)).fetchone()
+                query = f"SELECT seq FROM {table} WHERE id = ?{within}"
+                found = self._db.execute(query, (after, *scope.values())).fetchone()
                 if found is None:
                     raise UnknownCursorError(after)
                 where.append(f"seq {'<' if order == 'desc' else '>'} ?")
                 values.append(found[0])
-            query = f"SELECT body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
-            rows = self._db.execute(query, [*values, limit + 1 if limit >= 0 else -1]).fetchall()
+            query = f"SELECT body FROM {table} WHERE {' AND '.join(where)}{within} ORDER BY seq {order} LIMIT ?"
+            rows = self._db.execute(query, [*values, *scope.values(), limit + 1 if limit >= 0 else -1]).fetchall()
         page = Page(_load(kind, body) for (body,) in rows[: limit if limit >= 0 else None])
         page.has_more = 0 <= limit < len(rows)
         return page
@@ -216,19 +274,53 @@ class Store:
         self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"
     ) -> Page[FineTuningJobEvent]:
         """A job's events; the arguments are those of `page`."""
-        return self._page(FineTuningJobEvent, "events", ["job = ?"], [job], after, limit, order)
+        return self._page(FineTuningJobEvent, "events", {"job": job}, ["1"], [], after, limit, order)
 
     # Keys
 
-    def add_key(self, name: str, hash_: str) -> None:
+    def add_key(self, name: str, hash_: str, *, instructor: bool = False) -> Key:
         """Keep the hash of a key that belongs to `name`."""
+        key = Key(f"key-{secrets.token_hex(12)}", name, instructor, int(time.time()))
         with self._lock:
-            self._db.execute("INSERT INTO keys VALUES (?, ?, ?)", (hash_, name, int(time.time())))
+            query = "INSERT INTO keys (id, hash, name, instructor, created_at) VALUES (?, ?, ?, ?, ?)"
+            self._db.execute(query, (key.id, hash_, name, instructor, key.created_at))
+        return key
 
-    def key_hashes(self) -> list[tuple[str, str]]:
-        """The name and hash of every key."""
+    def keys(self) -> list[Key]:
+        """All keys, oldest first."""
+        return self._keys("ORDER BY created_at, rowid")
+
+    def find_key(self, hash_: str) -> Key | None:
+        """The key with this hash, or None."""
+        return next(iter(self._keys("WHERE hash = ?", hash_)), None)
+
+    def revoke(self, id_: str) -> bool:
+        """Forget a key. Returns whether it was there."""
         with self._lock:
-            return self._db.execute("SELECT name, hash FROM keys").fetchall()
+            return self._db.execute("DELETE FROM keys WHERE id = ?", (id_,)).rowcount > 0
+
+    def _keys(self, which: str, *values: str) -> list[Key]:
+        with self._lock:
+            query = f"SELECT id, name, instructor, created_at, used_at FROM keys {which}"
+            rows = self._db.execute(query, values).fetchall()
+        return [Key(id_, name, bool(instructor), *times) for id_, name, instructor, *times in rows]
+
+    # Activity
+
+    def activity(self) -> dict[str, tuple[int, int]]:
+        """How many answers each name has asked for, and when it called last (Unix time)."""
+        with self._lock:
+            rows = self._db.execute("SELECT name, asked, seen_at FROM activity").fetchall()
+        return {name: (asked, seen_at) for name, asked, seen_at in rows}
+
+    def note_activity(self, names: dict[str, tuple[int, int]], keys: dict[str, int]) -> None:
+        """Keep `activity` of some names, and when keys were used last, by their ids."""
+        with self._lock, self._transaction():
+            query = "INSERT OR REPLACE INTO activity (name, asked, seen_at) VALUES (?, ?, ?)"
+            self._db.executemany(query, [(name, *found) for name, found in names.items()])
+            self._db.executemany(
+                "UPDATE keys SET used_at = ? WHERE id = ?", [(at, id_) for id_, at in keys.items()]
+            )
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)

@@ -14,6 +14,7 @@ from openai_local.engine.bases import Entry
 from openai_local.engine.journal import new_id
 from openai_local.service.context import Context
 from openai_local.service.errors import APIError
+from openai_local.service.identity import Identity
 from openai_local.service.parameters import refuse
 
 LIMITS = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier": (0, 1000)}
@@ -21,7 +22,7 @@ LIMITS = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier
 
 def submit(
     service: Context,
-    owner: str,
+    who: Identity,
     body: dict[str, Any],
     *,
     hyperparameters: Mapping[str, Any],
@@ -32,19 +33,20 @@ def submit(
 
     Args:
         service: where.
-        owner: whose job it is.
+        who: whose job it is.
         body: the request, with ``model``, ``training_file`` and what else both APIs have.
         hyperparameters: checked; what is missing is ``"auto"``.
         name: what the trained model will be called.
         private: what to keep beside the job.
 
     Raises:
-        APIError: the model or a file does not exist.
+        APIError: the model or a file does not exist, or is somebody else's; or there is no room for one more job.
         LocalError: the base model is not on this machine.
     """
-    base = _base(service, body["model"])
+    service.quota.job(who)
+    base = _base(service, body["model"], who)
     for param in ("training_file", "validation_file"):
-        _require_file(service, body, param)
+        _require_file(service, body, param, who)
     settings = {name: hyperparameters.get(name, "auto") for name in LIMITS}
     job = FineTuningJob(
         id=new_id("ftjob"),
@@ -68,28 +70,28 @@ def submit(
         metadata=body.get("metadata") or None,
     )
     known = {"base": base.name, "hyperparameters": settings, "model_name": name(base)}
-    service.store.add(job, owner, **known, **private)
+    service.store.add(job, who.name, **known, **private)
     _tell(service, job, base, body["model"])
     service.queue.wake()
     return job
 
 
-def _base(service: Context, name: str) -> Entry:
+def _base(service: Context, name: str, who: Identity) -> Entry:
     base = service.bases.find(name)
     if base is None:
-        if service.store.get(Model, name):
+        if service.store.get(Model, name, who.sees):
             message = f"{name} is trained already and can't be trained further. Name a base model, such as ada."
             raise APIError(400, message, param="model", code="model_not_available")
-        raise service.no_model(name)
+        raise service.no_model(name, who)
     base.require()
     return base
 
 
-def _require_file(service: Context, body: dict[str, Any], param: str) -> None:
+def _require_file(service: Context, body: dict[str, Any], param: str, who: Identity) -> None:
     id_ = body.get(param)
     if id_ is None:
         return
-    file = service.store.get(FileObject, id_)
+    file = service.store.get(FileObject, id_, who.sees)
     if file is None:
         message = f"invalid {param}: {id_}. Upload the file first, with purpose 'fine-tune'."
         raise APIError(400, message, param=param, code="file_not_found")

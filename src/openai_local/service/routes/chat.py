@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
 from openai_local.service.chunks import chunks
-from openai_local.service.context import context
+from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
 from openai_local.service.conversation import read_message
 from openai_local.service.formats import Schema, read_format
@@ -46,7 +46,7 @@ async def create(request: Request) -> Response:
     schema = _schema(body)
     asks = list(_asks(body))
     service = context(request)
-    name, target = service.target(body["model"])
+    name, target = asked(request, body["model"])
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
     generation = Generation(service.answering, service.load, target, asks, biased(body), schema)
     if body.get("stream"):

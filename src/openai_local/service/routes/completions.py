@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
 from openai_local.service.chunks import chunks
-from openai_local.service.context import context
+from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.generation import Ask, Generation, Piece
@@ -52,7 +52,7 @@ async def complete(request: Request, body: dict[str, Any]) -> Response:
     check(body, logprobs=(0, _MOST_LOGPROBS))
     _check_best_of(body)
     service = context(request)
-    name, target = service.target(body["model"])
+    name, target = asked(request, body["model"])
     head: dict[str, Any] = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time())}
     head["model"] = name
     asks = list(_asks(body))

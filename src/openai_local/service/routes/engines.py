@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.service.context import context
+from openai_local.service.context import context, identity
 from openai_local.service.parameters import read_body
 from openai_local.service.routes.completions import CREATE_2022, complete
 
@@ -24,15 +24,15 @@ def list_engines(request: Request) -> Response:
     """The four names of the time, the bases, then the fine-tunes, newest first."""
     service = context(request)
     bases = [base.name for base in service.bases.all()]
-    names = [*_OLD, *bases, *(model.id for model in service.store.page(Model))]
+    names = [*_OLD, *bases, *(model.id for model in service.store.page(Model, owner=identity(request).sees))]
     return JSONResponse({"object": "list", "data": [_engine(name) for name in names]})
 
 
 def retrieve(request: Request) -> Response:
     """One engine."""
-    service, name = context(request), request.path_params["id"]
-    if not service.bases.find(name) and service.store.get(Model, name) is None:
-        raise service.no_model(name)
+    service, who, name = context(request), identity(request), request.path_params["id"]
+    if not service.bases.find(name) and service.store.get(Model, name, who.sees) is None:
+        raise service.no_model(name, who)
     return JSONResponse(_engine(name))
 
 

@@ -19,10 +19,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
-from openai_local.service.context import context, owner
+from openai_local.service.context import context, identity
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one, page
-from openai_local.service.queue import ENDED
+from openai_local.service.records import ENDED
 
 MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
@@ -32,6 +32,8 @@ _ENVELOPE = 4096
 
 async def create(request: Request) -> Response:
     """Keep an uploaded file. It is on disk, whole, before the answer goes out."""
+    service, who = context(request), identity(request)
+    service.quota.bytes(who, _length(request))
     form = await _form(request)
     try:
         for name in form:
@@ -40,7 +42,8 @@ async def create(request: Request) -> Response:
                 param = name.split("[")[0]
                 raise APIError(400, message, param=param, code="unsupported_parameter")
         upload, name = _upload(form)
-        service, id_ = context(request), new_id("file")
+        service.quota.bytes(who, upload.size or 0)
+        id_ = new_id("file")
         size = await run_in_threadpool(_save, upload, service.home.files / id_)
     finally:
         await form.close()
@@ -53,7 +56,7 @@ async def create(request: Request) -> Response:
         purpose="fine-tune",
         status="processed",
     )
-    service.store.add(file, owner(request))
+    service.store.add(file, who.name)
     return one(file)
 
 
@@ -68,8 +71,7 @@ async def _form(request: Request) -> FormData:
                 raise _too_large()
             yield chunk
 
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MOST_BYTES + _ENVELOPE:
+    if _length(request) > MOST_BYTES + _ENVELOPE:
         raise _too_large()
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise APIError(400, "A file is sent as multipart/form-data.", param="file", code="invalid_content_type")
@@ -77,6 +79,12 @@ async def _form(request: Request) -> FormData:
         return await MultiPartParser(request.headers, counted(), max_files=1, max_fields=8).parse()
     except (MultiPartException, KeyError) as error:
         raise APIError(400, f"The upload is not valid multipart/form-data: {error}.", param="file") from None
+
+
+def _length(request: Request) -> int:
+    """How long an upload says that it is, with what is around its file; 0 if it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
 
 
 def _too_large() -> APIError:
@@ -120,13 +128,14 @@ def list_files(request: Request) -> Response:
     if order not in ("asc", "desc"):
         raise APIError(400, "'order' must be 'asc' or 'desc'.", param="order", code="invalid_value")
     purpose: dict[str, Any] = {"purpose": params["purpose"]} if "purpose" in params else {}
-    fetch = partial(context(request).store.page, FileObject, order=order, **purpose)
+    owner = identity(request).sees
+    fetch = partial(context(request).store.page, FileObject, owner=owner, order=order, **purpose)
     return page(request, fetch, default=10000, highest=10000, ends=True)
 
 
 def _find(request: Request) -> FileObject:
     id_ = request.path_params["id"]
-    file = context(request).store.get(FileObject, id_)
+    file = context(request).store.get(FileObject, id_, identity(request).sees)
     if file is None:
         raise APIError(404, f"No such File object: {id_}", param="id")
     return file

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from openai_local.service.context import Context, context, owner
+from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.fine_tune import RATE, Of2022, events, fine_tune
 from openai_local.service.parameters import read_body, refuse
-from openai_local.service.queue import ENDED
+from openai_local.service.records import ENDED
 from openai_local.service.routes.jobs import change, find, slug
 from openai_local.service.store import Store
 from openai_local.service.submission import check_hyperparameters, submit
@@ -64,7 +64,7 @@ async def create(request: Request) -> Response:
     special = Of2022(model, weight, _classification(body))
     job = submit(
         service,
-        owner(request),
+        identity(request),
         {**body, "model": model},
         hyperparameters=_hyperparameters(body),
         name=lambda base: _name(service.store, model, slug(body.get("suffix", ""))),
@@ -120,30 +120,26 @@ def _name(store: Store, model: str, suffix: str) -> str:
 
 def list_fine_tunes(request: Request) -> Response:
     """All fine-tunes, oldest first, as in 2022."""
-    store = context(request).store
-    data = [fine_tune(store, job) for job in store.page(FineTuningJob, order="asc")]
+    store, owner = context(request).store, identity(request).sees
+    data = [fine_tune(store, job) for job in store.page(FineTuningJob, owner=owner, order="asc")]
     return JSONResponse({"object": "list", "data": data})
-
-
-def _find(request: Request) -> FineTuningJob:
-    return find(context(request), request.path_params["id"])
 
 
 def retrieve(request: Request) -> Response:
     """One fine-tune, with its events."""
-    return JSONResponse(fine_tune(context(request).store, _find(request), with_events=True))
+    return JSONResponse(fine_tune(context(request).store, find(request), with_events=True))
 
 
 def cancel(request: Request) -> Response:
     """End a fine-tune before its time."""
     service = context(request)
-    job = change(_find(request), service.queue.cancel, "cancelled")
+    job = change(find(request), service.queue.cancel, "cancelled")
     return JSONResponse(fine_tune(service.store, job, with_events=True))
 
 
 def list_events(request: Request) -> Response:
     """What happened in a fine-tune, oldest first; with ``stream=true`` as it happens, until it is over."""
-    service, job = context(request), _find(request)
+    service, job = context(request), find(request)
     if request.query_params.get("stream", "").lower() == "true":
         return StreamingResponse(_stream(service, job.id), media_type="text/event-stream")
     return JSONResponse({"object": "list", "data": events(service.store.events(job.id, limit=-1, order="asc"))})

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from openai_local.service.context import Context, context, owner
+from openai_local.service.context import context, identity
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one, page
@@ -32,17 +32,17 @@ async def create(request: Request) -> Response:
     service, body = context(request), await read_body(request, _CREATE)
     refuse(body, _OFFERED, _HARMLESS)
     _check(body)
-    method, key = _method(body), owner(request)
+    method, who = _method(body), identity(request)
     suffix = slug(body.get("suffix", ""))
     hyperparameters = method.get("hyperparameters") or body.get("hyperparameters", {})
     where = "method.supervised.hyperparameters." if method.get("hyperparameters") else "hyperparameters."
     check_hyperparameters(hyperparameters, where)
     job = submit(
         service,
-        key,
+        who,
         body,
         hyperparameters=hyperparameters,
-        name=lambda base: f"ft:{base.name}:{key}:{suffix}:{secrets.token_hex(4)}",
+        name=lambda base: f"ft:{base.name}:{who.name}:{suffix}:{secrets.token_hex(4)}",
     )
     return one(job)
 
@@ -83,7 +83,8 @@ def slug(suffix: str) -> str:
 
 def list_jobs(request: Request) -> Response:
     """The jobs, newest first. ``metadata[KEY]=VALUE`` or ``metadata=null`` asks for some of them."""
-    fetch = partial(context(request).store.page, FineTuningJob, **_filter(request))
+    owner = identity(request).sees
+    fetch = partial(context(request).store.page, FineTuningJob, owner=owner, **_filter(request))
     return page(request, fetch, default=20, highest=1000)
 
 
@@ -96,42 +97,39 @@ def _filter(request: Request) -> dict[str, Any]:
     }
 
 
-def find(service: Context, id_: str) -> FineTuningJob:
-    """The job with an id of today (``ftjob-…``) or of 2022 (``ft-…``).
+def find(request: Request) -> FineTuningJob:
+    """The job whose id is in the path: one of today (``ftjob-…``) or of 2022 (``ft-…``).
 
     Raises:
-        APIError: 404.
+        APIError: 404, there is none, or it is somebody else's.
     """
+    id_ = request.path_params["id"]
     today = f"ftjob-{id_.removeprefix('ft-')}" if id_.startswith("ft-") else id_
-    job = service.store.get(FineTuningJob, today)
+    job = context(request).store.get(FineTuningJob, today, identity(request).sees)
     if job is None:
         message = f"Could not find fine tune: {id_}"
         raise APIError(404, message, param="fine_tuning_job_id", code="fine_tune_not_found")
     return job
 
 
-def _find(request: Request) -> FineTuningJob:
-    return find(context(request), request.path_params["id"])
-
-
 def retrieve(request: Request) -> Response:
     """One job as it is now."""
-    return one(_find(request))
+    return one(find(request))
 
 
 def cancel(request: Request) -> Response:
     """End a job before its time."""
-    return one(change(_find(request), context(request).queue.cancel, "cancelled"))
+    return one(change(find(request), context(request).queue.cancel, "cancelled"))
 
 
 def pause(request: Request) -> Response:
     """Stop a job for a while."""
-    return one(change(_find(request), context(request).queue.pause, "paused"))
+    return one(change(find(request), context(request).queue.pause, "paused"))
 
 
 def resume(request: Request) -> Response:
     """Let a paused job go on."""
-    return one(change(_find(request), context(request).queue.resume, "resumed"))
+    return one(change(find(request), context(request).queue.resume, "resumed"))
 
 
 def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], word: str) -> FineTuningJob:
@@ -149,12 +147,12 @@ def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], wo
 
 def events(request: Request) -> Response:
     """What happened in a job, newest first."""
-    return page(request, partial(context(request).store.events, _find(request).id), default=20, highest=1000)
+    return page(request, partial(context(request).store.events, find(request).id), default=20, highest=1000)
 
 
 def checkpoints(request: Request) -> Response:
     """The checkpoints of a job, newest first."""
-    fetch = partial(context(request).store.page, FineTuningJobCheckpoint, fine_tuning_job_id=_find(request).id)
+    fetch = partial(context(request).store.page, FineTuningJobCheckpoint, fine_tuning_job_id=find(request).id)
     return page(request, fetch, default=10, highest=1000, ends=True)
 
 

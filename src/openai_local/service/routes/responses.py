@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.service.context import context
+from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
 from openai_local.service.conversation import read_message
 from openai_local.service.errors import APIError
@@ -54,7 +54,7 @@ async def create(request: Request) -> Response:
     _refuse_more(body)
     schema, ask = _schema(body), _ask(body)
     service = context(request)
-    name, target = service.target(body["model"])
+    name, target = asked(request, body["model"])
     generation = Generation(service.answering, service.load, target, [ask], schema=schema)
     reply = Reply(name, body)
     if body.get("stream"):

@@ -1,0 +1,119 @@
+"""One job's process, from the moment it is started to its end or its pause.
+
+The queue calls `Following.look` twice a second; nothing here waits. All goes by what the database and the job's
+directory say, so a service that was stopped at any point goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+
+from openai.types.fine_tuning import FineTuningJob
+
+from openai_local.engine.journal import Journal
+from openai_local.errors import LocalError
+from openai_local.runners import Runner, Status
+from openai_local.service.records import ALIVE, ENDED, Records
+
+PAUSE_SECONDS = 10.0
+"""How long a paused job may take to write down where it is."""
+TRIES = 2
+"""How often a process may end without having got any further before its job counts as failed."""
+
+
+class Following:
+    """Follows one job whose directory is ready."""
+
+    def __init__(self, records: Records, runner: Runner, job: str) -> None:
+        """`look` starts the process if there is none."""
+        self.records, self.runner, self.id = records, runner, job
+        self.journal = records.journal(job)
+        self._offset, self._tries, self._steps = 0, 0, -1
+        self._halted_at: float | None = None
+        self._told: str | None = None
+
+    def look(self) -> bool:
+        """See what is new and do what has to be done. Returns whether the process is over."""
+        status = self.runner.look(self.journal)
+        if not self.journal.folder.exists():
+            return True
+        self._offset = self.records.copy(self.id, self._offset)
+        job = self.records.store.get(FineTuningJob, self.id)
+        if self._halted_at is not None or job is None or job.status not in ("queued", "running"):
+            return self._halt(job, status)
+        if (result := self.journal.result()) is not None:
+            self.runner.release(self.journal)
+            self.records.copy(self.id, self._offset)
+            self.records.move(self.id, "queued", "running")  # it was too quick to be seen running
+            if result["status"] == "failed":
+                self.records.fail(self.id, result["code"], result["message"], result["param"])
+            else:
+                self.records.finish(self.id, result)
+            return True
+        if not status.alive:
+            return self._start_again(job, status)
+        self._tell(status.waits)
+        if status.waits is None and job.status == "queued":
+            self.records.move(self.id, "queued", "running")
+        return False
+
+    def _tell(self, waits: str | None) -> None:
+        """Tell why the job does not run yet, when that is new."""
+        if waits and waits != self._told:
+            self.records.tell(self.id, waits)
+        self._told = waits
+
+    def _start_again(self, job: FineTuningJob, status: Status) -> bool:
+        """Start the process: for the first time, or as it ended before its work. Returns whether it is over."""
+        if status.ended == "cancelled":
+            self.records.change(job, "cancelled", ALIVE, status.said or "The job was cancelled.")
+            self.journal.snapshot.unlink(missing_ok=True)
+            return True
+        if status.ended == "failed":
+            self.records.fail(self.id, "server_error", status.said or _last_words(self.journal))
+            return True
+        done = len(list(self.journal.rows()))
+        self._tries = self._tries + 1 if done <= self._steps else 1
+        if self._tries > TRIES:
+            self.records.fail(self.id, "server_error", status.said or _last_words(self.journal))
+            return True
+        if self._steps >= 0 or status.said:
+            said = status.said or "The training process ended without a result and is started again."
+            self.records.tell(self.id, said, level="warn")
+        self._steps = done
+        try:
+            self.runner.start(self.journal)
+        except LocalError as error:
+            self.records.fail(self.id, "server_error", str(error))
+            return True
+        return False
+
+    def _halt(self, job: FineTuningJob | None, status: Status) -> bool:
+        """End the process: at once, or if its job is paused after it wrote down where it is."""
+        over = job is None or job.status in ENDED
+        if self._halted_at is None:
+            self._halted_at = time.monotonic()
+            if not over:
+                self.journal.request_pause()
+        late = time.monotonic() - self._halted_at > PAUSE_SECONDS
+        if status.alive and (over or status.waits or late):
+            self.runner.stop(self.journal)
+            status = self.runner.look(self.journal)
+        if status.alive:
+            return False
+        self.runner.release(self.journal)
+        if job is not None:
+            self.records.copy(self.id, self._offset)
+        if over:
+            self.journal.snapshot.unlink(missing_ok=True)
+        return True
+
+
+def _last_words(journal: Journal) -> str:
+    lines = (
+        journal.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if journal.log.exists()
+        else []
+    )
+    said = f" Its last words: {lines[-1]}" if lines else ""
+    return f"The training process ended twice without a result.{said} The log is {journal.log}."
