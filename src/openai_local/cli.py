@@ -6,14 +6,15 @@ import argparse
 import io
 import json
 import os
-import re
+import shlex
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from openai_local import __version__, base_commands
+from openai_local import __version__, base_commands, key_commands, serve_command
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache, default_home
 
@@ -42,16 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument("--model", metavar="NAME", default="ada", help="the base model (default: the built-in one)")
 
-    serve = commands.add_parser("serve", parents=[home], help="start the service")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=int, default=8765, help="port (default: %(default)s; 0 picks a free one)")
-    serve.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="stop when nobody called for so long")
-    serve.set_defaults(run=_serve)
+    serve_command.add_command(commands, home)
 
-    keys = commands.add_parser("keys", help="make keys").add_subparsers(required=True, metavar="ACTION")
-    new = keys.add_parser("new", parents=[home], help="make a key and print it")
-    new.add_argument("name", help="whose key it is: letters, digits, - and _")
-    new.set_defaults(run=_new_key)
+    keys = commands.add_parser("keys", help="who may call").add_subparsers(required=True, metavar="ACTION")
+    key_commands.add_commands(keys, home)
 
     bases = commands.add_parser("bases", help="base models").add_subparsers(required=True, metavar="ACTION")
     fetch = bases.add_parser("fetch", help="fetch and check the base model, once")
@@ -100,27 +95,6 @@ def _parser() -> argparse.ArgumentParser:
     stop = commands.add_parser("stop", parents=[home], help="stop the running service")
     stop.set_defaults(run=_stop)
     return parser
-
-
-def _serve(arguments: argparse.Namespace) -> None:
-    from openai_local.service.app import serve
-    from openai_local.service.settings import Settings
-
-    settings = Settings(host=arguments.host, port=arguments.port, idle_timeout=arguments.idle_timeout)
-    serve(Home.open(arguments.home), default_cache(), settings)
-
-
-def _new_key(arguments: argparse.Namespace) -> None:
-    from openai_local.service.auth import make_key
-    from openai_local.service.store import Store
-
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", arguments.name):
-        raise LocalError(
-            "A key's name has 1 to 64 letters, digits, - or _.  For example:  openai-local keys new ada"
-        )
-    store = Store(Home.open(arguments.home).database)
-    print(make_key(store, arguments.name))
-    store.close()
 
 
 def _fetch(_: argparse.Namespace) -> None:
@@ -229,6 +203,11 @@ def _stop(arguments: argparse.Namespace) -> None:
     if running is None:
         print(f"No service runs on {home.path}.")
         return
+    if running.get("host", socket.gethostname()) != socket.gethostname():
+        raise LocalError(
+            f"The service of {home.path} runs on another machine, {running['host']}. Log in there, and type:  "
+            f"openai-local stop --home {shlex.quote(str(home.path))}"
+        )
     os.kill(running["pid"], signal.SIGTERM)
     from filelock import FileLock, Timeout
 
