@@ -14,8 +14,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 
 import pytest
-from environments import python_with
 
+from environments import python_with
 from openai_lesson.cli.openai import main
 
 KEEP = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP", "TMPDIR")

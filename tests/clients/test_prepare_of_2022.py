@@ -7,8 +7,8 @@ from pathlib import Path
 
 import corpus
 import pytest
-from environments import python_with
 
+from environments import python_with
 from openai_lesson.cli.openai import main
 
 PREPARE = Path(__file__).with_name("prepare_of_2022.py")

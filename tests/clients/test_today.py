@@ -7,10 +7,13 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from environments import HERE, npm_with, python_with
 
+from environments import npm_with, python_with
+
+HERE = Path(__file__).parent
 MAJORS = (3, 2, 1)
 
 

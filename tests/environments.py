@@ -1,4 +1,4 @@
-"""The environments of the clients: each made once, and kept in pytest's cache folder.
+"""The environments of other programs: each made once, and kept in pytest's cache folder.
 
 A marker file says that an environment is whole; one without it is made anew. Where one can't be made (no network),
 its tests are skipped with the reason, but under continuous integration they fail. `pytest --cache-clear` makes all
@@ -18,7 +18,6 @@ import pytest
 from filelock import FileLock
 
 BIN = "Scripts" if os.name == "nt" else "bin"
-HERE = Path(__file__).parent
 
 
 def once(folder: Path, wants: str, make: Callable[[], None]) -> Path:
