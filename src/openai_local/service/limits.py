@@ -1,6 +1,7 @@
 """What one learner may have at most, so that nobody takes a class's machine for themselves.
 
-Whoever is at a limit gets 429 with ``Retry-After``, and the official client waits so long and asks again.
+Whoever is at a limit gets 429 with ``Retry-After``. The official client waits so long and asks again; from two
+minutes on it gives up at once.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from openai_local.service.records import ENDED
 from openai_local.service.settings import Limits
 from openai_local.service.store import Store
 
-WAIT_SECONDS = 10
-"""``Retry-After`` where nobody can say when there will be room."""
+JOB_SECONDS = 30
+"""``Retry-After`` when there is no room for a job. One of the earlier ones may be over then."""
+BYTES_SECONDS = 3600
+"""``Retry-After`` when there is no room for bytes. Waiting alone does not help."""
 
 
 class Quota:
@@ -68,7 +71,7 @@ class Quota:
             raise _too_much(
                 f"You have {waiting} fine-tuning jobs that are not over yet, and may have {most}. Wait until one "
                 "is over, or cancel one.",
-                WAIT_SECONDS,
+                JOB_SECONDS,
             )
 
     def bytes(self, who: Identity, more: int) -> None:
@@ -85,7 +88,7 @@ class Quota:
             raise _too_much(
                 f"Your files and models take {stored / 1e6:.1f} MB, and may take {most / 1e6:.0f} MB. Delete some "
                 "that you don't need any more.",
-                WAIT_SECONDS,
+                BYTES_SECONDS,
             )
 
 
