@@ -141,6 +141,7 @@ def _status(arguments: argparse.Namespace) -> None:
     facts = {
         "url": running.get("url"),
         "pid": running.get("pid"),
+        "host": running.get("host"),
         "home": str(home.path),
         "log": str(home.log),
         "base_ready": SMOLLM2.ready(default_cache()),
@@ -148,7 +149,8 @@ def _status(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(facts))
     elif running:
-        print(f"A service runs at {facts['url']} (process {facts['pid']}), home {home.path}")
+        where = f" on {facts['host']}" if facts["host"] else ""
+        print(f"A service runs at {facts['url']} (process {facts['pid']}{where}), home {home.path}")
     else:
         print(f"No service runs on {home.path}. Start one with:  openai-local serve")
 
