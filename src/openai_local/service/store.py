@@ -229,6 +229,22 @@ class Store:
             values += [name, text]
         return self._page(kind, "objects", scope, where, values, after, limit, order)
 
+    def table(self, kind: type[T], *fields: str) -> list[tuple[Any, ...]]:
+        """A few fields of all objects of a kind, newest first: much less work than the objects.
+
+        Args:
+            kind: the client's type.
+            fields: such as ``body.status`` or ``private.bytes``.
+
+        Returns:
+            For each object its id, its owner, and the fields; None where it has no such field.
+        """
+        paths = (field.partition(".") for field in fields)
+        columns = "".join(f", json_extract({column}, '$.{path}')" for column, _, path in paths)
+        with self._lock:
+            query = f"SELECT id, owner{columns} FROM objects WHERE kind = ? ORDER BY seq DESC"
+            return self._db.execute(query, (kind.__name__,)).fetchall()
+
     def _row(self, column: str, kind: type[T], id_: str, owner: str | None = None) -> str | None:
         with self._lock:
             query = f"SELECT {column} FROM objects WHERE kind = ? AND id = ? AND owner = coalesce(?, owner)"
