@@ -46,8 +46,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(line)
 
 
-WHOLE = ("clients", "notebooks", "kernel")
-"""Folders and files whose tests start programs whole: other clients, notebooks, kernels, a browser."""
+WHOLE = ("clients", "notebooks", "kernel", "deploy")
+"""Folders and files whose tests start programs whole: other clients, notebooks, kernels, a browser, a Hub."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
