@@ -1,4 +1,4 @@
-"""JupyterLab in a browser without a window, for tests: a server on a folder, and a page that one can click in.
+"""A browser without a window, for tests: a page that one can click in, and a JupyterLab on a folder to look at.
 
 Pictures are kept in pytest's cache folder (``.pytest_cache/d/pictures``) to be looked at.
 """
@@ -70,16 +70,22 @@ def _wait_for(address: str) -> None:
 
 
 @contextmanager
-def page(width: int = 1300, height: int = 900) -> Iterator[Any]:
-    """A page of a browser without a window (playwright's). Skips the test where there is no browser."""
+def page(width: int = 1300, height: int = 900, scheme: str = "light") -> Iterator[Any]:
+    """A page of a browser without a window (playwright's). Skips the test where there is no browser.
+
+    Args:
+        width: of the window, in pixels.
+        height: of the window, in pixels.
+        scheme: what the person who looks likes better, ``light`` or ``dark``.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not found:
-        pytest.skip("There is no Chromium here to look at JupyterLab with.")
+        pytest.skip("There is no Chromium here to look at pages with.")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as player:
         browser = player.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        opened = browser.new_page(viewport={"width": width, "height": height})
+        opened = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         opened.set_default_timeout(60_000)
         yield opened
         browser.close()
