@@ -7,7 +7,7 @@ lost is picked up again by itself, also when the service on this machine went on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import openai
@@ -19,7 +19,8 @@ from openai_lesson.errors import LessonError
 
 ENDED = ("succeeded", "failed", "cancelled")
 PAUSE = 1.0
-"""Seconds between two looks."""
+"""Seconds between two looks, unless the host asks for more."""
+_LONGEST_PAUSE = 30.0
 PATIENCE = 600.0
 """Seconds for which a lost connection is tried again."""
 _ANSWER_SECONDS = 30.0
@@ -60,6 +61,7 @@ class Watcher:
         self._card, self._progress, self._bar = Card(), Progress(), bar
         self._seen: set[str] = set()
         self._lost_at: float | None = None
+        self._pause = 0.0
 
     def watch(self) -> FineTuningJob:
         """Show how the job goes. Returns it when it is over.
@@ -69,7 +71,7 @@ class Watcher:
         """
         try:
             while not self._look():
-                time.sleep(PAUSE)
+                time.sleep(max(PAUSE, self._pause))
         finally:
             self._card.close()
         return self.job
@@ -81,7 +83,8 @@ class Watcher:
     def _look(self) -> bool:
         """Fetch and show the news. Returns whether the job is over."""
         try:
-            job = self.client.fine_tuning.jobs.retrieve(self.job.id)
+            answer = self.client.fine_tuning.jobs.with_raw_response.retrieve(self.job.id)
+            job, self._pause = answer.parse(), _pause(answer.headers)
             news = self._news()
             lines = self.lines(news)
         except _LOST:
@@ -152,6 +155,12 @@ class Watcher:
         else:
             self._card.clear()
             self._tell(when, message)
+
+
+def _pause(headers: Mapping[str, str]) -> float:
+    """How many seconds the host asks followers to wait, as OpenAI does in this header; 0 if it does not."""
+    milliseconds = headers.get("openai-poll-after-ms", "")
+    return min(int(milliseconds) / 1000, _LONGEST_PAUSE) if milliseconds.isdecimal() else 0.0
 
 
 def line_of(when: float, message: str) -> str:

@@ -19,8 +19,8 @@ class Status:
     Attributes:
         alive: it works, or waits for a computer.
         waits: why it does not work yet, in a sentence; None if it works, or is gone.
-        ended: why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its last
-            snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (another try would end the same way).
+        ended: why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its
+            last snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (so would another try).
         said: what to tell people about that, in a sentence.
     """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import secrets
@@ -41,7 +40,18 @@ from openai_local.service.forecast import Forecast
 from openai_local.service.limits import Counted, Quota
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
-from openai_local.service.routes import chat, completions, engines, files, fine_tunes, jobs, models, responses
+from openai_local.service.routes import (
+    chat,
+    classroom,
+    completions,
+    engines,
+    files,
+    fine_tunes,
+    jobs,
+    models,
+    page,
+    responses,
+)
 from openai_local.service.settings import Settings
 from openai_local.service.store import Store
 
@@ -115,15 +125,11 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
             shared.answering.close()
             store.close()
 
-    resources = [files, jobs, models, completions, chat, responses, fine_tunes, engines]
-    pages = []
-    for name, into in (("page", pages), ("classroom", resources)):  # until both are there
-        with contextlib.suppress(ModuleNotFoundError):
-            into.append(importlib.import_module(f"openai_local.service.routes.{name}"))
+    resources = (files, jobs, models, completions, chat, responses, fine_tunes, engines, classroom)
     doors = (KeyDoor(store), *settings.doors)
     routes: list[BaseRoute] = [
         Route("/health", health),
-        *(route for page in pages for route in page.ROUTES),
+        *page.ROUTES,
         Mount(
             "/v1",
             routes=[route for resource in resources for route in resource.ROUTES],
@@ -188,7 +194,8 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Said to be TCP, so that asyncio turns off Nagle's algorithm: it would hold each answer back for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform != "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -16,6 +16,7 @@ from openai_local.service.errors import APIError, model_not_found
 from openai_local.service.identity import Identity
 from openai_local.service.limits import Quota
 from openai_local.service.load import Load
+from openai_local.service.pace import Pace
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.settings import Settings
@@ -35,6 +36,7 @@ class Context:
     settings: Settings
     quota: Quota
     activity: Activity
+    pace: Pace = field(default_factory=Pace)
     load: Load = field(default_factory=Load)
     last_call: float = field(default_factory=time.monotonic)
 

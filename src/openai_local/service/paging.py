@@ -19,9 +19,9 @@ def plain(item: BaseModel) -> dict[str, Any]:
     return item.to_dict(mode="json", warnings=False)
 
 
-def one(item: BaseModel) -> Response:
+def one(item: BaseModel, headers: dict[str, str] | None = None) -> Response:
     """An answer that is one object."""
-    return JSONResponse(plain(item))
+    return JSONResponse(plain(item), headers=headers)
 
 
 def page(
@@ -31,7 +31,7 @@ def page(
 
     Args:
         request: the request with these two in its query.
-        fetch: takes both and returns the page.
+        fetch: takes both and returns the page; its objects may be as they go out already.
         default: the `limit` if none is given.
         highest: the highest that may be given.
         ends: whether the answer tells the ids of its first and last object, as some lists of OpenAI's do.
@@ -45,7 +45,10 @@ def page(
     except UnknownCursorError:
         message = f"'after' must be the id of an object in this list; {after!r} is none."
         raise APIError(400, message, param="after", code="invalid_value") from None
-    answer: dict[str, Any] = {"object": "list", "data": [plain(item) for item in found]}
+    answer: dict[str, Any] = {
+        "object": "list",
+        "data": [item if isinstance(item, dict) else plain(item) for item in found],
+    }
     if ends:
         answer |= {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
     return JSONResponse({**answer, "has_more": found.has_more})

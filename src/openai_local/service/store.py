@@ -12,7 +12,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -104,7 +104,7 @@ class Store:
         Raises:
             LocalError: it comes from a newer version of this package.
         """
-        self._lock = RLock()
+        self._lock, self._changes = RLock(), dict[str, int]()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
@@ -177,6 +177,10 @@ class Store:
         with self._lock:
             return dict(self._db.execute(query).fetchall())
 
+    def changes(self, id_: str) -> int:
+        """How often an object or a job's events were changed since the store was opened; steps don't count."""
+        return self._changes.get(id_, 0)
+
     def update(self, kind: type[T], id_: str, change: Callable[[T], None]) -> T | None:
         """Let `change` alter an object and keep the result, in one step. Returns it, or None if there is none."""
         with self._lock, self._transaction():
@@ -186,7 +190,8 @@ class Store:
                 self._db.execute(
                     "UPDATE objects SET body = ? WHERE kind = ? AND id = ?", (_dump(item), kind.__name__, id_)
                 )
-            return item
+        self._changes[id_] = self._changes.get(id_, 0) + 1
+        return item
 
     def delete(self, kind: type[T], id_: str) -> bool:
         """Remove an object. Returns whether it was there."""
@@ -227,7 +232,7 @@ class Store:
         for name, text in (having or {}).items():
             where.append("EXISTS (SELECT 1 FROM json_each(body, '$.metadata') WHERE key = ? AND value = ?)")
             values += [name, text]
-        return self._page(kind, "objects", scope, where, values, after, limit, order)
+        return self._loaded(kind, self._page("objects", scope, where, values, after, limit, order))
 
     def table(self, kind: type[T], *fields: str) -> list[tuple[Any, ...]]:
         """A few fields of all objects of a kind, newest first: much less work than the objects.
@@ -251,9 +256,14 @@ class Store:
             row = self._db.execute(query, (kind.__name__, id_, owner)).fetchone()
         return row[0] if row else None
 
+    def _loaded(self, kind: type[Item], found: Page[Any]) -> Page[Item]:
+        """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
+        page = Page(kind.construct(**item) for item in found)
+        page.has_more = found.has_more
+        return page
+
     def _page(
         self,
-        kind: type[Item],
         table: str,
         scope: dict[str, str],
         where: list[str],
@@ -261,7 +271,7 @@ class Store:
         after: str | None,
         limit: int,
         order: str,
-    ) -> Page[Item]:
+    ) -> Page[Any]:
         """`scope` holds for the cursor `after` too, `where` for the objects alone."""
         within = "".join(f" AND {column} = ?" for column in scope)
         with self._lock:
@@ -274,23 +284,31 @@ class Store:
                 values.append(found[0])
             query = f"SELECT body FROM {table} WHERE {' AND '.join(where)}{within} ORDER BY seq {order} LIMIT ?"
             rows = self._db.execute(query, [*values, *scope.values(), limit + 1 if limit >= 0 else -1]).fetchall()
-        page = Page(_load(kind, body) for (body,) in rows[: limit if limit >= 0 else None])
+        page = Page(json.loads(body) for (body,) in rows[: limit if limit >= 0 else None])
         page.has_more = 0 <= limit < len(rows)
         return page
 
     # Events
 
-    def add_events(self, job: str, events: Iterable[FineTuningJobEvent]) -> None:
+    def add_events(self, job: str, events: Collection[FineTuningJobEvent]) -> None:
         """Add events to a job; one whose id is known already is left out."""
         rows = [(job, event.id, _dump(event)) for event in events]
         with self._lock, self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
+        if any(event.type != "metrics" for event in events):
+            self._changes[job] = self._changes.get(job, 0) + 1
 
     def events(
         self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"
     ) -> Page[FineTuningJobEvent]:
         """A job's events; the arguments are those of `page`."""
-        return self._page(FineTuningJobEvent, "events", {"job": job}, ["1"], [], after, limit, order)
+        return self._loaded(FineTuningJobEvent, self.plain_events(job, after=after, limit=limit, order=order))
+
+    def plain_events(
+        self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"
+    ) -> Page[Any]:
+        """The same as they go out: dictionaries. Many ask for them, and often."""
+        return self._page("events", {"job": job}, ["1"], [], after, limit, order)
 
     # Keys
 

@@ -146,8 +146,13 @@ def list_events(request: Request) -> Response:
 
 
 async def _stream(service: Context, id_: str) -> AsyncIterator[str]:
-    last: str | None = None
+    """The database is asked only when something has changed: a whole class may follow."""
+    last, changes = None, -1
     while True:
+        if changes == (now := service.store.changes(id_)):
+            await asyncio.sleep(_POLL_SECONDS)
+            continue
+        changes = now
         job = service.store.get(FineTuningJob, id_)
         new = service.store.events(id_, after=last, limit=-1, order="asc")
         for event in events(new):
@@ -155,7 +160,6 @@ async def _stream(service: Context, id_: str) -> AsyncIterator[str]:
         last = new[-1].id if new else last
         if job is None or job.status in ENDED:
             break
-        await asyncio.sleep(_POLL_SECONDS)
     yield "data: [DONE]\n\n"
 
 

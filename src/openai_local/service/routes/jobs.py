@@ -114,7 +114,8 @@ def find(request: Request) -> FineTuningJob:
 
 def retrieve(request: Request) -> Response:
     """One job as it is now."""
-    return one(find(request))
+    job = find(request)
+    return one(job, context(request).pace.look(identity(request).name, job.id))
 
 
 def cancel(request: Request) -> Response:
@@ -147,7 +148,7 @@ def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], wo
 
 def events(request: Request) -> Response:
     """What happened in a job, newest first."""
-    return page(request, partial(context(request).store.events, find(request).id), default=20, highest=1000)
+    return page(request, partial(context(request).store.plain_events, find(request).id), default=20, highest=1000)
 
 
 def checkpoints(request: Request) -> Response:
