@@ -89,7 +89,7 @@ export function folded(job, room, whose) {
   const what = make("span", { class: "what quiet small" });
   const more = make("div", { class: "more" });
   const model = make("p", { class: "small" });
-  const act = canceller(job, whose ? `${job.owner}’s job` : "this job", room);
+  const act = canceller(job, whose ? `${job.owner}'s job` : "this job", room);
   const element = make("details", { class: "job" },
     make("summary", {}, make("span", { class: "title" }, name, what), pill, words), more);
   let inside = null;

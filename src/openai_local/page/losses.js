@@ -38,7 +38,7 @@ export function losses() {
     const all = [...newest.values()].sort((one, other) => one.owner.localeCompare(other.owner));
     const highest = Math.max(0.001, ...all.flatMap((job) => [job.training_loss, job.validation_loss ?? 0]));
     keep(rows, all.map((job) => ({ job, highest })), ({ job }) => job.owner, part);
-    say(note, all.length ? "each one’s newest model" : "");
+    say(note, all.length ? "each one's newest model" : "");
     scroll.hidden = !all.length;
     empty.hidden = all.length > 0;
   };

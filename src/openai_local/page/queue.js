@@ -12,10 +12,10 @@ export function queue(room) {
   body.append(scroll, empty);
 
   const mover = (job, where) => {
-    const label = `Put ${job.owner}’s job ${where}`;
+    const label = `Put ${job.owner}'s job ${where}`;
     const button = make("button", { class: "plain", type: "button", "aria-label": label }, where === "first" ? "First" : "Last");
     const path = `class/jobs/${encodeURIComponent(job.id)}/${where}`;
-    button.addEventListener("click", () => change(path, `${job.owner}’s job is ${where} now.`, room));
+    button.addEventListener("click", () => change(path, `${job.owner}'s job is ${where} now.`, room));
     return button;
   };
   const part = (job) => {
@@ -23,7 +23,7 @@ export function queue(room) {
     const name = make("span", { class: "name" });
     const what = make("span", { class: "what quiet small" });
     const when = make("span", { class: "small" });
-    const acts = make("span", { class: "acts" }, mover(job, "first"), mover(job, "last"), canceller(job, `${job.owner}’s job`, room));
+    const acts = make("span", { class: "acts" }, mover(job, "first"), mover(job, "last"), canceller(job, `${job.owner}'s job`, room));
     return {
       element: make("li", { class: "waiting" }, place, make("span", { class: "title" }, name, what, when), acts),
       update(job) {

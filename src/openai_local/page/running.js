@@ -18,7 +18,7 @@ export function running(room, mine) {
     const words = make("span", { class: "small" });
     const done = bar();
     const drawn = job.curve ? fetched(job) : null;
-    const act = canceller(job, mine ? "this job" : `${job.owner}’s job`, room);
+    const act = canceller(job, mine ? "this job" : `${job.owner}'s job`, room);
     const top = make("div", { class: "row" }, make("span", { class: "title" }, name, what), act);
     return {
       element: make("li", {}, top, done.element, words, ...(drawn ? [drawn.element] : [])),
