@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from openai_local import __version__, base_commands, key_commands, serve_command
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache, default_home
@@ -199,13 +201,24 @@ def _export(arguments: argparse.Namespace) -> None:
     print(f"{arguments.to} holds the model ({arguments.format}, {made.size / 1e6:.0f} MB). Next:  {made.serve}")
 
 
+def _is_here(running: dict[str, Any]) -> bool:
+    """Whether a service runs here. A laptop's name changes with its network: then the process counts."""
+    if running.get("host", socket.gethostname()) == socket.gethostname():
+        return True
+    try:
+        words = psutil.Process(running["pid"]).cmdline()
+    except psutil.Error:
+        return False
+    return "serve" in words and any("openai_local" in word or "openai-local" in word for word in words)
+
+
 def _stop(arguments: argparse.Namespace) -> None:
     home = Home.open(arguments.home)
     running = _running(home)
     if running is None:
         print(f"No service runs on {home.path}.")
         return
-    if running.get("host", socket.gethostname()) != socket.gethostname():
+    if not _is_here(running):
         raise LocalError(
             f"The service of {home.path} runs on another machine, {running['host']}. Log in there, and type:  "
             f"openai-local stop --home {shlex.quote(str(home.path))}"

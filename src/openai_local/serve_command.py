@@ -80,6 +80,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     here = addresses.is_this_machine(settings.host)
     if arguments.roster or arguments.learners is not None:
         settings = _open_class(home, arguments, settings)
+    elif arguments.url:
+        raise LocalError(f"--url stands on the hand-out of a class:  --learners 30 --url {arguments.url}")
     elif not here and not settings.doors:
         _require_key(home, arguments)
     if not here and settings.certificate is None:

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import openai
@@ -20,6 +22,7 @@ from openai_local import addresses
 from openai_local.class_keys import make_class_keys
 from openai_local.cli import _parser, main
 from openai_local.errors import LocalError
+from openai_local.handout import page_url
 from openai_local.home import Home
 from openai_local.roster import numbered
 from openai_local.serve_command import _settings
@@ -174,6 +177,7 @@ def test_it_listens_beyond_this_machine_with_a_key(tmp_path, tiny_cache):
         (["--learners", "2", "--port", "0", "--url", "lesson.example.org"], "no address for --url"),
         (["--learners", "2", "--port", "0", "--url", "https://a.org/$(id)"], "no address for --url"),
         (["--learners", "2", "--port", "0", "--url", "https://a.org:x"], "no address for --url"),
+        (["--url", "https://a.org"], "--learners 30 --url https://a.org"),
         (["--class", "none.csv"], "none.csv can't be read"),
         (["--jupyterhub"], "JUPYTERHUB_"),
     ],
@@ -235,6 +239,8 @@ def test_a_hub_says_where_to_listen(monkeypatch):
 def test_a_prefix(new_service):
     service = new_service("--prefix", "/lesson/")
     assert service.url.endswith("/lesson/v1") and service.client().models.list().data
+    with urllib.request.urlopen(page_url(service.url)) as answer:
+        assert answer.status == 200 and answer.headers["content-type"].startswith("text/html")
 
 
 # Addresses
@@ -258,6 +264,21 @@ def test_what_learners_type(tmp_path):
     assert typed("https://a.org", prefix="/x") == typed("https://a.org/x/", prefix="/x") == "https://a.org/x/v1"
     everywhere = addresses.on_network("0.0.0.0")
     assert everywhere and everywhere not in ("0.0.0.0", "127.0.0.1")
+
+
+# What docs/class.md says
+
+
+def test_the_pages_commands_exist():
+    page = (Path(__file__).parents[2] / "docs" / "class.md").read_text(encoding="utf-8")
+    lines = [
+        line.strip() for block in re.findall(r"^```\n(.*?)^```$", page, re.M | re.S) for line in block.splitlines()
+    ]
+    lines += [" ".join(span.split()) for span in re.findall(r"`(openai-local [^`]+)`", page)]
+    commands = [line.split()[1:] for line in lines if line.startswith("openai-local ")]
+    assert len(commands) > 10
+    for words in commands:
+        assert _parser().parse_args(words).run, words
 
 
 # TLS
@@ -316,4 +337,12 @@ def test_a_service_on_another_machine_is_not_stopped_from_here(tmp_path, capsys)
         assert "on node17" in capsys.readouterr().out
         assert main(["status", "--json", "--home", str(tmp_path)]) == 0
         assert json.loads(capsys.readouterr().out)["host"] == "node17"
-    assert Path(home.running).exists()
+    assert home.running.exists()
+
+
+def test_a_machine_that_got_another_name_stops_its_service(new_service):
+    service = new_service()
+    home = Home.at(service.home)
+    home.note_running(**{**home.read_running(), "host": "my-laptop.elsewhere"})
+    assert service.url in service.command("stop")
+    assert service.process.wait(timeout=20) in (0, -signal.SIGTERM)
