@@ -33,7 +33,8 @@ code, pre { font-family: "DejaVu Sans Mono", Menlo, Consolas, "Liberation Mono",
 pre { margin: 0.6mm 0 1.2mm; padding: 1mm 2mm; border: 1px solid #bbb; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .key { font-size: 11pt; }
-.key span { margin-right: 0.6ch; }
+.key span { display: inline-block; margin-right: 0.6ch; white-space: nowrap; }
+@media screen { body { padding: 3mm; } }
 @media print { .note { display: none; } }
 """
 

@@ -79,6 +79,9 @@ def test_three_strips_on_a_sheet_and_the_instructors_on_its_own(write):
     path, _ = write(CHIEF, *(Strip(f"l-{at}", f"Learner {at}", key("k")) for at in range(6)))
     with page() as browser:
         browser.goto(path.as_uri())
+        browser.locator(".key").first.click(click_count=3)
+        selected = browser.evaluate("getSelection().toString()")
+        assert CHIEF.key in selected, "what is copied has no spaces in it"
         for paper in ("A4", "Letter"):
             made = browser.pdf(format=paper, prefer_css_page_size=False)
             assert len(re.findall(rb"/Type\s*/Page\b", made)) == 3, paper
