@@ -92,10 +92,49 @@ def test_events_come_once_and_newest_first(store):
 
 def test_keys_are_kept_as_hashes(store, tmp_path):
     key = make_key(store, "ada")
-    assert [known.name for known in store.keys()] == ["ada"]
+    [known] = store.keys()
+    assert (known.name, known.instructor, known.used_at) == ("ada", False, None)
     store.close()
     for path in tmp_path.iterdir():
         assert key.encode() not in path.read_bytes()
+
+
+def test_things_belong_to_their_owners(store):
+    store.add(file(1), "ada")
+    store.add(file(2), "bob")
+    assert store.get(FileObject, "file-1", "ada") and not store.get(FileObject, "file-1", "bob")
+    assert [f.id for f in store.page(FileObject, owner="bob")] == ["file-2"]
+    with pytest.raises(UnknownCursorError):
+        store.page(FileObject, owner="bob", after="file-1")
+    assert store.stored("ada") == 1 and store.stored("nobody") == 0
+
+
+VERSION_1 = """
+CREATE TABLE objects (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL, body TEXT NOT NULL, private TEXT NOT NULL);
+CREATE INDEX objects_by_kind ON objects (kind, seq);
+CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL);
+CREATE INDEX events_by_job ON events (job, seq);
+CREATE TABLE keys (hash TEXT PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL);
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_database_of_version_1_goes_on(tmp_path):
+    """Its keys saw everything, and still do."""
+    path = tmp_path / "test.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1)
+        db.execute("INSERT INTO keys VALUES ('abc', 'ada', 5)")
+        row = ("FileObject", "file-1", "bob", file(1).to_json(indent=None), "{}")
+        db.execute("INSERT INTO objects (kind, id, owner, body, private) VALUES (?, ?, ?, ?, ?)", row)
+    for _ in range(2):
+        store = Store(path)
+        known = store.find_key("abc")
+        assert (known.name, known.instructor, known.created_at) == ("ada", True, 5)
+        assert store.get(FileObject, "file-1") == file(1)
+        store.close()
 
 
 def test_a_database_from_the_future_is_refused(tmp_path):

@@ -189,7 +189,7 @@ class Queue:
         turn = 1 + max(self._turns.values(), default=0)
         self.store.note_private(FineTuningJob, job.id, turn=turn)
         self._turns[waiting.owner] = turn
-        self.records.tell(job.id, "Jobs ahead in the queue: 0", key="ahead-0")
+        self.records.tell(job.id, "Jobs ahead in the queue: 0", key="ahead")
         self.runner.release(journal)  # of the process before a pause
         self._follow(job.id).look()
 
@@ -203,7 +203,7 @@ class Queue:
         for id_, place in self._places.items():
             known = before.get(id_)
             if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
-                self.records.tell(id_, _sentence(place), key=f"ahead-{place.ahead}")
+                self.records.tell(id_, _sentence(place))
 
     def _prepare(self, job: FineTuningJob, journal: Journal) -> None:
         """Make the job's directory: the data, and what to do with it."""

@@ -1,0 +1,124 @@
+"""The queue with real trainings of the tiny model: turns, places, several at once."""
+
+import time
+
+import pytest
+from openai.types.fine_tuning import FineTuningJob
+from starlette.testclient import TestClient
+
+from openai_local.home import Home
+from openai_local.runners.local import LocalRunner
+from openai_local.service.app import create_app
+from openai_local.service.auth import make_key
+from openai_local.service.settings import Settings
+
+
+class Wide(LocalRunner):
+    """Trains three at once."""
+
+    at_once = 3
+
+
+@pytest.fixture
+def room(tiny_cache, tmp_path, monkeypatch):
+    """A service in this process: `room(runner)` returns it and a function that makes callers."""
+    monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(tiny_cache))
+    entered = []
+
+    def make(runner):
+        app = create_app(Home.open(tmp_path), tiny_cache, Settings(runner=runner))
+        http = TestClient(app)
+        http.__enter__()
+        entered.append(http)
+
+        def caller(name):
+            key = make_key(app.state.context.store, name)
+            return TestClient(app, headers={"Authorization": f"Bearer {key}"})
+
+        return app.state.context, caller
+
+    yield make
+    for http in entered:
+        http.__exit__(None, None, None)
+
+
+def submit(http, pairs, epochs=3):
+    file = http.post("/v1/files", files={"file": ("a.jsonl", pairs.read_bytes())}, data={"purpose": "fine-tune"})
+    body = {"model": "ada", "training_file": file.json()["id"], "hyperparameters": {"n_epochs": epochs}}
+    return http.post("/v1/fine_tuning/jobs", json=body).json()["id"]
+
+
+def job(http, id_):
+    return http.get(f"/v1/fine_tuning/jobs/{id_}").json()
+
+
+def messages(http, id_):
+    events = http.get(f"/v1/fine_tuning/jobs/{id_}/events?limit=1000").json()["data"][::-1]
+    return [event["message"] for event in events if event["type"] == "message"]
+
+
+def wait(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def over(http, *ids):
+    return lambda: all(job(http, id_)["status"] in ("succeeded", "failed", "cancelled") for id_ in ids)
+
+
+def test_learners_take_turns_and_know_their_places(room, pairs):
+    service, caller = room(LocalRunner())
+    ada, bob = caller("ada"), caller("bob")
+    first = submit(ada, pairs, epochs=40)
+    wait(lambda: job(ada, first)["status"] == "running")
+    second, third = submit(ada, pairs), submit(ada, pairs)
+    bobs = submit(bob, pairs)
+    wait(lambda: len(service.queue.places()) == 3)
+    wait(lambda: service.queue.places()[bobs].ahead == 1)
+    assert [service.queue.places()[id_].ahead for id_ in (bobs, second, third)] == [1, 2, 3]
+    assert any(m.startswith("Jobs ahead in the queue: 1. This one starts in about") for m in messages(bob, bobs))
+    wait(over(ada, first, second, third))
+    wait(over(bob, bobs))
+    turns = {id_: service.store.private(FineTuningJob, id_)["turn"] for id_ in (first, bobs, second, third)}
+    assert sorted(turns, key=turns.__getitem__) == [first, bobs, second, third]
+    told = [message for message in messages(ada, third) if message.startswith("Jobs ahead")]
+    assert [message.split(": ")[1][0] for message in told][-3:] == ["2", "1", "0"]
+
+
+def test_an_instructor_lets_a_job_go_first_or_last(room, pairs):
+    service, caller = room(LocalRunner())
+    ada = caller("ada")
+    first = submit(ada, pairs, epochs=30)
+    wait(lambda: job(ada, first)["status"] == "running")
+    second, third, fourth = (submit(ada, pairs) for _ in range(3))
+    wait(lambda: len(service.queue.places()) == 3)
+    service.queue.put_last(service.store.get(FineTuningJob, second))
+    service.queue.put_first(service.store.get(FineTuningJob, fourth))
+    wait(over(ada, first, second, third, fourth))
+    turns = {id_: service.store.private(FineTuningJob, id_)["turn"] for id_ in (second, third, fourth)}
+    assert sorted(turns, key=turns.__getitem__) == [fourth, third, second]
+    assert "The job was put before all others." in messages(ada, fourth)
+
+
+def test_several_run_at_once_where_the_runner_takes_them(room, pairs):
+    service, caller = room(Wide())
+    ada = caller("ada")
+    ids = [submit(ada, pairs, epochs=30) for _ in range(4)]
+    wait(lambda: [job(ada, id_)["status"] for id_ in ids] == ["running"] * 3 + ["queued"])
+    assert service.queue.places()[ids[3]].ahead == 3
+    ada.post(f"/v1/fine_tuning/jobs/{ids[1]}/pause")
+    wait(lambda: job(ada, ids[3])["status"] == "running")
+    ada.post(f"/v1/fine_tuning/jobs/{ids[0]}/cancel")
+    wait(over(ada, ids[0], ids[2], ids[3]))
+    assert [job(ada, id_)["status"] for id_ in ids] == ["cancelled", "paused", "succeeded", "succeeded"]
+    ada.post(f"/v1/fine_tuning/jobs/{ids[1]}/resume")
+    wait(over(ada, ids[1]))
+    assert job(ada, ids[1])["status"] == "succeeded"
+    steps = [
+        event["data"]["step"]
+        for event in ada.get(f"/v1/fine_tuning/jobs/{ids[1]}/events?limit=1000").json()["data"][::-1]
+        if event["type"] == "metrics"
+    ]
+    assert steps == list(range(1, len(steps) + 1)), "no step is told twice"
