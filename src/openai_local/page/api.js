@@ -9,7 +9,7 @@ export const key = {
   forget: () => sessionStorage.removeItem(PLACE),
 };
 
-/** An answer that says no: its HTTP status, the service's sentence, and how many seconds to wait before the next try. */
+/** An answer that says no: its HTTP status (0: there was none), a sentence, and how many seconds to wait. */
 export class Refusal extends Error {
   constructor(status, message, wait) {
     super(message);
@@ -33,11 +33,20 @@ async function send(path, { method = "GET", body, signal } = {}) {
   throw new Refusal(answer.status, message, Number(answer.headers.get("retry-after")) || 0);
 }
 
+/** The answer's JSON. Whatever comes in between is a `Refusal` too. */
+async function whole(path, method) {
+  try {
+    return await (await send(path, { method, signal: AbortSignal.timeout(20_000) })).json();
+  } catch (error) {
+    throw error instanceof Refusal ? error : new Refusal(0, "The service does not answer. Try again in a moment.", 0);
+  }
+}
+
 /** Get something; returns the answer's JSON. */
-export const get = async (path) => (await send(path, { signal: AbortSignal.timeout(20_000) })).json();
+export const get = (path) => whole(path, "GET");
 
 /** Tell the service to do something; returns the answer's JSON. */
-export const post = async (path) => (await send(path, { method: "POST" })).json();
+export const post = (path) => whole(path, "POST");
 
 /** Ask a model. Calls `more` with each piece of the answer as it comes. */
 export async function complete(body, more, signal) {

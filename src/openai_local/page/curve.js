@@ -3,7 +3,7 @@
 import { make, mark, say } from "./dom.js";
 import { loss } from "./words.js";
 
-const SPACE = { left: 44, right: 12, top: 10, bottom: 36 };
+const SPACE = { left: 44, right: 20, top: 10, bottom: 36 };
 const HEIGHT = 220;
 
 function draw(tag, attributes, ...children) {

@@ -36,8 +36,8 @@ export function outcome(job, now) {
   if (job.status === "running") return progress(job, now);
   if (job.status === "queued") return turn(job);
   if (job.status === "failed") return job.error;
-  if (job.status === "succeeded") return `Training loss ${loss(job.training_loss)}, ${ago(now - job.finished_at)}`;
-  return job.finished_at ? ago(now - job.finished_at) : "";
+  if (job.status === "succeeded") return `Training loss ${loss(job.training_loss)}, ended ${ago(now - job.finished_at)}`;
+  return job.finished_at ? `Ended ${ago(now - job.finished_at)}` : "";
 }
 
 /** Ask the service to do something with a job, and tell what came of it. `tell` shows a sentence. */

@@ -20,28 +20,22 @@ const find = (id) => document.getElementById(id);
 let latest = null; // what the service said last
 let shown = null; // how to show it: a list of functions
 let timer = null;
-let saying = null;
+let silence = null;
 let round = 0;
 
 const room = {
   now: () => latest.at,
   you: () => latest.you,
   refresh: () => look(),
-  tell(sentence) {
-    clearTimeout(saying);
-    say(find("line"), sentence);
-    mark(find("line"), "data-kind", "said");
-    saying = setTimeout(() => tellConnection(true), PATIENCE);
-  },
+  tell: (sentence) => tell(sentence, "said"),
 };
 
-function tellConnection(here) {
-  if (here && find("line").dataset.kind === "said" && saying) {
-    clearTimeout(saying);
-    saying = null;
-  }
-  say(find("line"), here ? "" : "Connection lost, trying again.");
-  mark(find("line"), "data-kind", here ? null : "lost");
+/** Show a sentence above the panels: `said` for a while, `lost` until the connection is back, "" none. */
+function tell(sentence, kind) {
+  clearTimeout(silence);
+  say(find("line"), sentence);
+  mark(find("line"), "data-kind", kind);
+  if (kind === "said") silence = setTimeout(() => tell("", null), PATIENCE);
 }
 
 function open({ you }) {
@@ -54,6 +48,8 @@ function open({ you }) {
   find("machine").replaceChildren();
   find("door").hidden = true;
   find("room").hidden = false;
+  find("panels").focus({ preventScroll: true });
+  document.title = `${find("title").textContent} · openai-local`;
   shown = [machine(find("machine")), ...panels.map(({ update }) => update)];
 }
 
@@ -65,6 +61,8 @@ function close(sentence) {
   find("room").hidden = true;
   find("door").hidden = false;
   find("panels").replaceChildren();
+  tell("", null);
+  document.title = "openai-local";
   say(find("refused"), sentence);
   find("key").value = "";
   find("key").focus();
@@ -86,15 +84,15 @@ async function look() {
   try {
     const snapshot = await get("class");
     if (mine !== round) return;
+    if (find("line").dataset.kind === "lost") tell("", null);
     show(snapshot);
-    if (find("line").dataset.kind === "lost") tellConnection(true);
   } catch (error) {
     if (mine !== round) return;
     if (error.status === 401) return close("The service does not know this key. Look at your hand-out, or ask your instructor.");
-    if (!(error instanceof Refusal)) console.info(error);
-    if (!shown) return close(error instanceof Refusal ? error.message : "The service does not answer. Try again in a moment.");
-    if (error.status !== 429) tellConnection(false);
-    wait = Math.max(EVERY, (error.wait ?? 0) * 1000);
+    if (!(error instanceof Refusal)) throw error;
+    if (!shown) return close(error.message);
+    if (error.status !== 429) tell("Connection lost, trying again.", "lost");
+    wait = Math.max(EVERY, error.wait * 1000);
   }
   if (!document.hidden) timer = setTimeout(look, wait);
 }

@@ -1,6 +1,6 @@
 // Ask a model something, and read its answer as it comes.
 
-import { complete, get } from "./api.js";
+import { Refusal, complete, get } from "./api.js";
 import { make, panel, say } from "./dom.js";
 
 export function playground(room) {
@@ -40,7 +40,7 @@ export function playground(room) {
     } catch (error) {
       if (error.name !== "AbortError") {
         answer.classList.add("wrong");
-        answer.textContent = error.status ? error.message : "The connection was lost. Try again.";
+        answer.textContent = error instanceof Refusal ? error.message : "The connection was lost. Try again.";
       }
     }
     answer.removeAttribute("aria-busy");
