@@ -68,3 +68,4 @@ def set_up(
     variables = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": lambda spawner: spawner.api_token}
     c.Spawner.environment.update(variables)
     c.Spawner.cmd = [python, str(START)]
+    c.Spawner.http_timeout = 120  # seconds; where a whole class starts at once, JupyterHub's 30 are not enough
