@@ -33,6 +33,12 @@ class Host:
     model: str
     form: Form
 
+    @property
+    def silence(self) -> str:
+        """What to tell when it does not answer."""
+        name = f"{self.name[:1].upper()}{self.name[1:]}"
+        return f"{name} does not answer. Run the cell with connect() again, then this one."
+
 
 def connect(to: str | None = None) -> openai.OpenAI:
     """Connect the official client.
@@ -58,8 +64,10 @@ def connect(to: str | None = None) -> openai.OpenAI:
 def host(client: openai.OpenAI) -> Host:
     """What suits the host that `client` speaks to."""
     name = urlsplit(str(client.base_url)).hostname or ""
-    if is_local(name) or client.api_key.startswith("sk-local-"):
+    if is_local(name):
         return Host("the service on this machine", True, "ada", "completion")
+    if client.api_key.startswith("sk-local-") or client.api_key == os.environ.get("JUPYTERHUB_API_TOKEN"):
+        return Host("your class's service", True, "ada", "completion")
     known = "OpenAI" if is_openai(name) else name
     return Host(known, False, "gpt-4.1-nano-2025-04-14", "chat")
 

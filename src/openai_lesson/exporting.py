@@ -36,6 +36,8 @@ def export(
     """
     if elsewhere := _other_host():
         print(f"{elsewhere} does not hand models out. You can take home what was trained on this machine.")
+        if elsewhere != "OpenAI":
+            print(f"If it is your class's, ask your instructor, who can:  openai-local export {model} --to DIR")
         return
     words = ["export", model, "--format", format, "--to", os.fspath(to)]
     print(output(*words, *(["--replace"] if replace else [])))

@@ -6,6 +6,7 @@ lost is picked up again by itself, also when the service on this machine went on
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -126,6 +127,7 @@ class Watcher:
     def _show(self, news: list[FineTuningJobEvent], lines: list[Line]) -> None:
         for event in news:
             self._note(event.data)
+            self._progress.place = _place(event.message) or self._progress.place
         for created_at, message in lines:
             self._say(created_at, message)
         if self._bar:
@@ -155,6 +157,16 @@ class Watcher:
         else:
             self._card.clear()
             self._tell(when, message)
+
+
+def _place(message: str) -> str:
+    """What an event says of the place in the queue; empty if it says nothing of it."""
+    found = re.fullmatch(r"Jobs ahead in the queue: (\d+)(?:\. This one starts in (.+)\.)?", message)
+    if not found:
+        return ""
+    few = {"0": "yours is next", "1": "1 job is before yours"}
+    before = few.get(found[1], f"{found[1]} jobs are before yours")
+    return f"{before}, it starts in {found[2]}" if found[2] else before
 
 
 def _pause(headers: Mapping[str, str]) -> float:

@@ -72,3 +72,13 @@ def test_a_service_on_another_machine_of_the_same_home_is_named(tmp_path, monkey
     monkeypatch.setattr(local.time, "sleep", lambda seconds: None)
     with pytest.raises(LessonError, match=r"can't be reached from here.*openai-local stop"):
         local._wait_for_other(status)
+
+
+def test_a_class_s_service_is_known_by_its_keys(monkeypatch):
+    """Whatever machine it is on: a key that such a service made, or the token of the learner's Hub."""
+    at = {"base_url": "http://class.example.org:8765/v1"}
+    assert host(openai.OpenAI(api_key="sk-local-" + "a" * 8, **at)).model == "ada"
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a hub's token")
+    hubs = host(openai.OpenAI(api_key="a hub's token", **at))
+    assert hubs.local and hubs.silence.startswith("Your class's service does not answer.")
+    assert not host(openai.OpenAI(api_key="another's", **at)).local

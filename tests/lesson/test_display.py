@@ -2,7 +2,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pandas as pd
 
+from openai_lesson import watching
 from openai_lesson.display import Card, Progress, text_table
+from openai_local.service import queue
+from openai_local.service.turns import Place
 
 
 def test_the_line_and_the_picture_say_the_same():
@@ -35,3 +38,22 @@ def test_a_terminal_gets_one_line_in_place(capsys):
 def test_tables_as_text_are_wrapped():
     text = text_table(pd.DataFrame([("one two three", "x")], columns=["a", "b"]), (8, 3))
     assert text.splitlines() == ["a        │ b", "─────────┼────", "one two  │ x", "three    │"]
+
+
+def test_who_waits_is_told_the_place():
+    progress = Progress(state="queued", place="3 jobs are before yours, it starts in about 12 min")
+    assert "3 jobs are before yours, it starts in about 12 min" in progress.text()
+    assert "3 jobs are before yours" in progress.svg()
+    progress.state = "running"
+    assert "before yours" not in progress.text() + progress.svg()
+
+
+def test_the_place_is_read_from_the_service_s_own_sentences():
+    for place, said in (
+        (Place(3, 710.0), "3 jobs are before yours, it starts in about 12 min"),
+        (Place(1, 24.0), "1 job is before yours, it starts in about 20 s"),
+        (Place(2, None), "2 jobs are before yours"),
+        (Place(0, None), "yours is next"),
+    ):
+        assert watching._place(queue._sentence(place)) == said
+    assert watching._place("Fine-tuning job started") == ""

@@ -95,7 +95,7 @@ class Pane:
 def _trouble(error: Exception, client: openai.OpenAI) -> str:
     """An error in one sentence, without a key: nothing masks what widgets show."""
     if isinstance(error, openai.APIConnectionError) and host(client).local:
-        return "The service on this machine does not answer. Run the cell with connect() again, then this one."
+        return host(client).silence
     if isinstance(error, openai.OpenAIError | LessonError):
         return sentence(error, client.api_key)
     return f"The answer broke off ({type(error).__name__}). Ask again."

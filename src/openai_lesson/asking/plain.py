@@ -49,8 +49,7 @@ def ask(
     except openai.APIConnectionError:
         if not host(client).local:
             raise
-        message = "The service on this machine does not answer. Run the cell with connect() again, then this one."
-        raise LessonError(message) from None
+        raise LessonError(host(client).silence) from None
 
 
 def _ask(

@@ -26,7 +26,7 @@ class Progress:
 
     `losses` holds the training loss (nats per token) at each step, `validation` the loss over all validation
     examples at the end of each epoch, `accuracies` the share of the training tokens said right at each step.
-    `log` holds what happened, a line each.
+    `place` says where the job stands in the queue, `log` holds what happened, a line each.
     """
 
     model: str = ""
@@ -34,6 +34,7 @@ class Progress:
     step: int = 0
     total_steps: int = 0
     finish: float | None = None
+    place: str = ""
     losses: list[Point] = field(default_factory=list)
     validation: list[Point] = field(default_factory=list)
     accuracies: list[Point] = field(default_factory=list)
@@ -42,12 +43,17 @@ class Progress:
     def text(self) -> str:
         """One line, with a bar."""
         done = bar(self.step / self.total_steps if self.total_steps else 0.0)
+        if self._waits():
+            return f"{self.state:<16} {self.place}"
         parts = [f"{self.state:<16} {done} step {self.step}/{self.total_steps or '?'}"]
         if self.losses:
             parts.append(f"loss {recent(self.losses):.3f}")
         if left := self.time_left():
             parts.append(left)
         return "  ".join(parts)
+
+    def _waits(self) -> bool:
+        return bool(self.place) and self.state == "queued"
 
     def time_left(self) -> str:
         """How much longer, in words; empty if unknown or over."""
@@ -72,7 +78,7 @@ class Progress:
                 label(16, 22, title, extra='font-size="14" font-weight="bold"'),
                 box(16, 31, _WIDTH - 36, 7, FAINT),
                 box(16, 31, (_WIDTH - 36) * done, 7, GREEN),
-                label(16, 56, facts),
+                label(16, 56, self.place if self._waits() else facts),
                 label(_RIGHT, 56, self._numbers(), "end"),
                 *_curves(self),
                 label(16, _HEIGHT - 6, self.log[-1] if self.log else "", extra='font-size="11"'),
