@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from openai.types.fine_tuning import FineTuningJob
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 """How often the jobs that run are looked at."""
+PLACE_SECONDS = 5.0
+"""How often it is estimated anew when each job will start."""
 TOLD = frozenset((0, 1, 2, 3, 5, 10, 20, 50, 100))
 """A job tells when it has moved up to one of these places."""
 
@@ -40,7 +43,9 @@ class Queue:
         self._forecast = forecast
         self._turns = self.store.last_turns()
         self._following: dict[str, Following] = {}
+        self._waiting: list[Waiting] = []
         self._places: dict[str, Place] = {}
+        self._placed_at = 0.0
         self._news = {step: threading.Event() for step in (self._check, self._train)}
         self._stopping = False
         self._threads = [
@@ -160,10 +165,12 @@ class Queue:
                 del self._following[id_]
                 news = True
         if news:
-            queue = self._queue()
-            while queue and len(self._following) < self.runner.at_once:
-                self._begin(queue.pop(0))
-            self._tell_places(queue)
+            self._waiting = self._queue()
+            while self._waiting and len(self._following) < self.runner.at_once:
+                self._begin(self._waiting.pop(0))
+        if news or time.monotonic() - self._placed_at > PLACE_SECONDS:
+            self._placed_at = time.monotonic()
+            self._tell_places()
 
     def _queue(self) -> list[Waiting]:
         """The jobs that wait, in the order in which they will be started."""
@@ -196,10 +203,10 @@ class Queue:
     def _follow(self, id_: str) -> Following:
         return self._following.setdefault(id_, Following(self.records, self.runner, id_))
 
-    def _tell_places(self, queue: list[Waiting]) -> None:
+    def _tell_places(self) -> None:
         """Tell each job that waits how many are before it, at first and whenever that is worth a word."""
         running = [self._forecast.left(id_) for id_ in self._following]
-        before, self._places = self._places, places(queue, running, self.runner.at_once)
+        before, self._places = self._places, places(self._waiting, running, self.runner.at_once)
         for id_, place in self._places.items():
             known = before.get(id_)
             if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
