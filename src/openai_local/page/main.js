@@ -72,7 +72,7 @@ function show(snapshot) {
   latest = snapshot;
   if (!shown) open(snapshot);
   const { you, queue, runner } = snapshot;
-  const role = you.instructor ? `${you.name}, instructor · ` : "";
+  const role = you.instructor ? `${you.name === "instructor" ? "" : `${you.name}, `}instructor · ` : "";
   say(find("who"), `${role}${plural(queue.running, "job")} in training, ${queue.waiting} waiting · ${PLACES[runner.kind] ?? runner.kind}`);
   for (const update of shown) update(snapshot);
 }

@@ -25,7 +25,7 @@ export function queue(room) {
     const when = make("span", { class: "small" });
     const acts = make("span", { class: "acts" }, mover(job, "first"), mover(job, "last"), canceller(job, `${job.owner}'s job`, room));
     return {
-      element: make("li", { class: "waiting" }, place, make("span", { class: "title" }, name, what, when), acts),
+      element: make("li", { class: "waiting" }, place, name, acts, make("span", { class: "title" }, what, when)),
       update(job) {
         say(place, String(job.place));
         say(name, job.owner);
