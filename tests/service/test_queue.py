@@ -42,9 +42,13 @@ def room(tiny_cache, tmp_path, monkeypatch):
         http.__exit__(None, None, None)
 
 
-def submit(http, pairs, epochs=3):
+def submit(http, pairs, epochs=1):
     file = http.post("/v1/files", files={"file": ("a.jsonl", pairs.read_bytes())}, data={"purpose": "fine-tune"})
-    body = {"model": "ada", "training_file": file.json()["id"], "hyperparameters": {"n_epochs": epochs}}
+    body = {
+        "model": "ada",
+        "training_file": file.json()["id"],
+        "hyperparameters": {"n_epochs": epochs, "batch_size": 1},
+    }
     return http.post("/v1/fine_tuning/jobs", json=body).json()["id"]
 
 
@@ -71,7 +75,7 @@ def over(http, *ids):
 def test_learners_take_turns_and_know_their_places(room, pairs):
     service, caller = room(LocalRunner())
     ada, bob = caller("ada"), caller("bob")
-    first = submit(ada, pairs, epochs=40)
+    first = submit(ada, pairs, epochs=20)
     wait(lambda: job(ada, first)["status"] == "running")
     second, third = submit(ada, pairs), submit(ada, pairs)
     bobs = submit(bob, pairs)
@@ -90,7 +94,7 @@ def test_learners_take_turns_and_know_their_places(room, pairs):
 def test_an_instructor_lets_a_job_go_first_or_last(room, pairs):
     service, caller = room(LocalRunner())
     ada = caller("ada")
-    first = submit(ada, pairs, epochs=30)
+    first = submit(ada, pairs, epochs=20)
     wait(lambda: job(ada, first)["status"] == "running")
     second, third, fourth = (submit(ada, pairs) for _ in range(3))
     wait(lambda: len(service.queue.places()) == 3)
@@ -105,7 +109,7 @@ def test_an_instructor_lets_a_job_go_first_or_last(room, pairs):
 def test_several_run_at_once_where_the_runner_takes_them(room, pairs):
     service, caller = room(Wide())
     ada = caller("ada")
-    ids = [submit(ada, pairs, epochs) for epochs in (200, 80, 40, 3)]
+    ids = [submit(ada, pairs, epochs) for epochs in (50, 50, 30, 2)]
     wait(lambda: [job(ada, id_)["status"] for id_ in ids] == ["running"] * 3 + ["queued"])
     assert service.queue.places()[ids[3]].ahead == 3
     ada.post(f"/v1/fine_tuning/jobs/{ids[1]}/pause")
