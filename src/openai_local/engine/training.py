@@ -13,6 +13,7 @@ from openai_local.engine.journal import Job, Journal
 from openai_local.engine.loop import Data, Loop
 from openai_local.engine.results import write_table
 from openai_local.engine.student import Student, choose_device, choose_dtype
+from openai_local.home import link
 
 
 def train(journal: Journal) -> None:
@@ -30,9 +31,14 @@ def train(journal: Journal) -> None:
     torch.manual_seed(job.seed)
     device = choose_device()
     student = Student(Path(job.weights), device=device, dtype=choose_dtype(device))
-    Loop(journal, student, data, chosen, job.seed).run()
+    loop = Loop(journal, student, data, chosen, job.seed)
+    loop.run()
 
-    student.write_adapter(journal.adapter)
+    journal.adapter.unlink(missing_ok=True)
+    if (last := journal.checkpoint_file(loop.steps)).exists():
+        link(last, journal.adapter)
+    else:  # somebody deleted it a moment ago
+        student.write_adapter(journal.adapter)
     write_table(journal.table, journal.rows(), of_2022=job.of_2022)
     journal.finish(
         status="succeeded",
