@@ -35,6 +35,8 @@ def make_key(store: Store, name: str, *, instructor: bool = False) -> str:
 class KeyDoor:
     """Knows the service's own keys."""
 
+    advice = "Make one for this service with:  openai-local keys new NAME"
+
     def __init__(self, store: Store) -> None:
         """`store` has their hashes. It is asked each time, so that a new or a revoked key counts at once."""
         self.store = store
@@ -65,11 +67,14 @@ class RequireKey:
         if not key:
             raise APIError(
                 401,
-                "You didn't provide an API key. Make one with:  openai-local keys new NAME  "
-                "and send it as 'Authorization: Bearer KEY' (the client reads it from OPENAI_API_KEY).",
+                "You didn't provide an API key. Send one as 'Authorization: Bearer KEY' (the client reads it from "
+                f"OPENAI_API_KEY). {self._advice()}",
             )
         for door in self.doors:
             if found := await door.identify(key):
                 return found
-        message = "Incorrect API key provided. Make one for this service with:  openai-local keys new NAME"
-        raise APIError(401, message, code="invalid_api_key")
+        raise APIError(401, f"Incorrect API key provided. {self._advice()}", code="invalid_api_key")
+
+    def _advice(self) -> str:
+        """Where to get a key: from the one who knows most, if several do."""
+        return self.doors[-1].advice

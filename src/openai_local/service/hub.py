@@ -56,6 +56,8 @@ class _Said:
 class HubDoor:
     """Knows the tokens of a JupyterHub. For one event loop."""
 
+    advice = "Make a token on the Hub's page 'Token'; a notebook that the Hub has started has one already."
+
     def __init__(
         self, api: str, service: str, *, prefix: str = "", instructors: frozenset[str] = frozenset()
     ) -> None:

@@ -24,7 +24,12 @@ class Identity:
 
 
 class Door(Protocol):
-    """Knows keys."""
+    """Knows keys.
+
+    `advice` says where one gets a key that it knows, in a sentence.
+    """
+
+    advice: str
 
     async def identify(self, key: str) -> Identity | None:
         """Whose key it is, or None if this door does not know it.
