@@ -22,6 +22,10 @@ the client raises the same exceptions as for OpenAI.
 
 `model` may be the name of the base model, of a fine-tune, or of a checkpoint of one. The names of OpenAI's models
 that could be fine-tuned (`ada`, `gpt-3.5-turbo`, …) stand for the base model.
+
+A key sees what was made with keys of the same name, and an instructor's key sees all. What is somebody else's
+answers like what does not exist. Where there are limits, 429 comes with `Retry-After`. A job that is retrieved comes
+with `openai-poll-after-ms`: when to look again, so that many followers don't hold up the training.
 """
 
 GROUPS = {
@@ -33,6 +37,7 @@ GROUPS = {
     "responses": "Responses",
     "fine-tunes": "Fine-tunes, as in 2022",
     "engines": "Engines, as in 2022",
+    "class": "A class",
     "": "More",
 }
 
@@ -55,6 +60,12 @@ ENDPOINTS = {
     "GET /v1/fine-tunes/{id}": "It can't be deleted (`fine_tunes.delete`); its model can (`models.delete`).",
     "GET /v1/fine-tunes/{id}/events": "In the words of 2022. The stream ends with `data: [DONE]`.",
     "POST /v1/engines/{id}/completions": "Its parameters are those of `/v1/completions`; the path has the model.",
+    "GET /v1/class": (
+        "The class's page shows this: jobs, the queue, the machine, and to an instructor all learners. OpenAI has "
+        "nothing like it, and it may change with the page."
+    ),
+    "POST /v1/class/jobs/{id}/first": "For instructors.",
+    "POST /v1/class/jobs/{id}/last": "For instructors.",
     "DELETE /v1/models/{id}": "Only fine-tunes can be deleted. A base model answers 403.",
 }
 

@@ -29,12 +29,12 @@ def _classroom(request: Request) -> Classroom:
 
 
 def show(request: Request) -> Response:
-    """The class as the caller may see it (`Classroom.view`)."""
+    """The class as the caller may see it."""
     return JSONResponse(_classroom(request).view(identity(request)))
 
 
 def curve(request: Request) -> Response:
-    """One job's losses over its steps (`Curve.read`)."""
+    """One job's losses over its steps."""
     job = find(request)
     curve = _classroom(request).curves.of(job.id, context(request).records.journal(job.id))
     return JSONResponse({"id": job.id, **curve.read()})
