@@ -10,9 +10,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import slurm_here
 
 import openai_lesson as lesson
+import slurm_here
 from openai_lesson import LessonError, cluster
 from openai_lesson.cluster import batch, job, slurm, words
 from openai_lesson.cluster.slurm import SilentError, State

@@ -1,12 +1,16 @@
-"""``python -m openai_local.engine JOB``: train one job's directory. The service starts it.
+"""``python -m openai_local.engine JOB [SECONDS]``: train one job's directory. The service starts it.
 
-Exit codes: 0 the job is over (``result.json`` says how) or paused, 3 another process is at it.
+It waits so many seconds for another process that is at the job (none if it is not said). SIGTERM is a warning, as
+Slurm gives it before it ends a process for good: what was trained is written down, and the next process goes on.
+
+Exit codes: 0 the job is over (``result.json`` says how), 3 another process is at it, 4 it was paused or told to
+end, and is not over.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -20,7 +24,7 @@ from openai_local.engine.journal import Journal
 def main() -> int:
     """Train the job in the directory named on the command line."""
     journal = Journal(Path(sys.argv[1]))
-    lock = FileLock(journal.lock, timeout=0)
+    lock = FileLock(journal.lock, timeout=float(sys.argv[2]) if sys.argv[2:] else 0)
     try:
         lock.acquire()
     except Timeout:
@@ -37,8 +41,12 @@ def main() -> int:
         from openai_local.engine.loop import Paused
         from openai_local.engine.training import train
 
-        with contextlib.suppress(Paused):
+        # From now on there is something to lose.
+        signal.signal(signal.SIGTERM, lambda *_: journal.end_soon())
+        try:
             train(journal)
+        except Paused:
+            return 4
     except DataError as error:
         journal.finish(status="failed", code=error.code, message=str(error), param=error.param)
     except Exception as error:

@@ -66,6 +66,7 @@ class Journal:
         self.log = folder / "train.log"
         self.snapshot = folder / "snapshot.safetensors"
         self._pause = folder / "pause"
+        self.told_to_end = False
         self._result = folder / "result.json"
 
     def write_job(self, job: Job) -> None:
@@ -95,9 +96,13 @@ class Journal:
         """Take that back."""
         self._pause.unlink(missing_ok=True)
 
+    def end_soon(self) -> None:
+        """Let this process write a snapshot and end. The job itself is not paused: the next process goes on."""
+        self.told_to_end = True
+
     def pause_requested(self) -> bool:
         """Whether the training process shall write a snapshot and end."""
-        return self._pause.exists()
+        return self.told_to_end or self._pause.exists()
 
     def mend(self) -> None:
         """Remove a last line that a process was killed in; nobody has read it."""

@@ -17,6 +17,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/none
+AuthInfo=cred_expire=5
 CredType=cred/none
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
@@ -52,8 +53,12 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def slurm(folder: Path) -> Iterator[Path]:
+def slurm(folder: Path, more: str = "") -> Iterator[Path]:
     """Start it, and stop it at the end of the block. Yields its file of settings, for ``SLURM_CONF``.
+
+    Args:
+        folder: where its files may lie.
+        more: more lines of settings; ``{host}`` stands for the one computer.
 
     Raises:
         TimeoutError: it does not become ready; the message holds what it said.
@@ -62,7 +67,7 @@ def slurm(folder: Path) -> Iterator[Path]:
         (folder / name).mkdir(parents=True)
     settings = folder / "slurm.conf"
     host = socket.gethostname().split(".")[0]
-    text = SETTINGS.format(host=host, folder=folder, ports=_free_ports(2))
+    text = (SETTINGS + more).format(host=host, folder=folder, ports=_free_ports(2))
     settings.write_text(text)
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     environment = {**os.environ, "SLURM_CONF": str(settings), "PATH": path}

@@ -1,0 +1,197 @@
+"""What Slurm says of our jobs: one ``squeue`` for all of them, and ``scontrol show job`` for one that has ended.
+
+``sacct`` is not asked: it needs a database that small sites don't have. Slurm serves a whole cluster, so it is
+asked once in two seconds at most, however many jobs are looked at. When it does not answer, that is said
+(`SilentError`), and never taken for "there is no such job".
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from openai_local.errors import LocalError
+
+FRESH = 2.0
+"""Seconds for which an answer is good."""
+LASTING = 60.0
+"""Seconds for which the last answer is used if there is no newer one."""
+PATIENCE = 1.0
+"""Seconds that `Squeue.living` waits for a new answer, all callers together."""
+SECONDS = 15.0
+"""How long one of Slurm's commands may take."""
+ENDED = frozenset(
+    """COMPLETED FAILED CANCELLED TIMEOUT OUT_OF_MEMORY NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE REVOKED
+    LAUNCH_FAILED FORGOTTEN""".split()
+)
+"""States of a job that is over. ``FORGOTTEN`` is ours: Slurm does not know the job any more."""
+SILENT = "Slurm does not answer at the moment. It is asked again."
+_SILENCE = re.compile(
+    "unable to contact|connection refused|timed out|timeout|transport endpoint|zero bytes|standby mode|"
+    "temporarily|no route to host|not responding|resource temporarily|shutting down",
+    re.I,
+)
+
+
+class SilentError(LocalError):
+    """Slurm does not answer at the moment."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job as Slurm shows it.
+
+    Attributes:
+        number: Slurm's number of it.
+        word: its state, such as ``PENDING``.
+        reason: why it is so, in Slurm's word.
+        name: the name under which it was submitted.
+        exit_code: what its program ended with.
+        signal: the number of the signal that ended its program; 0 for none.
+        limit: the time that it may take.
+    """
+
+    number: str
+    word: str
+    reason: str = ""
+    name: str = ""
+    exit_code: int = 0
+    signal: int = 0
+    limit: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over."""
+        return self.word in ENDED
+
+
+class Squeue:
+    """Our jobs, as Slurm shows them. It may be asked from several threads."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._pool = ThreadPoolExecutor(1, "squeue")
+        self._guard = threading.Lock()
+        self._known: dict[str, Seen] = {}
+        self._known_at = self._asked_at = float("-inf")
+        self._asking: Future[None] | None = None
+
+    def living(self) -> dict[str, Seen]:
+        """The jobs that wait or run, by their numbers. It takes a second at most.
+
+        Raises:
+            SilentError: Slurm has not answered for some time.
+        """
+        with self._guard:
+            if self._asking is None and time.monotonic() - self._asked_at > FRESH:
+                self._asked_at = time.monotonic()
+                self._asking = self._pool.submit(self._ask_quietly)
+            asking, patience = self._asking, self._asked_at + PATIENCE - time.monotonic()
+        if asking is not None:
+            wait([asking], max(0.0, patience))
+        with self._guard:
+            if time.monotonic() - self._known_at > LASTING:
+                raise SilentError(SILENT)
+            return self._known
+
+    def living_now(self) -> dict[str, Seen]:
+        """The same, asked anew; it takes as long as it takes.
+
+        Raises:
+            SilentError: Slurm does not answer.
+        """
+        asked = time.monotonic()
+        try:
+            said = call("squeue", "--me", "--all", "--noheader", "--format=%i|%T|%r|%j")
+        except LocalError as error:
+            raise SilentError(str(error)) from None
+        known = {seen.number: seen for seen in listed(said)}
+        with self._guard:
+            self._known, self._known_at = known, asked
+        return known
+
+    def hurry(self) -> None:
+        """Something was changed: ask anew at the next look."""
+        with self._guard:
+            self._asked_at = float("-inf")
+
+    def _ask_quietly(self) -> None:
+        try:
+            self.living_now()
+        except SilentError:
+            pass  # `living` tells when that has gone on for too long
+        finally:
+            with self._guard:
+                self._asking = None
+
+    def one(self, number: str) -> Seen:
+        """A job by its number, also one that has ended.
+
+        Raises:
+            SilentError: Slurm does not answer.
+        """
+        try:
+            return remembered(number, call("scontrol", "--oneliner", "show", "job", number))
+        except LocalError as error:
+            if "Invalid job id" in str(error):
+                return Seen(number, "FORGOTTEN")
+            with self._guard:
+                self._known_at = float("-inf")  # else each job would wait for its own answer
+            raise SilentError(str(error)) from None
+
+
+def listed(said: str) -> list[Seen]:
+    """The jobs in what ``squeue`` printed. Lines that are none, such as warnings, are left out."""
+    rows = (line.split("|", 3) for line in said.splitlines())
+    return [Seen(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+
+
+def remembered(number: str, said: str) -> Seen:
+    """A job in what ``scontrol --oneliner show job`` printed."""
+    # A path may hold such words as well, but paths come last.
+    facts: dict[str, str] = {}
+    for word, value in re.findall(r"(\w+)=(\S*)", said):
+        facts.setdefault(word, value)
+    code, _, signal = facts.get("ExitCode", "0:0").partition(":")
+    return Seen(
+        number,
+        facts.get("JobState", "FORGOTTEN"),
+        facts.get("Reason", ""),
+        facts.get("JobName", ""),
+        int(code) if code.isdigit() else 0,
+        int(signal) if signal.isdigit() else 0,
+        facts.get("TimeLimit", ""),
+    )
+
+
+def call(*words: str, environment: Mapping[str, str] | None = None) -> str:
+    """What one of Slurm's commands prints.
+
+    Raises:
+        SilentError: Slurm does not answer.
+        LocalError: the command fails; the message is what it said.
+    """
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        raise SilentError(f"{words[0]} did not answer within {SECONDS:.0f} seconds.") from None
+    except OSError as error:
+        where = "The service must run where Slurm's commands are, such as the cluster's login node."
+        raise LocalError(f"{words[0]} can't be run: {error.strerror}. {where}") from None
+    if done.returncode == 0:
+        return done.stdout
+    said = " ".join(done.stderr.split()) or f"{words[0]} failed without saying why."
+    raise SilentError(said) if _SILENCE.search(said) else LocalError(said)
