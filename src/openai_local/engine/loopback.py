@@ -29,6 +29,10 @@ class Loopback:
     address: str
     key: str
 
+    def wait_for_loop(self) -> None:
+        """Wait until the thread works that answers come from: the question for adapters goes through it."""
+        self._ask("/lora-adapters")
+
     def template(self, messages: list[dict[str, str]]) -> str:
         """The prompt that a conversation becomes, up to where the assistant speaks."""
         return self._ask("/apply-template", {"messages": messages})["prompt"]

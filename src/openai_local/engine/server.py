@@ -67,4 +67,6 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
         raise LocalError(
             f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
         ) from None
-    return Server(handle, tuple(adapters), Loopback(handle.listening_address, key))
+    loopback = Loopback(handle.listening_address, key)
+    loopback.wait_for_loop()  # a server that is let go of before its loop has begun would never end
+    return Server(handle, tuple(adapters), loopback)
