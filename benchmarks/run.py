@@ -28,6 +28,7 @@ ORDER = (
     "answering",
     "agreement",
     "classroom",
+    "learners",
     "prepare_data",
     "redaction",
 )

@@ -21,7 +21,7 @@ from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from openai_lesson.errors import LessonError
-from openai_lesson.watching import Watcher
+from openai_lesson.watching import Watcher, reason
 from openai_local.handout import Strip
 from sent import Sent
 
@@ -44,7 +44,7 @@ QUESTIONS = (
 """What a model is trained with. All have the same answer, the learner's word, which stands in no question."""
 ASKED = 3
 """How many of them a learner asks their model."""
-BATCH = 7
+BATCH = 5
 MOST_TOKENS = 16
 KEPT_CHECKPOINTS = 3
 _SYLLABLES = "ba de fi go hu ka le mi no pu".split()
@@ -182,7 +182,7 @@ class Learner:
         )
         self._tell("has started a job and follows it")
         notes.job = _Follower(client, job.id, notes.followed).watch()
-        self._tell(f"sees that the job has {notes.job.status}: the model is {notes.job.fine_tuned_model}")
+        self._tell(f"sees that the job has {notes.job.status}: {notes.job.fine_tuned_model or reason(notes.job)}")
         self._ask(QUESTIONS[:ASKED])
         self._look(file.id)
 

@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from sent import Sent
 from simulated import ASKED, Learner, at_once, hand_out, lost, mixed_up, word
 
-EPOCHS = 50  # so often the tiny model needs to see a word
+EPOCHS = 40  # so often the tiny model needs to see a word
 
 
 @pytest.fixture(scope="module")
