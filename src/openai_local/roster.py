@@ -31,6 +31,7 @@ _MAILS = "e mail|email|mail|e mail address|email address"
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SAVE = "Save it as CSV (UTF-8) from the spreadsheet."
 _LONGEST = 56
+_LONGEST_SHOWN = 200
 """A key's name has 64 characters at most; this leaves room for a number at its end."""
 _LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l"}
@@ -155,6 +156,11 @@ def _person(path: Path, row: int, cells: list[str], columns: _Columns) -> _Perso
     shown = names or user or mail
     if not shown:
         raise LocalError(f"Row {row} of {path} has no name. Write one, or delete the row.")
+    if len(shown) > _LONGEST_SHOWN:
+        raise LocalError(
+            f"Row {row} of {path} has a name of {len(shown):,} characters. Perhaps a quotation mark before it is "
+            "not closed."
+        )
     if not any(letter.isalpha() or (letter.isdigit() and not names) for letter in shown):
         raise LocalError(f"Row {row} of {path} has a name without letters: {shown}. Write the learner's name.")
     return _Person(row, shown, cells, slug(user) or slug(names) or slug(mail) or _made_up(shown))

@@ -1,5 +1,6 @@
 """The runner with a real Slurm of one computer: how jobs wait, run, and end in all the ways that there are."""
 
+import getpass
 import os
 import stat
 import subprocess
@@ -26,8 +27,8 @@ PartitionName=ending Nodes={host} PriorityTier=0 PreemptMode=CANCEL State=UP
 PartitionName=urgent Nodes={host} PriorityTier=1 State=UP
 """
 SITE = Site(cores=1, memory="500M", time="10")
-EPOCH = 2000
-"""Steps of an epoch of the long training: no test sees its end, unless it shortens it."""
+EPOCHS, EPOCH = 500, 300
+"""Of the long training, and its steps in one. No test sees its end, unless it shortens it."""
 
 
 def ask(*command):
@@ -69,7 +70,9 @@ def new_journal(tmp_path_factory, tiny_cache, pairs):
     def make(name, *, short=False):
         journal = Journal(folder / f"ftjob-{name}")
         journal.folder.mkdir()
-        plan = Job(journal.folder.name, "tiny", str(SMOLLM2.weights(tiny_cache)), str(long), None, 3, 50, 1, 1.0)
+        plan = Job(
+            journal.folder.name, "tiny", str(SMOLLM2.weights(tiny_cache)), str(long), None, 3, EPOCHS, 1, 1.0
+        )
         journal.write_job(replace(plan, training_file=str(pairs), n_epochs=2, batch_size=4) if short else plan)
         made.append(journal)
         return journal
@@ -186,7 +189,7 @@ def test_what_was_stopped_goes_on_from_its_last_step(runner, new_journal):
     last = steps(journal)[-1]
     runner.start(journal)
     training(runner, journal)
-    assert goes_on(journal) == [f"Going on after step {last}/{50 * EPOCH}"]
+    assert goes_on(journal) == [f"Going on after step {last}/{EPOCHS * EPOCH}"]
     assert unbroken(journal)
 
 
@@ -221,6 +224,20 @@ def test_the_computer_is_taken_out_and_given_back(runner, new_journal, host):
     ask("scontrol", "update", f"nodename={host}", "state=RESUME")
     assert "the computers that could train it are down or reserved" in status.waits
     wait_for(lambda: runner.look(journal) == Status(True))
+
+
+def test_before_its_reservation_begins(runner, new_journal, host):
+    where = [f"nodes={host}", "corecnt=1", "partition=debug", f"users={getpass.getuser()}"]
+    ask("scontrol", "create", "reservation=class", "starttime=now+1hour", "duration=1:00:00", *where)
+    journal = new_journal("reserved")
+    (other := SlurmRunner(replace(SITE, reservation="class"))).start(journal)
+    waits = "It waits in Slurm's queue: its reservation has not begun yet (Slurm says: Reservation)."
+    assert waiting(other, journal, "Reservation") == Status(True, waits=waits)
+    other.stop(journal)
+    over(other, journal)
+    ask("scontrol", "delete", "reservation=class")
+    with pytest.raises(LocalError, match=r"Requested reservation is invalid. Mend reservation in site.toml"):
+        other.start(journal)
 
 
 def test_a_job_that_can_never_start_says_whom_to_ask(runner, new_journal):

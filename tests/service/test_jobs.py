@@ -212,10 +212,18 @@ def test_each_checkpoint_is_a_model(client, trained):
     ask = {"prompt": "What is sun?", "temperature": 0, "max_tokens": 5}
     last = client.completions.create(model=names[0], **ask)
     assert last.choices == client.completions.create(model=trained.fine_tuned_model, **ask).choices
-    assert client.models.delete(names[2]).deleted
-    assert len(client.fine_tuning.jobs.checkpoints.list(trained.id).data) == 2
+
+
+def test_a_checkpoint_can_be_deleted(client, pairs):
+    file = client.files.create(file=pairs, purpose="fine-tune").id
+    job = client.fine_tuning.jobs.create(training_file=file, model="ada", hyperparameters={"n_epochs": 2})
+    job = finished(client, job.id)
+    last, first = (c.fine_tuned_model_checkpoint for c in client.fine_tuning.jobs.checkpoints.list(job.id))
+    assert client.models.delete(last).deleted
+    assert [c.fine_tuned_model_checkpoint for c in client.fine_tuning.jobs.checkpoints.list(job.id)] == [first]
     with pytest.raises(openai.NotFoundError):
-        client.completions.create(model=names[2], **ask)
+        client.completions.create(model=last, prompt="What is sun?")
+    assert client.completions.create(model=job.fine_tuned_model, prompt="What is sun?").choices, "that one stays"
 
 
 def test_the_same_seed_gives_the_same_losses(client, pairs):
