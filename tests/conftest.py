@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(line)
 
 
-WHOLE = ("clients", "notebooks", "kernel", "deploy")
+WHOLE = ("clients", "notebooks", "kernel", "deploy", "page")
 """Folders and files whose tests start programs whole: other clients, notebooks, kernels, a browser, a Hub."""
 
 
