@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import psutil
@@ -86,7 +86,7 @@ def whole_class(count: int) -> None:
         page = Page(found, next(strip.key for strip in keys if strip.instructor))
         url = str(found.client.base_url)
         learners = [
-            Learner(strip.name, number, url, strip.key, epochs=EPOCHS, tell=_counted(strip.name))
+            Learner(strip.name, number, url, strip.key, epochs=EPOCHS, tell=_ends(strip.name))
             for number, strip in enumerate((strip for strip in keys if not strip.instructor), 1)
         ]
         page.start()
@@ -101,7 +101,8 @@ def whole_class(count: int) -> None:
     report(learners, page, seconds, burst, service_share, learners_share)
 
 
-def _counted(name: str) -> Any:
+def _ends(name: str) -> Callable[[str], None]:
+    """Tells only how a learner's training ended: a class has much to say."""
     return lambda text: tell(f"{name} {text}") if text.startswith(("sees", "can't")) else None
 
 
