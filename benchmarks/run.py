@@ -57,8 +57,8 @@ def run(program: Path) -> tuple[str, int]:
     return "".join(said).strip(), process.returncode
 
 
-def section(program: Path) -> str:
-    """A program's section of the results: title, what it printed, how long it took, on which day."""
+def section(program: Path, machine: str = "") -> str:
+    """A program's section of the results: title, what it printed, how long it took, on which day and `machine`."""
     tell(f"=== {program.stem}")
     seconds, (said, code) = timed(lambda: run(program))
     parts = [f"## {title(program)}", said]
@@ -66,6 +66,8 @@ def section(program: Path) -> str:
         parts.append(f"**`{program.stem}` failed with exit code {code}; what stands above is not complete.**")
     took = f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s"
     parts.append(f"`benchmarks/{program.name}`, {date.today()}, took {took}.")
+    if machine:
+        parts[-1] += f" This was on another machine than the one above:\n\n{machine}"
     return "\n\n".join(filter(None, parts)) + "\n\n"
 
 
@@ -74,12 +76,27 @@ def sections(results: str) -> dict[str, str]:
     return {found[1]: found[2].strip() + "\n\n" for found in _SECTION.finditer(results)}
 
 
-def write(path: Path, found: dict[str, str], machine: str) -> None:
-    """Write ``RESULTS.md`` so that a reader sees the old one or the new one."""
+def head(machine: str) -> str:
+    """What stands above all sections."""
+    return f"# Results\n\nWritten by `make bench` on {date.today()}, on this machine:\n\n{machine}\n\n"
+
+
+def machine_of(results: str) -> str:
+    """The machine in the head of an earlier ``RESULTS.md``; empty if there is none."""
+    found = re.search(r"on this machine:\n\n(.*?)\n\n", results, re.DOTALL)
+    return found[1] if found else ""
+
+
+def same(machine: str, other: str) -> bool:
+    """Whether two descriptions are of the same kind of machine: their first line and what PyTorch finds there."""
+    return machine.splitlines()[::2][:2] == other.splitlines()[::2][:2]
+
+
+def write(path: Path, found: dict[str, str], above: str) -> None:
+    """Write ``RESULTS.md`` so that a reader sees the old one or the new one; `above` stands over the sections."""
     known = [name for name in ORDER if name in found]
     others = [name for name in found if name not in ORDER]
-    head = f"# Results\n\nWritten by `make bench` on {date.today()}, on this machine:\n\n{machine}\n\n"
-    text = head + "".join(f"<!-- {name} -->\n{found[name]}" for name in [*known, *others])
+    text = above + "".join(f"<!-- {name} -->\n{found[name]}" for name in [*known, *others])
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.write_text(text.rstrip() + "\n", encoding="utf-8")
     part.replace(path)
@@ -93,10 +110,13 @@ def main() -> int:
         return 2
     machine, path, failed = describe(), HERE / "RESULTS.md", False
     for program in programs:
-        new = section(program)
+        earlier = path.read_text(encoding="utf-8") if path.exists() else ""
+        found = sections(earlier)
+        others = {name for name in found if name not in (wanted.stem for wanted in programs)}
+        kept = bool(others) and not same(machine, machine_of(earlier))  # its figures are another machine's
+        new = section(program, machine if kept else "")
         failed |= " failed with exit code " in new
-        found = sections(path.read_text(encoding="utf-8")) if path.exists() else {}
-        write(path, found | {program.stem: new}, machine)
+        write(path, found | {program.stem: new}, earlier.split("<!--")[0] if kept else head(machine))
     tell(f"{path} is written.")
     return int(failed)
 

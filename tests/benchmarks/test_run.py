@@ -42,6 +42,21 @@ def test_results_have_a_section_for_each_and_one_that_fails_is_told(folder):
     assert after.split("<!-- good -->")[1].strip() == good.strip()
 
 
+def test_figures_of_another_machine_keep_theirs(folder):
+    run(folder, "good", "bad")
+    path = folder / "RESULTS.md"
+    before = path.read_text()
+    head = before.split("<!--")[0]
+    ours = next(line for line in head.splitlines() if line.startswith("- "))
+    path.write_text(before.replace(ours, "- A fast one, 64 cores"))
+    run(folder, "good")
+    after = path.read_text()
+    assert "- A fast one, 64 cores" in after.split("<!--")[0], "the other section was measured there"
+    assert ours in after.split("<!-- good -->")[1], "and this one here"
+    run(folder, "good", "bad")
+    assert path.read_text().split("<!--")[0] == head, "now all are from here"
+
+
 def test_an_unknown_benchmark_is_named_and_nothing_runs(folder):
     code, said, told = run(folder, "good", "better")
     assert (code, said) == (2, "") and "There is no benchmark better." in told
