@@ -66,15 +66,25 @@ def for_learners(settings: Settings, typed: str | None) -> str:
         host = on_network(settings.host)
         scheme = "https" if settings.certificate else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.prefix}/v1"
-    try:
-        parts = urlsplit(typed)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good or not is_plain(typed):
-        raise LocalError(f"{typed!r} is no address for --url. One looks like  https://lesson.example.org")
+    host_of(typed)
     bare = typed.rstrip("/").removesuffix("/v1")
     return f"{bare if urlsplit(bare).path else bare + settings.prefix}/v1"
+
+
+def host_of(typed: str) -> str:
+    """The name in an address that somebody typed for ``--url``.
+
+    Raises:
+        LocalError: it is no address.
+    """
+    try:
+        parts = urlsplit(typed)
+        name = parts.hostname if parts.scheme in ("http", "https") and (parts.port or 1) > 0 else None
+    except ValueError:
+        name = None
+    if not name or not is_plain(typed):
+        raise LocalError(f"{typed!r} is no address for --url. One looks like  https://lesson.example.org")
+    return name
 
 
 def free_port(home: Home, host: str, port: int) -> int:

@@ -56,7 +56,7 @@ def _add_class(group: Any) -> None:
     who.add_argument("--class", dest="roster", type=Path, metavar="FILE", help="make keys for a roster in CSV")
     who.add_argument("--learners", type=_count, metavar="N", help="make keys for learner-01 to learner-N")
     group.add_argument("--instructor", metavar="NAME", default="instructor", help="name of the key that sees all")
-    group.add_argument("--url", help="the address that learners type, if it is not this machine's")
+    group.add_argument("--url", help="the address that others type, if it is not this machine's")
     for name, what in (
         ("jobs", "jobs that are not over"),
         ("megabytes", "megabytes of files and models"),
@@ -80,8 +80,6 @@ def _serve(arguments: argparse.Namespace) -> None:
     here = addresses.is_this_machine(settings.host)
     if arguments.roster or arguments.learners is not None:
         settings = _open_class(home, arguments, settings)
-    elif arguments.url:
-        raise LocalError(f"--url stands on the hand-out of a class:  --learners 30 --url {arguments.url}")
     elif not here and not settings.doors:
         _require_key(home, arguments)
     if not here and settings.certificate is None:
@@ -112,11 +110,20 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         idle_timeout=arguments.idle_timeout,
         certificate=certificate,
         private_key=arguments.private_key,
+        names=_names(addresses.is_this_machine(host) and not doors, arguments.url),
         prefix=prefix if arguments.prefix is None else _prefix(arguments.prefix),
         doors=tuple(doors),
         limits=_limits(arguments, bool(shared)),
         runner=_runner(arguments),
     )
+
+
+def _names(known: bool, url: str | None) -> frozenset[str]:
+    """What the service may be called. On a network, or behind a Hub, it may have names that it does not know."""
+    from openai_local.service.guard import ANY, LOOPBACK
+
+    given = {addresses.host_of(url)} if url else set[str]()
+    return LOOPBACK | given | (set() if known else {ANY})
 
 
 def _prefix(typed: str) -> str:

@@ -177,7 +177,7 @@ def test_it_listens_beyond_this_machine_with_a_key(tmp_path, tiny_cache):
         (["--learners", "2", "--port", "0", "--url", "lesson.example.org"], "no address for --url"),
         (["--learners", "2", "--port", "0", "--url", "https://a.org/$(id)"], "no address for --url"),
         (["--learners", "2", "--port", "0", "--url", "https://a.org:x"], "no address for --url"),
-        (["--url", "https://a.org"], "--learners 30 --url https://a.org"),
+        (["--url", "https://a.org:x"], "no address for --url"),
         (["--class", "none.csv"], "none.csv can't be read"),
         (["--jupyterhub"], "JUPYTERHUB_"),
     ],

@@ -37,6 +37,7 @@ from openai_local.service.activity import Activity
 from openai_local.service.auth import KeyDoor, RequireKey
 from openai_local.service.context import Context
 from openai_local.service.forecast import Forecast
+from openai_local.service.guard import Visitors
 from openai_local.service.limits import Counted, Quota
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
@@ -141,7 +142,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
     ]
     app = Starlette(
         routes=[Mount(settings.prefix, routes=routes)] if settings.prefix else routes,
-        middleware=[Middleware(NoteCalls, shared=shared)],
+        middleware=[Middleware(NoteCalls, shared=shared), Middleware(Visitors, names=settings.names)],
         exception_handlers={
             errors.APIError: errors.on_api_error,
             LocalError: errors.on_local_error,
@@ -184,6 +185,8 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
             f"A service is running on {home.path} already: {running.get('url', 'it is just starting')}. "
             "Use it, or stop it with:  openai-local stop"
         ) from None
+    if hasattr(os, "umask"):
+        os.umask(0o077)  # whatever the service and its trainings write is the user's alone
     tempfile.tempdir = str(home.files)  # an upload waits on the disk where it will lie; /tmp may be memory
     with lock, _listen(settings.host, settings.port) as listener:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

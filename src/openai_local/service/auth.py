@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
+from openai_local.service.guard import Patience
 from openai_local.service.identity import Door, Identity
 from openai_local.service.store import Store
 
@@ -52,13 +53,15 @@ class RequireKey:
 
     def __init__(self, app: ASGIApp, doors: Sequence[Door]) -> None:
         """`app` is called only with a key that one of the doors knows."""
-        self.app, self.doors = app, doors
+        self.app, self.doors, self.patience = app, doors, Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or answer 401."""
         try:
             scope["identity"] = await self._identify(Headers(scope=scope))
         except APIError as error:
+            if error.code == "invalid_api_key":
+                await self.patience.wait((scope.get("client") or ("", 0))[0])
             return await respond(error)(scope, receive, send)
         return await self.app(scope, receive, send)
 

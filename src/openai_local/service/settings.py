@@ -7,6 +7,7 @@ from pathlib import Path
 
 from openai_local.runners import Runner
 from openai_local.runners.local import LocalRunner
+from openai_local.service.guard import ANY
 from openai_local.service.identity import Door
 
 
@@ -39,6 +40,7 @@ class Settings:
         idle_timeout: stop when nobody called for so many seconds; None never.
         certificate: for TLS, a file with the certificate and those that vouch for it (PEM).
         private_key: for TLS, the file with its key (PEM).
+        names: the hosts that the service may be called, besides numbers; with `guard.ANY` any other too.
         prefix: the path under which a proxy puts the service, such as ``/services/openai``.
         doors: who else knows keys, such as a JupyterHub; asked after the service's own keys.
         limits: what one learner may have.
@@ -50,6 +52,7 @@ class Settings:
     idle_timeout: float | None = None
     certificate: Path | None = None
     private_key: Path | None = None
+    names: frozenset[str] = frozenset({ANY})
     prefix: str = ""
     doors: tuple[Door, ...] = ()
     limits: Limits = Limits()
