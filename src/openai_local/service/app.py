@@ -120,6 +120,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         try:
             yield
         finally:
+            home.running.unlink(missing_ok=True)  # here, as uvicorn ends the process with the signal that came
             writing.cancel()
             queue.stop()
             activity.write()
@@ -238,5 +239,4 @@ async def _serve(app: Starlette, home: Home, listener: socket.socket, url: str, 
             log.warning("nobody called for %d seconds; the service stops", idle)
             server.should_exit = True
             await task
-    home.running.unlink(missing_ok=True)
     await task
