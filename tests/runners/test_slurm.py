@@ -38,7 +38,8 @@ def ask(*command):
 def wait_for(what, seconds=90):
     deadline = time.monotonic() + seconds
     while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to that"
+        if time.monotonic() > deadline:
+            pytest.fail(f"It did not come to that. Slurm's jobs: {ask('scontrol', '--oneliner', 'show', 'job')}")
         time.sleep(0.1)
     return found
 

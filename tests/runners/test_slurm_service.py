@@ -17,7 +17,8 @@ def ask(*command):
 def wait_for(what, seconds=90):
     deadline = time.monotonic() + seconds
     while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come to that"
+        if time.monotonic() > deadline:
+            pytest.fail(f"It did not come to that. Slurm's jobs: {ask('scontrol', '--oneliner', 'show', 'job')}")
         time.sleep(0.1)
     return found
 
@@ -138,7 +139,10 @@ def test_a_job_lives_on_when_its_service_dies(service, new_job):
     service.start()
     client = service.client()
     newest = events(client, job)[0]
-    wait_for(lambda: events(client, job)[0] != newest)
+    try:
+        wait_for(lambda: events(client, job)[0] != newest)
+    finally:  # where to look if it stands still
+        print(newest, *(path.read_text()[-500:] for path in (Home(service.home).jobs / job.id).glob("train.log")))
     assert ask("squeue", "--me", "--noheader", "--format=%i") == number, "the same Slurm job, and only that"
     client.fine_tuning.jobs.cancel(job.id)
     wait_for(lambda: slurm_jobs() == {}, 20)
