@@ -33,6 +33,8 @@ class Status:
 class Runner(Protocol):
     """Starts training processes and knows how they are."""
 
+    place: str
+    """Where jobs run, in words that follow "is trained"."""
     at_once: int
     """How many jobs may be started at the same time; more wait in the service's own queue."""
 

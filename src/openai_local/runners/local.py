@@ -40,6 +40,7 @@ def _detached() -> dict[str, Any]:
 class LocalRunner:
     """Runs jobs as processes on this machine, behind everything else that wants the processor."""
 
+    place = "on this machine"
     at_once = 1
 
     def __init__(self) -> None:

@@ -37,6 +37,8 @@ class FullError(LocalError):
 class SlurmRunner:
     """Hands jobs to Slurm and looks at them there."""
 
+    place = "on a cluster, under Slurm"
+
     def __init__(self, site: Site) -> None:
         """`site` says what each job asks for."""
         self.site, self.at_once = site, site.at_once

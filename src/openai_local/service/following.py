@@ -70,12 +70,12 @@ class Following:
             self.journal.snapshot.unlink(missing_ok=True)
             return True
         if status.ended == "failed":
-            self.records.fail(self.id, "server_error", status.said or _last_words(self.journal))
+            self.records.fail(self.id, "server_error", status.said or _last_words(self.journal, status))
             return True
         done = len(list(self.journal.rows()))
         self._tries = self._tries + 1 if done <= self._steps else 1
         if self._tries > TRIES:
-            self.records.fail(self.id, "server_error", status.said or _last_words(self.journal))
+            self.records.fail(self.id, "server_error", _last_words(self.journal, status))
             return True
         if self._steps >= 0 or status.said:
             said = status.said or "The training process ended without a result and is started again."
@@ -109,7 +109,11 @@ class Following:
         return True
 
 
-def _last_words(journal: Journal) -> str:
+def _last_words(journal: Journal, status: Status) -> str:
+    """What to tell of a process that got nowhere."""
+    if status.said:
+        why = status.said.split(". ")[0].removesuffix(".")
+        return f"{why}. That happened {TRIES} times, and the training got no further. The log is {journal.log}."
     lines = (
         journal.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         if journal.log.exists()

@@ -123,6 +123,6 @@ def _tell(service: Context, job: FineTuningJob, base: Entry, asked: str) -> None
     service.records.tell(
         job.id,
         f"Created fine-tuning job: {job.id}. The model that is really trained is {base.title}, an open model "
-        f"({base.licence}), on this machine.{other}",
+        f"({base.licence}), {service.settings.runner.place}.{other}",
     )
     service.records.tell(job.id, f"Validating training file: {job.training_file}", key="validating")
