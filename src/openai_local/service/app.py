@@ -66,6 +66,9 @@ log = logging.getLogger(__name__)
 
 ACTIVITY_SECONDS = 5
 """How often it is written down who did what."""
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection stays open that nobody uses. The official client closes its own after 5 seconds. If the
+service did the same, a request could meet a connection that is just being closed."""
 GRACE_SECONDS = 5
 """How long answers that are under way may still take when the service stops."""
 
@@ -221,6 +224,7 @@ async def _serve(app: Starlette, home: Home, listener: socket.socket, url: str, 
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             ssl_certfile=settings.certificate,
             ssl_keyfile=settings.private_key,
         )

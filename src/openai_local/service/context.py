@@ -76,5 +76,6 @@ def asked(request: HTTPConnection, model: str) -> tuple[str, Target]:
     """What the model means that somebody asks (`Context.target`); notes that they did."""
     service, who = context(request), identity(request)
     found = service.target(model, who)
+    service.load.require_room()  # who is sent away has not asked yet
     service.activity.note(who, asked=1)
     return found

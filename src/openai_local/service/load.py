@@ -22,9 +22,8 @@ class Load:
         """`most` may be made or wait."""
         self._most, self._threads, self._busy = most, anyio.CapacityLimiter(most), 0
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place among the answers.
+    def require_room(self) -> None:
+        """Look whether there is a place.
 
         Raises:
             APIError: 429, there are too many. The official client then waits a second and asks again.
@@ -32,6 +31,15 @@ class Load:
         if self._busy >= self._most:
             message = f"Rate limit reached: {self._most} answers are in the making. Please try again in 1s."
             raise APIError(429, message, code="rate_limit_exceeded", kind="requests", headers={"retry-after": "1"})
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place among the answers.
+
+        Raises:
+            APIError: as `require_room`.
+        """
+        self.require_room()
         self._busy += 1
         try:
             yield

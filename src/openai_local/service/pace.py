@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 LEAST_SECONDS = 1.0
-EACH_SECONDS = 0.1
-"""A look takes about 2 ms of a core. So all followers together take a fiftieth of it, however many they are."""
+EACH_SECONDS = 0.2
+"""A look takes about 4 ms of a core. So all followers together take a fiftieth of it, however many they are."""
 _FORGOTTEN_SECONDS = 30.0
 
 
