@@ -27,7 +27,7 @@ from openai_local.service.submission import check_hyperparameters, submit
 N_EPOCHS = 4
 PROMPT_LOSS_WEIGHT = 0.01
 MODEL = "curie"
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 2.0
 
 
 class FineTuneCreateParams(TypedDict, total=False):
