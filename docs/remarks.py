@@ -24,8 +24,8 @@ the client raises the same exceptions as for OpenAI.
 that could be fine-tuned (`ada`, `gpt-3.5-turbo`, …) stand for the base model.
 
 A key sees what was made with keys of the same name, and an instructor's key sees all. What is somebody else's
-answers like what does not exist. Where there are limits, 429 comes with `Retry-After`. A job that is retrieved comes
-with `openai-poll-after-ms`: when to look again, so that many followers don't hold up the training.
+answers like what does not exist. Where there are limits, 429 comes with `Retry-After`. A job comes
+with `openai-poll-after-ms`: when to look at it again, so that many followers don't hold up the training.
 """
 
 GROUPS = {

@@ -46,8 +46,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(line)
 
 
-WHOLE = ("clients", "notebooks", "kernel", "deploy", "page")
-"""Folders and files whose tests start programs whole: other clients, notebooks, kernels, a browser, a Hub."""
+WHOLE = ("clients", "notebooks", "kernel", "deploy", "page", "test_slurm.py", "test_slurm_service.py")
+"""Folders and files whose tests start programs whole: other clients, notebooks, a browser, a Hub, Slurm."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,8 +6,11 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "sinfo", "squeue", "scontrol", "scancel")
 PACKAGES = "slurmctld slurmd slurm-client slurm-wlm-basic-plugins"
@@ -50,6 +53,33 @@ def missing() -> str:
     if lacking:
         return f"Slurm is not installed ({', '.join(lacking)}). On Debian:  apt-get install {PACKAGES}"
     return "" if os.geteuid() == 0 else "only root can start this Slurm"
+
+
+@contextlib.contextmanager
+def or_skip(folder: Path, more: str = "") -> Iterator[Path]:
+    """As `slurm`, but skips the tests, with the reason, where there can be none."""
+    if why := missing():
+        pytest.skip(why)
+    try:
+        with slurm(folder, more) as settings:
+            yield settings
+    except TimeoutError as error:
+        pytest.skip(str(error))
+
+
+def ask(*command: str) -> str:
+    """What a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 90) -> Any:
+    """Wait until something is true. Returns it; if it does not come to that, the test fails with Slurm's view."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"It did not come to that. Slurm's jobs: {ask('scontrol', '--oneliner', 'show', 'job')}")
+        time.sleep(0.1)
+    return found
 
 
 @contextlib.contextmanager

@@ -28,13 +28,8 @@ def no_slurm(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def a_slurm(tmp_path_factory):
     """The settings of a Slurm that runs."""
-    if why := slurm_here.missing():
-        pytest.skip(why)
-    try:
-        with slurm_here.slurm(tmp_path_factory.mktemp("slurm")) as settings:
-            yield settings
-    except TimeoutError as error:
-        pytest.skip(str(error))
+    with slurm_here.or_skip(tmp_path_factory.mktemp("slurm")) as settings:
+        yield settings
 
 
 @pytest.fixture(autouse=True)

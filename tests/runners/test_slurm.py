@@ -3,7 +3,6 @@
 import getpass
 import os
 import stat
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from openai_local.runners import Status, slurm, squeue
 from openai_local.runners.site import Site
 from openai_local.runners.slurm import SlurmRunner
 from openai_local.runners.squeue import SILENT
+from slurm_here import ask, wait_for
 
 MORE = """\
 PreemptType=preempt/partition_prio
@@ -31,33 +31,15 @@ EPOCHS, EPOCH = 500, 300
 """Of the long training, and its steps in one. No test sees its end, unless it shortens it."""
 
 
-def ask(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def wait_for(what, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"It did not come to that. Slurm's jobs: {ask('scontrol', '--oneliner', 'show', 'job')}")
-        time.sleep(0.1)
-    return found
-
-
 @pytest.fixture(scope="module")
 def a_slurm(tmp_path_factory):
     """Its settings, also for the commands that the tests call."""
-    if why := slurm_here.missing():
-        pytest.skip(why)
-    try:
-        with (
-            slurm_here.slurm(tmp_path_factory.mktemp("slurm"), MORE) as settings,
-            pytest.MonkeyPatch.context() as patch,
-        ):
-            patch.setenv("SLURM_CONF", str(settings))
-            yield settings
-    except TimeoutError as error:
-        pytest.skip(str(error))
+    with (
+        slurm_here.or_skip(tmp_path_factory.mktemp("slurm"), MORE) as settings,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("SLURM_CONF", str(settings))
+        yield settings
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A whole service that trains under a real Slurm: what those who use the API see of it."""
 
-import subprocess
 import time
 
 import pytest
@@ -8,31 +7,14 @@ import pytest
 import slurm_here
 from conftest import finished
 from openai_local.home import Home
-
-
-def ask(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def wait_for(what, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"It did not come to that. Slurm's jobs: {ask('scontrol', '--oneliner', 'show', 'job')}")
-        time.sleep(0.1)
-    return found
+from slurm_here import ask, wait_for
 
 
 @pytest.fixture(scope="module")
 def a_slurm(tmp_path_factory):
-    if why := slurm_here.missing():
-        pytest.skip(why)
-    try:
-        with slurm_here.slurm(tmp_path_factory.mktemp("slurm")) as settings, pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SLURM_CONF", str(settings))
-            yield settings
-    except TimeoutError as error:
-        pytest.skip(str(error))
+    with slurm_here.or_skip(tmp_path_factory.mktemp("slurm")) as settings, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(settings))
+        yield settings
 
 
 @pytest.fixture
