@@ -35,6 +35,7 @@ class Played(httpx2.BaseTransport):
             return httpx2.Response(403, json={"error": {"code": self.refusal, "message": "no"}}, request=request)
         request.url = request.url.copy_with(scheme="http", host=self.host.host, port=self.host.port)
         request.headers["authorization"] = f"Bearer {self.key}"
+        request.headers["host"] = f"{self.host.host}:{self.host.port}"
         return self.way.handle_request(request)
 
 
