@@ -45,7 +45,8 @@ class Visitors:
                 f"This service is not called {_name(host)!r}. Call it by its number, such as 127.0.0.1. If the "
                 "name is right, start the service with --url and the address that others type."
             )
-        if origin is not None and urlsplit(origin).netloc != host and not self._is_named(origin):
+        page = origin.partition("://")[2] if origin is not None else host
+        if page != host and not self._is_named(page):
             return "Pages of other addresses may not use this service."
         return ""
 
@@ -53,9 +54,9 @@ class Visitors:
         name = _name(host)
         return ANY in self.names or name in self.names or _is_number(name)
 
-    def _is_named(self, origin: str) -> bool:
+    def _is_named(self, host: str) -> bool:
         """Whether a page is from a name that was given; behind a proxy, ``Host`` may be another."""
-        return _name(urlsplit(origin).netloc) in self.names - LOOPBACK - {ANY}
+        return _name(host) in self.names - LOOPBACK - {ANY}
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -65,15 +66,11 @@ ANY = "*"
 
 
 def _name(host: str) -> str:
-    """A host without its port, in small letters; ``[::1]:80`` is ``::1``."""
-    return (urlsplit(f"//{host}").hostname or "").rstrip(".") if _is_readable(host) else ""
-
-
-def _is_readable(host: str) -> bool:
+    """A host without its port, in small letters; ``[::1]:80`` is ``::1``. Empty if it is none."""
     try:
-        return bool(urlsplit(f"//{host}").hostname)
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
-        return False
+        return ""
 
 
 def _is_number(name: str) -> bool:
