@@ -1,5 +1,6 @@
 # make lesson: set up and run the whole lesson.  make test: set up and run all tests.  make lab: open JupyterLab.
 # make quick: the everyday tests, without those that train the real model or start whole programs.
+# make torture: try to break it for two hours: kills, faults, bad input, many clients.  A table says what was lost.
 # make bench: measure how fast it is, next to what people would use otherwise (an hour or two).
 # make class-demo: a class of ten learners on this machine (simulated), with the instructor's page to look at.
 # Needs Python 3.11 or newer (another one: make PYTHON=python3.13 …). Everything goes into .venv.
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3.14 python3 p
 BIN := .venv/bin
 NEEDS := pyproject.toml constraints.txt kernel/kernel.json
 
-.PHONY: lesson lab test quick bench class-demo format docs notebooks clean
+.PHONY: lesson lab test quick torture bench class-demo format docs notebooks clean
 .DELETE_ON_ERROR:
 
 lesson: .venv/ready
@@ -32,6 +33,9 @@ quick: .venv/ready-for-tests
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not model and not whole"
+
+torture: .venv/ready-for-tests
+	@$(BIN)/pytest tests/torture --torture
 
 bench: .venv/ready-for-tests
 	@$(BIN)/openai-local bases fetch

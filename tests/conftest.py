@@ -20,31 +20,7 @@ os.environ["TQDM_DISABLE"] = "1"
 # A tiny model gains nothing from two threads, and several that wait for each other hold everything up.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-
-AT_THE_END = pytest.StashKey[dict[str, list[str]]]()
-"""What tests have to say at the end of the run: lines under a title. Each process hands its own on."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[AT_THE_END] = {}
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["at the end"] = session.config.stash[AT_THE_END]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    node.config.stash[AT_THE_END].update(getattr(node, "workeroutput", {}).get("at the end", {}))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for title, lines in config.stash[AT_THE_END].items():
-        terminalreporter.section(title)
-        for line in lines:
-            terminalreporter.line(line)
-
+pytest_plugins = ["tally"]
 
 WHOLE = ("clients", "notebooks", "kernel", "deploy", "page", "test_slurm.py", "test_slurm_service.py")
 """Folders and files whose tests start programs whole: other clients, notebooks, a browser, a Hub, Slurm."""

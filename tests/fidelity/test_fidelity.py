@@ -21,7 +21,7 @@ from shapes import fields
 from sources import Client, Description
 from tour import tour
 
-from conftest import AT_THE_END
+from tally import AT_THE_END
 
 
 @pytest.fixture(scope="module")
