@@ -69,7 +69,7 @@ def test_a_killed_job_goes_on_from_its_last_snapshot(new_journal, monkeypatch):
 
     killed = new_journal("killed")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "SNAPSHOT_SECONDS", -1)
+        patch.setattr(loop, "SNAPSHOT_SHARE", float("inf"))
         stop_after(patch, 9, die)
         with pytest.raises(CrashError):
             train(killed)

@@ -68,9 +68,9 @@ class LocalRunner:
 
     def _alive(self, journal: Journal) -> bool:
         process = self._processes.get(journal.folder)
-        if process is not None:
-            return process.poll() is None
-        if not journal.lock.exists():
+        if process is not None and process.poll() is None:
+            return True
+        if not journal.lock.exists():  # held also by one that an earlier service started a moment ago
             return False
         try:
             with FileLock(journal.lock, timeout=0):

@@ -55,6 +55,7 @@ class Queue:
 
     def start(self) -> None:
         """Start working, with what an earlier service left undone first."""
+        self.records.settle()
         for status in ("paused", "cancelled", "running", "queued"):
             for job in self.store.page(FineTuningJob, status=status, order="asc"):
                 journal = self.records.journal(job.id)
@@ -135,6 +136,8 @@ class Queue:
                 step(woken)
             except Exception:
                 log.exception("the queue stumbled and goes on")
+                time.sleep(LOOK_SECONDS)
+                news.set()  # what it was told is not forgotten
 
     # Checking
 
@@ -150,6 +153,10 @@ class Queue:
                     lines[param] = len(read(self.records.home.files / file, param))
         except DataError as error:
             self.records.fail(job.id, error.code, str(error), error.param)
+            return
+        except FileNotFoundError:
+            message = f"The file {file} is no longer there. Upload it again."
+            self.records.fail(job.id, "invalid_training_file", message, param)
             return
         seconds = self._forecast.seconds(job, lines["training_file"])
         self.store.note_private(FineTuningJob, job.id, seconds=seconds)

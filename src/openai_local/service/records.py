@@ -18,6 +18,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.engine.journal import Journal, derived_id, new_id
 from openai_local.home import Home, link
+from openai_local.service.moving import going, on_the_way, settle
 from openai_local.service.store import Store
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -35,6 +36,13 @@ class Records:
     def journal(self, job: str) -> Journal:
         """The directory of a job."""
         return Journal(self.home.jobs / job)
+
+    def settle(self) -> None:
+        """Bring to an end what an earlier service was killed in: files that came or went."""
+        files, jobs = self.home.files, self.home.jobs
+        settle(on_the_way(files), lambda file: self.store.get(FileObject, file.name) is not None)
+        adapters = {self.adapter(model.id) for model in self.store.page(Model)}
+        settle(on_the_way(jobs, "*/"), lambda file: file in adapters)
 
     def tell(self, job: str, message: str, *, level: Any = "info", key: str | None = None) -> None:
         """Add an event to a job; with a `key`, once in its life."""
@@ -73,9 +81,10 @@ class Records:
                 item.status, item.estimated_finish, done = status, None, True
                 item.finished_at = int(time.time()) if status in ENDED else None
 
-        after = self.store.update(FineTuningJob, job.id, change) or job
-        if done:
-            self.tell(job.id, message)
+        with self.store.together():
+            after = self.store.update(FineTuningJob, job.id, change) or job
+            if done:
+                self.tell(job.id, message)
         return after, done
 
     def fail(self, job: str, code: str, message: str, param: str | None = None) -> None:
@@ -86,8 +95,9 @@ class Records:
                 item.status, item.error = "failed", Error(code=code, message=message, param=param)
                 item.finished_at, item.estimated_finish = int(time.time()), None
 
-        self.tell(job, f"The job failed: {message}", level="error", key="failed")
-        self.store.update(FineTuningJob, job, change)
+        with self.store.together():
+            self.tell(job, f"The job failed: {message}", level="error", key="failed")
+            self.store.update(FineTuningJob, job, change)
 
     def copy(self, job: str, offset: int = 0) -> int:
         """Copy what the training process told from byte `offset` on. Returns the offset behind it."""
@@ -103,12 +113,13 @@ class Records:
             elif kind == "hyperparameters":
                 del entry["created_at"]
                 changes["hyperparameters"] = entry
-        if events:
-            self.store.add_events(job, events)
+        if events or changes:
+            with self.store.together():
+                self.store.add_events(job, events)
+                if changes:
+                    self.store.update(FineTuningJob, job, lambda item: _change(item, **changes))
         for checkpoint in checkpoints:
             self._keep_checkpoint(job, **checkpoint)
-        if changes:
-            self.store.update(FineTuningJob, job, lambda item: _change(item, **changes))
         return offset
 
     def _keep_checkpoint(self, job: str, step: int, metrics: dict[str, float], created_at: int) -> None:
@@ -126,8 +137,9 @@ class Records:
             step_number=step,
             metrics=metrics,
         )
-        self.store.add(checkpoint, self.store.owner(FineTuningJob, job) or "")
-        self._keep_model(job, name, file, checkpoint=id_)
+        with self.store.together():
+            self.store.add(checkpoint, self.store.owner(FineTuningJob, job) or "")
+            self._keep_model(job, name, file, checkpoint=id_)
         kept = self.store.page(FineTuningJobCheckpoint, fine_tuning_job_id=job)
         for old in sorted(kept, key=lambda c: c.step_number)[:-KEPT_CHECKPOINTS]:
             self.forget_model(old.fine_tuned_model_checkpoint)
@@ -150,12 +162,12 @@ class Records:
         """Remove a fine-tuned model or checkpoint. Returns whether it was there."""
         if self.store.get(Model, name) is None:
             return False
-        adapter, checkpoint = self.adapter(name), self.store.private(Model, name).get("checkpoint")
-        if checkpoint:
-            self.store.delete(FineTuningJobCheckpoint, checkpoint)
-        found = self.store.delete(Model, name)
-        adapter.unlink(missing_ok=True)
-        return found
+        checkpoint = self.store.private(Model, name).get("checkpoint")
+        with going(self.adapter(name)) as go, self.store.together():
+            go()
+            if checkpoint:
+                self.store.delete(FineTuningJobCheckpoint, checkpoint)
+            return self.store.delete(Model, name)
 
     def needing(self, base: str) -> list[str]:
         """The fine-tunes, and the jobs that are not over, that need a base model."""
@@ -165,22 +177,27 @@ class Records:
         return needing + [name for name in models if self.store.private(Model, name)["base"] == base]
 
     def finish(self, job: str, result: dict[str, Any]) -> None:
-        """Register the model and the table of results, and let the job succeed."""
+        """Register the model and the table of results, and let the job succeed, all at once.
+
+        A job that was cancelled or paused a moment ago stays so, as somebody was told that.
+        """
         journal, name = self.journal(job), self.store.private(FineTuningJob, job)["model_name"]
-        self._keep_model(job, name, journal.adapter)
-        table = self._keep_table(job, journal)
-        self.tell(job, f"New fine-tuned model created: {name}", key="model")
-        self.tell(job, f"Result file created: {table}", key="results")
-        self.tell(job, "The job has successfully completed", key="succeeded")
 
         def change(item: FineTuningJob) -> None:
-            if item.status != "running":
-                return  # cancelled or paused a moment ago, and somebody was told so
             item.status, item.fine_tuned_model, item.result_files = "succeeded", name, [table]
             item.finished_at, item.estimated_finish = int(time.time()), None
             item.trained_tokens = result["trained_tokens"]
 
-        self.store.update(FineTuningJob, job, change)
+        with self.store.together():
+            found = self.store.get(FineTuningJob, job)
+            if found is None or found.status != "running":
+                return
+            self._keep_model(job, name, journal.adapter)
+            table = self._keep_table(job, journal)
+            self.tell(job, f"New fine-tuned model created: {name}", key="model")
+            self.tell(job, f"Result file created: {table}", key="results")
+            self.tell(job, "The job has successfully completed", key="succeeded")
+            self.store.update(FineTuningJob, job, change)
 
     def _keep_table(self, job: str, journal: Journal) -> str:
         id_ = f"file-{job.removeprefix('ftjob-')}"

@@ -3,16 +3,18 @@
 Files, jobs, checkpoints and models are kept as the JSON of the official client's own types, in one table, in the
 order in which they were made; beside the JSON stands who owns it and what the service alone needs to know. Of what
 was deleted the place in that order stays, so that a list can be paged through while things vanish from it. Every
-method is one transaction, on disk when it returns. One connection serves all threads, behind a lock.
+method is one transaction, on disk when it returns, and `together` makes one of several. One connection serves all
+threads, behind a lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -109,7 +111,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         path.chmod(0o600)
-        with self._lock, self._transaction():
+        with self.together():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
                 raise LocalError(
@@ -124,11 +126,27 @@ class Store:
         with self._lock:
             self._db.close()
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all calls in a block: they are on disk when it ends, or none of them is."""
+        with self._lock:
+            if self._db.in_transaction:  # a block within a block
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite has gone back by itself if the disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+
     # Objects
 
     def add(self, item: Object, owner: str, **private: Any) -> None:
         """Add a file, job or model. `private` is kept beside it and never leaves the service."""
-        with self._lock, self._transaction():
+        with self.together():
             self._db.execute("DELETE FROM objects WHERE id = ? AND kind = ''", (item.id,))
             self._db.execute(
                 "INSERT INTO objects (kind, id, owner, body, private) VALUES (?, ?, ?, ?, ?)",
@@ -147,7 +165,7 @@ class Store:
 
     def note_private(self, kind: type[T], id_: str, **fields: Any) -> None:
         """Keep more things beside an object."""
-        with self._lock, self._transaction():
+        with self.together():
             private = json.dumps(self.private(kind, id_) | fields)
             query = "UPDATE objects SET private = ? WHERE kind = ? AND id = ?"
             self._db.execute(query, (private, kind.__name__, id_))
@@ -183,7 +201,7 @@ class Store:
 
     def update(self, kind: type[T], id_: str, change: Callable[[T], None]) -> T | None:
         """Let `change` alter an object and keep the result, in one step. Returns it, or None if there is none."""
-        with self._lock, self._transaction():
+        with self.together():
             item = self.get(kind, id_)
             if item is not None:
                 change(item)
@@ -293,7 +311,7 @@ class Store:
     def add_events(self, job: str, events: Collection[FineTuningJobEvent]) -> None:
         """Add events to a job; one whose id is known already is left out."""
         rows = [(job, event.id, _dump(event)) for event in events]
-        with self._lock, self._transaction():
+        with self.together():
             self._db.executemany("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
         if any(event.type != "metrics" for event in events):
             self._changes[job] = self._changes.get(job, 0) + 1
@@ -349,15 +367,12 @@ class Store:
 
     def note_activity(self, names: dict[str, tuple[int, int]], keys: dict[str, int]) -> None:
         """Keep `activity` of some names, and when keys were used last, by their ids."""
-        with self._lock, self._transaction():
+        with self.together():
             query = "INSERT OR REPLACE INTO activity (name, asked, seen_at) VALUES (?, ?, ?)"
             self._db.executemany(query, [(name, *found) for name, found in names.items()])
             self._db.executemany(
                 "UPDATE keys SET used_at = ? WHERE id = ?", [(at, id_) for id_, at in keys.items()]
             )
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
 
 
 def _dump(item: BaseModel) -> str:
@@ -367,16 +382,3 @@ def _dump(item: BaseModel) -> str:
 def _load(kind: type[Item], body: str) -> Item:
     """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
     return kind.construct(**json.loads(body))
-
-
-class _Transaction:
-    """``BEGIN IMMEDIATE`` … ``COMMIT``, or ``ROLLBACK`` if an error leaves the block."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-
-    def __enter__(self) -> None:
-        self.db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.db.execute("ROLLBACK" if kind else "COMMIT")

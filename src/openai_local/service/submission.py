@@ -43,35 +43,36 @@ def submit(
         APIError: the model or a file does not exist, or is somebody else's; or there is no room for one more job.
         LocalError: the base model is not on this machine.
     """
-    service.quota.job(who)
-    base = _base(service, body["model"], who)
-    for param in ("training_file", "validation_file"):
-        _require_file(service, body, param, who)
-    settings = {name: hyperparameters.get(name, "auto") for name in LIMITS}
-    job = FineTuningJob(
-        id=new_id("ftjob"),
-        object="fine_tuning.job",
-        created_at=int(time.time()),
-        model=base.name,
-        training_file=body["training_file"],
-        validation_file=body.get("validation_file"),
-        status="validating_files",
-        hyperparameters=settings,  # type: ignore[arg-type]
-        method={"type": "supervised", "supervised": {"hyperparameters": dict(settings)}},  # type: ignore[arg-type]
-        seed=body.get("seed", random.getrandbits(31)),
-        organization_id="org-local",
-        result_files=[],
-        error=None,
-        fine_tuned_model=None,
-        finished_at=None,
-        trained_tokens=None,
-        estimated_finish=None,
-        integrations=[],
-        metadata=body.get("metadata") or None,
-    )
-    known = {"base": base.name, "hyperparameters": settings, "model_name": name(base)}
-    service.store.add(job, who.name, **known, **private)
-    _tell(service, job, base, body["model"])
+    with service.store.together():  # nobody can take the file, the room or the name meanwhile
+        service.quota.job(who)
+        base = _base(service, body["model"], who)
+        for param in ("training_file", "validation_file"):
+            _require_file(service, body, param, who)
+        settings = {name: hyperparameters.get(name, "auto") for name in LIMITS}
+        job = FineTuningJob(
+            id=new_id("ftjob"),
+            object="fine_tuning.job",
+            created_at=int(time.time()),
+            model=base.name,
+            training_file=body["training_file"],
+            validation_file=body.get("validation_file"),
+            status="validating_files",
+            hyperparameters=settings,  # type: ignore[arg-type]
+            method={"type": "supervised", "supervised": {"hyperparameters": dict(settings)}},  # type: ignore[arg-type]
+            seed=body.get("seed", random.getrandbits(31)),
+            organization_id="org-local",
+            result_files=[],
+            error=None,
+            fine_tuned_model=None,
+            finished_at=None,
+            trained_tokens=None,
+            estimated_finish=None,
+            integrations=[],
+            metadata=body.get("metadata") or None,
+        )
+        known = {"base": base.name, "hyperparameters": settings, "model_name": name(base)}
+        service.store.add(job, who.name, **known, **private)
+        _tell(service, job, base, body["model"])
     service.queue.wake()
     return job
 

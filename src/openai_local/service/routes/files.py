@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import AsyncGenerator
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from openai.types import FileDeleted, FileObject
@@ -19,8 +20,9 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
-from openai_local.service.context import context, identity
+from openai_local.service.context import Context, context, identity
 from openai_local.service.errors import APIError
+from openai_local.service.moving import coming, going
 from openai_local.service.paging import one, page
 from openai_local.service.records import ENDED
 
@@ -43,20 +45,9 @@ async def create(request: Request) -> Response:
                 raise APIError(400, message, param=param, code="unsupported_parameter")
         upload, name = _upload(form)
         service.quota.bytes(who, upload.size or 0)
-        id_ = new_id("file")
-        size = await run_in_threadpool(_save, upload, service.home.files / id_)
+        file = await run_in_threadpool(_keep, service, who.name, upload, name)
     finally:
         await form.close()
-    file = FileObject(
-        id=id_,
-        object="file",
-        bytes=size,
-        created_at=int(time.time()),
-        filename=name,
-        purpose="fine-tune",
-        status="processed",
-    )
-    service.store.add(file, who.name)
     return one(file)
 
 
@@ -106,19 +97,25 @@ def _upload(form: FormData) -> tuple[UploadFile, str]:
     return upload, name
 
 
-def _save(upload: UploadFile, path: Path) -> int:
-    part = path.with_name(f".{path.name}.part")
-    try:
+def _keep(service: Context, owner: str, upload: UploadFile, name: str) -> FileObject:
+    """Write an upload to disk and into the database."""
+    id_ = new_id("file")
+    with coming(service.home.files / id_) as part:
         with part.open("wb") as out:
-            while chunk := upload.file.read(1 << 20):
-                out.write(chunk)
+            shutil.copyfileobj(upload.file, out, 1 << 20)
             out.flush()
             os.fsync(out.fileno())
-        size = part.stat().st_size
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return size
+        file = FileObject(
+            id=id_,
+            object="file",
+            bytes=part.stat().st_size,
+            created_at=int(time.time()),
+            filename=name,
+            purpose="fine-tune",
+            status="processed",
+        )
+        service.store.add(file, owner)
+    return file
 
 
 def list_files(request: Request) -> Response:
@@ -137,8 +134,12 @@ def _find(request: Request) -> FileObject:
     id_ = request.path_params["id"]
     file = context(request).store.get(FileObject, id_, identity(request).sees)
     if file is None:
-        raise APIError(404, f"No such File object: {id_}", param="id")
+        raise _missing(id_)
     return file
+
+
+def _missing(id_: str) -> APIError:
+    return APIError(404, f"No such File object: {id_}", param="id")
 
 
 def retrieve(request: Request) -> Response:
@@ -149,20 +150,25 @@ def retrieve(request: Request) -> Response:
 def content(request: Request) -> Response:
     """One file's bytes."""
     file = _find(request)
-    return FileResponse(context(request).home.files / file.id, media_type="application/octet-stream")
+    path = context(request).home.files / file.id
+    if not path.exists():  # it is just being deleted
+        raise _missing(file.id)
+    return FileResponse(path, media_type="application/octet-stream")
 
 
 def delete(request: Request) -> Response:
     """Remove a file, unless a job that is not over needs it."""
     service, file = context(request), _find(request)
-    for job in service.store.page(FineTuningJob):
-        if job.status not in ENDED and file.id in (job.training_file, job.validation_file):
-            message = (
-                f"The file {file.id} is needed by the fine-tuning job {job.id}. Cancel the job or wait for it."
-            )
-            raise APIError(409, message, param="id", code="file_in_use")
-    service.store.delete(FileObject, file.id)
-    (service.home.files / file.id).unlink(missing_ok=True)
+    with going(service.home.files / file.id) as go, service.store.together():
+        for job in service.store.page(FineTuningJob):
+            if job.status not in ENDED and file.id in (job.training_file, job.validation_file):
+                message = (
+                    f"The file {file.id} is needed by the fine-tuning job {job.id}. "
+                    "Cancel the job or wait for it."
+                )
+                raise APIError(409, message, param="id", code="file_in_use")
+        go()
+        service.store.delete(FileObject, file.id)
     return one(FileDeleted(id=file.id, object="file", deleted=True))
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, Required, TypedDict
 
 from openai.types.fine_tuning import FineTuningJob
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -62,7 +63,8 @@ async def create(request: Request) -> Response:
     if len(body.get("suffix", "")) > 40:
         raise _invalid("suffix", "may have 40 characters at most.")
     special = Of2022(model, weight, _classification(body))
-    job = submit(
+    job = await run_in_threadpool(
+        submit,
         service,
         identity(request),
         {**body, "model": model},

@@ -11,6 +11,7 @@ from typing import Any
 from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.job_create_params import JobCreateParams
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -37,7 +38,8 @@ async def create(request: Request) -> Response:
     hyperparameters = method.get("hyperparameters") or body.get("hyperparameters", {})
     where = "method.supervised.hyperparameters." if method.get("hyperparameters") else "hyperparameters."
     check_hyperparameters(hyperparameters, where)
-    job = submit(
+    job = await run_in_threadpool(
+        submit,
         service,
         who,
         body,
