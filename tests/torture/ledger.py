@@ -1,6 +1,7 @@
 """What a service has acknowledged, and whether it still stands by it after it was killed."""
 
 import contextlib
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -63,9 +64,18 @@ class Ledger:
             self.doubtful.discard(id_)
         self.lost += [f"{id_} is gone" for id_ in self.files if id_ not in listed and id_ not in self.deleted]
         self.lost += [f"{id_} is back" for id_ in self.deleted if id_ in listed]
-        on_disk = {path.name for path in (self.home / "files").iterdir()}
-        self.lost += [f"files/{name} belongs to nothing" for name in on_disk - set(listed)]
-        self.lost += [f"{name} is listed and not on disk" for name in set(listed) - on_disk]
+        self._check_disk(client)
+
+    def _check_disk(self, client: openai.OpenAI) -> None:
+        """A table of results may be on its way just now; a second later it has come."""
+        for patience in (True, False):
+            on_disk = {path.name for path in (self.home / "files").iterdir()}
+            listed = {file.id for file in client.files.list()}
+            if patience and on_disk != listed:
+                time.sleep(1)
+                continue
+            self.lost += [f"files/{name} belongs to nothing" for name in on_disk - listed]
+            self.lost += [f"{name} is listed and not on disk" for name in listed - on_disk]
 
     def _check_jobs(self, client: openai.OpenAI) -> None:
         jobs = {job.id: job for job in client.fine_tuning.jobs.list(limit=1000)}
