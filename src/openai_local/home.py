@@ -6,9 +6,12 @@ what can be fetched again: base models. Both are private to the user.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ import platformdirs
 from openai_local.errors import LocalError
 
 APP = "openai-local"
+ROOM = 1 << 20
+"""A service starts if there is room for so many bytes."""
 
 
 def default_home() -> Path:
@@ -35,13 +40,33 @@ def write_whole(path: Path, text: str) -> None:
 
     The file is readable by its owner only, and on disk before this returns.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with arriving(path, f".{path.name}.{os.getpid()}.part") as part:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+@contextlib.contextmanager
+def arriving(path: Path, part: str | None = None) -> Iterator[Path]:
+    """Where to write a file, so that a reader sees the old content or the new one, never a part.
+
+    It gets its name, and is on disk, when the block ends. If the block fails, nothing is left of it: a disk that
+    was too full for it is as full as before.
+
+    Args:
+        path: where the file goes.
+        part: its name until then, if several processes may write it at once.
+    """
+    temporary = path.with_name(part or f".{path.name}.part")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def link(source: Path, target: Path) -> None:
@@ -49,7 +74,8 @@ def link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        with arriving(target) as part:
+            shutil.copyfile(source, part)
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,18 @@ class Home:
             )
             raise LocalError(message) from None
         return home
+
+    def require_room(self) -> None:
+        """See whether something can be written, as a service that can't would be of little use.
+
+        Raises:
+            OSError: it can't; `disk.sentence` says it.
+        """
+        probe = self.path / f".probe.{os.getpid()}"
+        try:
+            probe.write_bytes(bytes(ROOM))
+        finally:
+            probe.unlink(missing_ok=True)
 
     @property
     def database(self) -> Path:
@@ -119,6 +157,13 @@ class Home:
     def note_running(self, **facts: Any) -> None:
         """Write down where the service listens."""
         write_whole(self.running, json.dumps(facts))
+
+    def taken(self) -> str:
+        """What to tell somebody who starts a second service on this home."""
+        running = self.read_running() or {}
+        host, here = running.get("host"), socket.gethostname()
+        where = "" if host in (None, here) else f", on the machine {host} and not on this one ({here})"
+        return f"A service is running on {self.path} already: {running.get('url', 'it is just starting')}{where}."
 
     def read_running(self) -> dict[str, Any] | None:
         """What `note_running` wrote, or None. A service that was killed leaves its note behind."""

@@ -9,6 +9,7 @@ end, and is not over.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -17,8 +18,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from openai_local import disk
 from openai_local.engine.examples import DataError
-from openai_local.engine.journal import Journal
+from openai_local.engine.journal import Journal, Paused
+from openai_local.errors import LocalError
 
 
 def main() -> int:
@@ -26,38 +29,51 @@ def main() -> int:
     journal = Journal(Path(sys.argv[1]))
     lock = FileLock(journal.lock, timeout=float(sys.argv[2]) if sys.argv[2:] else 0)
     try:
-        lock.acquire()
+        journal.keep(lock.acquire)
+        if journal.result() is not None:
+            return 0
+        _work(journal)
     except Timeout:
         return 3
-    if journal.result() is not None:
-        return 0
-    journal.write_pid(os.getpid())
+    except Paused:
+        return 4
+    return 0
+
+
+def _work(journal: Journal) -> None:
+    """Train, and write down how it ended.
+
+    Raises:
+        Paused: it is not over.
+    """
+    journal.keep(lambda: journal.write_pid(os.getpid()))
     if hasattr(os, "nice"):
         os.nice(10)  # else a model that answers meanwhile would wait seconds for each token
     try:
-        journal.mend()
+        journal.keep(journal.mend)
         journal.event("Fine-tuning job started", key="started")
-        # Late, because it takes seconds.
-        from openai_local.engine.loop import Paused
-        from openai_local.engine.training import train
+        from openai_local.engine.training import train  # late, because it takes seconds
 
         # From now on there is something to lose.
         signal.signal(signal.SIGTERM, lambda *_: journal.end_soon())
-        try:
-            train(journal)
-        except Paused:
-            return 4
+        train(journal)
+    except Paused:
+        raise
     except DataError as error:
         journal.finish(status="failed", code=error.code, message=str(error), param=error.param)
+    except LocalError as error:
+        journal.finish(status="failed", code="server_error", message=str(error), param=None)
     except Exception as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # the log lies on a disk too
+            traceback.print_exc()
         journal.finish(status="failed", code="server_error", message=_explain(error, journal), param=None)
-    return 0
 
 
 def _explain(error: Exception, journal: Journal) -> str:
     if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
         return "Training ran out of memory. Close other programs, or use a smaller batch_size or shorter examples."
+    if said := disk.sentence(error, journal.folder):
+        return said
     return f"Training stopped: {type(error).__name__}: {error}. Details are in {journal.log}."
 
 

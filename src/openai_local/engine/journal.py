@@ -5,20 +5,39 @@ The service writes ``job.json``; the training process appends lines to ``events.
 with a common file system, outlives a crash of the service, and can be read by a person.
 
 What a process does again after a crash it also tells again, under the same ids; a reader leaves out what it knows.
+What the disk does not take, because it is full or read-only, the training process keeps and offers again until it
+does. A line that can't be read, after a power cut, is left out.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
+import os
 import secrets
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from openai_local import disk
 from openai_local.home import write_whole
+
+WAIT_SECONDS = 1.0
+"""How long the training process waits before it offers the disk again what it did not take."""
+T = TypeVar("T")
+
+
+class Paused(Exception):  # noqa: N818 (no error)
+    """The training process shall end, and its job is not over."""
+
+
+class Stuck(Paused):
+    """It shall end while the disk takes nothing, so the last step that was told is not the last one done."""
 
 
 def new_id(prefix: str) -> str:
@@ -66,6 +85,7 @@ class Journal:
         self.log = folder / "train.log"
         self.snapshot = folder / "snapshot.safetensors"
         self._pause = folder / "pause"
+        self._waits = folder / "waits"
         self.told_to_end = False
         self._result = folder / "result.json"
 
@@ -104,8 +124,48 @@ class Journal:
         """Whether the training process shall write a snapshot and end."""
         return self.told_to_end or self._pause.exists()
 
+    def keep(self, write: Callable[[], T]) -> T:
+        """Write something in the training process. While the disk does not take it, wait and try again.
+
+        Raises:
+            Stuck: the process shall end, and the disk still does not take it.
+            OSError: it can't be written for another reason.
+        """
+        began, said = time.monotonic(), ""
+        while True:
+            try:
+                done = write()
+                break
+            except OSError as error:
+                sentence = disk.sentence(error, self.folder)
+                if sentence is None:
+                    raise
+                if not said:
+                    said = sentence.split(" (")[0].split(". ")[0].removesuffix(".")
+                    self._begin_to_wait(sentence)
+            if self.pause_requested():
+                raise Stuck
+            time.sleep(WAIT_SECONDS)
+        if said:
+            with contextlib.suppress(OSError):
+                self._waits.unlink(missing_ok=True)
+            seconds = max(1, round(time.monotonic() - began))
+            self.event(f"{said}. The training waited {seconds} s and goes on now.", level="warn")
+        return done
+
+    def _begin_to_wait(self, sentence: str) -> None:
+        with contextlib.suppress(OSError):  # an empty file often finds room where nothing else does
+            self._waits.touch()
+        with contextlib.suppress(OSError):
+            print(sentence, file=sys.stderr, flush=True)
+
+    def waits(self) -> bool:
+        """Whether the training process waits for room on the disk."""
+        return self._waits.exists()
+
     def mend(self) -> None:
-        """Remove a last line that a process was killed in; nobody has read it."""
+        """Remove what a process that was killed left: a last line that nobody has read, and that it waits."""
+        self._waits.unlink(missing_ok=True)
         if not self.events.exists():
             return
         lines = self.events.read_bytes().splitlines(keepends=True)
@@ -152,8 +212,21 @@ class Journal:
 
     def _append(self, kind: str, **fields: Any) -> None:
         line = json.dumps({"kind": kind, "created_at": int(time.time()), **fields})
-        with self.events.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        self.keep(lambda: self._write_line(line.encode() + b"\n"))
+
+    def _write_line(self, line: bytes) -> None:
+        """Write a line whole or not at all."""
+        with self.events.open("ab", buffering=0) as file:
+            size = file.tell()
+            if file.write(line) != len(line):
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.events))
+
+    def sync(self) -> None:
+        """Make sure that all lines are on disk."""
+        if self.events.exists():
+            with self.events.open("rb+") as file:
+                os.fsync(file.fileno())
 
     def read(self, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
         """The whole lines from byte `offset` on, each with the offset behind it."""
@@ -165,15 +238,27 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return  # still being written
                 offset += len(line)
-                yield offset, json.loads(line)
+                if (entry := _entry(line)) is not None:
+                    yield offset, entry
 
     def finish(self, **result: Any) -> None:
         """End the job: ``status`` is ``succeeded`` or ``failed``."""
-        write_whole(self._result, json.dumps(result))
+        self.keep(self.sync)
+        self.keep(lambda: write_whole(self._result, json.dumps(result)))
 
     def result(self) -> dict[str, Any] | None:
-        """What `finish` wrote, or None while the job is not over."""
+        """What `finish` wrote, or None while the job is not over. One that can't be read has to be made again."""
         try:
-            return json.loads(self._result.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            found = json.loads(self._result.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
             return None
+        return found if isinstance(found, dict) and "status" in found else None
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """A line of ``events.jsonl``, or None if it is none."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "kind" in entry else None

@@ -43,9 +43,15 @@ class Activity:
             return dict(self._seen)
 
     def write(self) -> None:
-        """Write down what is new."""
+        """Write down what is new. If the disk does not take it, it stays new."""
         with self._lock:
             news = {name: (self._seen[name].asked, self._seen[name].seen_at) for name in self._news}
             keys, self._keys, self._news = self._keys, {}, set()
-        if news:
+        if not news:
+            return
+        try:
             self._store.note_activity(news, keys)
+        except Exception:
+            with self._lock:
+                self._news, self._keys = {*news, *self._news}, {**keys, **self._keys}
+            raise

@@ -7,16 +7,19 @@ directory say, so a service that was stopped at any point goes on where it was.
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.engine.journal import Journal
+from openai_local.engine.journal import Journal, new_id
 from openai_local.errors import LocalError
 from openai_local.runners import Runner, Status
 from openai_local.service.records import ALIVE, ENDED, Records
 
 PAUSE_SECONDS = 10.0
 """How long a paused job may take to write down where it is."""
+FULL = "There is no room left on the disk. The training waits until there is."
 TRIES = 2
 """How often a process may end without having got any further before its job counts as failed."""
 
@@ -31,6 +34,7 @@ class Following:
         self._offset, self._tries, self._steps = 0, 0, -1
         self._halted_at: float | None = None
         self._told: str | None = None
+        self._mark = new_id("following")  # what is told again in vain is told once
 
     def look(self) -> bool:
         """See what is new and do what has to be done. Returns whether the process is over."""
@@ -48,14 +52,21 @@ class Following:
             if result["status"] == "failed":
                 self.records.fail(self.id, result["code"], result["message"], result["param"])
             else:
-                self.records.finish(self.id, result)
+                self._finish(result)
             return True
         if not status.alive:
             return self._start_again(job, status)
-        self._tell(status.waits)
+        self._tell(status.waits or (FULL if self.journal.waits() else None))
         if status.waits is None and job.status == "queued":
             self.records.move(self.id, "queued", "running")
         return False
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        try:
+            self.records.finish(self.id, result)
+        except FileNotFoundError as error:
+            lost = f"The training ended well, but its file {Path(error.filename).name} is gone. Train again."
+            self.records.fail(self.id, "server_error", lost)
 
     def _tell(self, waits: str | None) -> None:
         """Tell why the job does not run yet, when that is new."""
@@ -73,19 +84,19 @@ class Following:
             self.records.fail(self.id, "server_error", status.said or _last_words(self.journal, status))
             return True
         done = len(list(self.journal.rows()))
-        self._tries = self._tries + 1 if done <= self._steps else 1
-        if self._tries > TRIES:
+        tries = self._tries + 1 if done <= self._steps else 1
+        if tries > TRIES:
             self.records.fail(self.id, "server_error", _last_words(self.journal, status))
             return True
         if self._steps >= 0 or status.said:
             said = status.said or "The training process ended without a result and is started again."
-            self.records.tell(self.id, said, level="warn")
-        self._steps = done
+            self.records.tell(self.id, said, level="warn", key=f"again {self._mark} {done} {tries}")
         try:
             self.runner.start(self.journal)
         except LocalError as error:
             self.records.fail(self.id, "server_error", str(error))
             return True
+        self._tries, self._steps = tries, done  # here, as a disk that takes nothing is no try
         return False
 
     def _halt(self, job: FineTuningJob | None, status: Status) -> bool:

@@ -6,15 +6,16 @@ what the database says, so a service that was stopped at any point goes on where
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from openai.types.fine_tuning import FineTuningJob
 
 from openai_local.engine.bases import Bases
-from openai_local.engine.examples import DataError, read
+from openai_local.engine.examples import DataError, count
 from openai_local.engine.journal import Job, Journal
 from openai_local.errors import LocalError
 from openai_local.home import link
@@ -22,9 +23,8 @@ from openai_local.runners import Runner
 from openai_local.service.following import Following
 from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
+from openai_local.service.troubles import Aside, Troubles
 from openai_local.service.turns import Place, Waiting, in_order, places
-
-log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 """How often the jobs that run are looked at."""
@@ -47,6 +47,7 @@ class Queue:
         self._places: dict[str, Place] = {}
         self._placed_at = 0.0
         self._news = {step: threading.Event() for step in (self._check, self._train)}
+        self._troubles = Troubles(records.home.path)
         self._stopping = False
         self._threads = [
             threading.Thread(target=self._forever, args=(step, news), daemon=True)
@@ -93,7 +94,8 @@ class Queue:
     def cancel(self, job: FineTuningJob) -> FineTuningJob:
         """End a job before its time. Its checkpoints stay."""
         after = self._change(job, "cancelled", ALIVE, "The job was cancelled.")
-        self.records.journal(job.id).snapshot.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it goes when the process has ended, at the latest
+            self.records.journal(job.id).snapshot.unlink(missing_ok=True)
         return after
 
     def pause(self, job: FineTuningJob) -> FineTuningJob:
@@ -134,29 +136,27 @@ class Queue:
             news.clear()
             try:
                 step(woken)
-            except Exception:
-                log.exception("the queue stumbled and goes on")
+                self._troubles.over(step)
+            except Exception as error:
+                self._troubles.note(step, error)
                 time.sleep(LOOK_SECONDS)
                 news.set()  # what it was told is not forgotten
 
     # Checking
 
     def _check(self, _: bool) -> None:
-        for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
-            self._check_one(job)
+        with Aside() as aside:
+            for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
+                aside.run(self._check_one, job)
 
     def _check_one(self, job: FineTuningJob) -> None:
         lines = {}
         try:
             for param in ("training_file", "validation_file"):
                 if file := getattr(job, param):
-                    lines[param] = len(read(self.records.home.files / file, param))
+                    lines[param] = count(self._uploaded(file, param), param)
         except DataError as error:
             self.records.fail(job.id, error.code, str(error), error.param)
-            return
-        except FileNotFoundError:
-            message = f"The file {file} is no longer there. Upload it again."
-            self.records.fail(job.id, "invalid_training_file", message, param)
             return
         seconds = self._forecast.seconds(job, lines["training_file"])
         self.store.note_private(FineTuningJob, job.id, seconds=seconds)
@@ -167,14 +167,15 @@ class Queue:
     # Training
 
     def _train(self, news: bool) -> None:
-        for id_, following in list(self._following.items()):
-            if following.look():
-                del self._following[id_]
-                news = True
-        if news:
-            self._waiting = self._queue()
-            while self._waiting and len(self._following) < self.runner.at_once:
-                self._begin(self._waiting.pop(0))
+        with Aside() as aside:
+            for id_, following in list(self._following.items()):
+                if aside.run(following.look):
+                    del self._following[id_]
+                    news = True
+            if news:
+                self._waiting = self._queue()
+                while self._waiting and len(self._following) < self.runner.at_once:
+                    aside.run(self._begin, self._waiting.pop(0))
         if news or time.monotonic() - self._placed_at > PLACE_SECONDS:
             self._placed_at = time.monotonic()
             self._tell_places()
@@ -197,6 +198,9 @@ class Queue:
         journal = self.records.journal(job.id)
         try:
             self._prepare(job, journal)
+        except DataError as error:
+            self.records.fail(job.id, error.code, str(error), error.param)
+            return
         except LocalError as error:  # its base model was removed meanwhile
             self.records.fail(job.id, "server_error", str(error))
             return
@@ -219,6 +223,12 @@ class Queue:
             if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
                 self.records.tell(id_, _sentence(place))
 
+    def _uploaded(self, file: str, param: str) -> Path:
+        path = self.records.home.files / file
+        if path.parent.exists() and not path.exists():
+            raise DataError("invalid_training_file", f"The file {file} is no longer there. Upload it again.", param)
+        return path
+
     def _prepare(self, job: FineTuningJob, journal: Journal) -> None:
         """Make the job's directory: the data, and what to do with it."""
         journal.folder.mkdir(mode=0o700, exist_ok=True)
@@ -227,8 +237,8 @@ class Queue:
         for param in files:
             if file := getattr(job, param):
                 copy = journal.folder / f"{param}.jsonl"
-                copy.unlink(missing_ok=True)
-                link(self.records.home.files / file, copy)
+                if not copy.exists():
+                    link(self._uploaded(file, param), copy)
                 files[param] = str(copy)
         private = self.store.private(FineTuningJob, job.id)
         of_2022 = private.get("of_2022", {})

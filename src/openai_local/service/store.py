@@ -3,21 +3,18 @@
 Files, jobs, checkpoints and models are kept as the JSON of the official client's own types, in one table, in the
 order in which they were made; beside the JSON stands who owns it and what the service alone needs to know. Of what
 was deleted the place in that order stays, so that a list can be paged through while things vanish from it. Every
-method is one transaction, on disk when it returns, and `together` makes one of several. One connection serves all
-threads, behind a lock.
+method is one transaction, on disk when it returns, and `together` makes one of several (`Database`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
 from typing import Any, Generic, Literal, TypeVar
 
 from openai import BaseModel
@@ -25,50 +22,7 @@ from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from openai_local.errors import LocalError
-
-VERSION = 2
-_SCHEMA = """
-CREATE TABLE objects (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    id TEXT NOT NULL UNIQUE,
-    owner TEXT NOT NULL,
-    body TEXT NOT NULL,
-    private TEXT NOT NULL
-);
-CREATE INDEX objects_by_kind ON objects (kind, seq);
-CREATE TABLE events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    job TEXT NOT NULL,
-    id TEXT NOT NULL UNIQUE,
-    body TEXT NOT NULL
-);
-CREATE INDEX events_by_job ON events (job, seq);
-"""
-_SINCE_2 = """
-CREATE INDEX objects_by_owner ON objects (kind, owner, seq);
-CREATE TABLE keys (
-    id TEXT PRIMARY KEY,
-    hash TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    instructor INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    used_at INTEGER
-);
-CREATE TABLE activity (
-    name TEXT PRIMARY KEY,
-    asked INTEGER NOT NULL,
-    seen_at INTEGER NOT NULL
-);
-"""
-_FROM_1 = f"""
-ALTER TABLE keys RENAME TO old_keys;
-{_SINCE_2}
-INSERT INTO keys SELECT 'key-' || lower(hex(randomblob(12))), hash, name, 1, created_at, NULL FROM old_keys;
-DROP TABLE old_keys;
-"""
-"""In version 1 every key saw everything, so its keys become instructors'."""
+from openai_local.service.database import Database
 
 Object = FileObject | FineTuningJob | FineTuningJobCheckpoint | Model
 T = TypeVar("T", FileObject, FineTuningJob, FineTuningJobCheckpoint, Model)
@@ -100,55 +54,26 @@ class Key:
 class Store:
     """The database of one home."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create it.
-
-        Raises:
-            LocalError: it comes from a newer version of this package.
-        """
-        self._lock, self._changes = RLock(), dict[str, int]()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        path.chmod(0o600)
-        with self.together():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise LocalError(
-                    f"{path} was written by a newer version of openai-lesson. Update this one to use it."
-                )
-            for statement in filter(str.strip, {0: _SCHEMA + _SINCE_2, 1: _FROM_1}.get(version, "").split(";")):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
+    def __init__(self, path: Path, *, check: bool = False) -> None:
+        """Open or create it; the arguments and the errors are those of `Database`."""
+        self._changes = dict[str, int]()
+        self._db = Database(path, check=check)
 
     def close(self) -> None:
         """Close the database."""
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """Make one transaction of all calls in a block: they are on disk when it ends, or none of them is."""
-        with self._lock:
-            if self._db.in_transaction:  # a block within a block
-                yield
-                return
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite has gone back by itself if the disk is full
-                    self._db.execute("ROLLBACK")
-                raise
+        return self._db.together()
 
     # Objects
 
     def add(self, item: Object, owner: str, **private: Any) -> None:
         """Add a file, job or model. `private` is kept beside it and never leaves the service."""
         with self.together():
-            self._db.execute("DELETE FROM objects WHERE id = ? AND kind = ''", (item.id,))
-            self._db.execute(
+            self._db.change("DELETE FROM objects WHERE id = ? AND kind = ''", (item.id,))
+            self._db.change(
                 "INSERT INTO objects (kind, id, owner, body, private) VALUES (?, ?, ?, ?, ?)",
                 (type(item).__name__, item.id, owner, _dump(item), json.dumps(private)),
             )
@@ -168,14 +93,13 @@ class Store:
         with self.together():
             private = json.dumps(self.private(kind, id_) | fields)
             query = "UPDATE objects SET private = ? WHERE kind = ? AND id = ?"
-            self._db.execute(query, (private, kind.__name__, id_))
+            self._db.change(query, (private, kind.__name__, id_))
 
     def has_private(self, kind: type[T], **fields: str) -> bool:
         """Whether such things are kept beside any object of a kind."""
         where = " AND ".join(f"json_extract(private, '$.{name}') = ?" for name in fields)
         query = f"SELECT 1 FROM objects WHERE kind = ? AND {where} LIMIT 1"
-        with self._lock:
-            return self._db.execute(query, (kind.__name__, *fields.values())).fetchone() is not None
+        return bool(self._db.ask(query, (kind.__name__, *fields.values())))
 
     def owner(self, kind: type[T], id_: str) -> str | None:
         """Who owns an object."""
@@ -185,15 +109,13 @@ class Store:
         """How many bytes somebody's files and models take."""
         query = """SELECT total(coalesce(json_extract(body, '$.bytes'), json_extract(private, '$.bytes')))
             FROM objects WHERE kind IN ('FileObject', 'Model') AND owner = ?"""
-        with self._lock:
-            return int(self._db.execute(query, (owner,)).fetchone()[0])
+        return int(self._db.ask(query, (owner,))[0][0])
 
     def last_turns(self) -> dict[str, int]:
         """For each owner of jobs that were started, the number of the last one's turn."""
         query = """SELECT owner, max(json_extract(private, '$.turn')) AS turn FROM objects
             WHERE kind = 'FineTuningJob' GROUP BY owner HAVING turn IS NOT NULL"""
-        with self._lock:
-            return dict(self._db.execute(query).fetchall())
+        return dict(self._db.ask(query))
 
     def changes(self, id_: str) -> int:
         """How often an object or a job's events were changed since the store was opened; steps don't count."""
@@ -205,17 +127,15 @@ class Store:
             item = self.get(kind, id_)
             if item is not None:
                 change(item)
-                self._db.execute(
-                    "UPDATE objects SET body = ? WHERE kind = ? AND id = ?", (_dump(item), kind.__name__, id_)
-                )
+                query = "UPDATE objects SET body = ? WHERE kind = ? AND id = ?"
+                self._db.change(query, (_dump(item), kind.__name__, id_))
         self._changes[id_] = self._changes.get(id_, 0) + 1
         return item
 
     def delete(self, kind: type[T], id_: str) -> bool:
         """Remove an object. Returns whether it was there."""
-        with self._lock:
-            query = "UPDATE objects SET kind = '', body = '{}', private = '{}' WHERE kind = ? AND id = ?"
-            return self._db.execute(query, (kind.__name__, id_)).rowcount > 0
+        query = "UPDATE objects SET kind = '', body = '{}', private = '{}' WHERE kind = ? AND id = ?"
+        return self._db.change(query, (kind.__name__, id_)) > 0
 
     def page(
         self,
@@ -264,15 +184,13 @@ class Store:
         """
         paths = (field.partition(".") for field in fields)
         columns = "".join(f", json_extract({column}, '$.{path}')" for column, _, path in paths)
-        with self._lock:
-            query = f"SELECT id, owner{columns} FROM objects WHERE kind = ? ORDER BY seq DESC"
-            return self._db.execute(query, (kind.__name__,)).fetchall()
+        query = f"SELECT id, owner{columns} FROM objects WHERE kind = ? ORDER BY seq DESC"
+        return self._db.ask(query, (kind.__name__,))
 
     def _row(self, column: str, kind: type[T], id_: str, owner: str | None = None) -> str | None:
-        with self._lock:
-            query = f"SELECT {column} FROM objects WHERE kind = ? AND id = ? AND owner = coalesce(?, owner)"
-            row = self._db.execute(query, (kind.__name__, id_, owner)).fetchone()
-        return row[0] if row else None
+        query = f"SELECT {column} FROM objects WHERE kind = ? AND id = ? AND owner = coalesce(?, owner)"
+        rows = self._db.ask(query, (kind.__name__, id_, owner))
+        return rows[0][0] if rows else None
 
     def _loaded(self, kind: type[Item], found: Page[Any]) -> Page[Item]:
         """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
@@ -292,16 +210,14 @@ class Store:
     ) -> Page[Any]:
         """`scope` holds for the cursor `after` too, `where` for the objects alone."""
         within = "".join(f" AND {column} = ?" for column in scope)
-        with self._lock:
-            if after is not None:
-                query = f"SELECT seq FROM {table} WHERE id = ?{within}"
-                found = self._db.execute(query, (after, *scope.values())).fetchone()
-                if found is None:
-                    raise UnknownCursorError(after)
-                where.append(f"seq {'<' if order == 'desc' else '>'} ?")
-                values.append(found[0])
-            query = f"SELECT body FROM {table} WHERE {' AND '.join(where)}{within} ORDER BY seq {order} LIMIT ?"
-            rows = self._db.execute(query, [*values, *scope.values(), limit + 1 if limit >= 0 else -1]).fetchall()
+        if after is not None:
+            found = self._db.ask(f"SELECT seq FROM {table} WHERE id = ?{within}", (after, *scope.values()))
+            if not found:
+                raise UnknownCursorError(after)
+            where.append(f"seq {'<' if order == 'desc' else '>'} ?")
+            values.append(found[0][0])
+        query = f"SELECT body FROM {table} WHERE {' AND '.join(where)}{within} ORDER BY seq {order} LIMIT ?"
+        rows = self._db.ask(query, [*values, *scope.values(), limit + 1 if limit >= 0 else -1])
         page = Page(json.loads(body) for (body,) in rows[: limit if limit >= 0 else None])
         page.has_more = 0 <= limit < len(rows)
         return page
@@ -311,8 +227,7 @@ class Store:
     def add_events(self, job: str, events: Collection[FineTuningJobEvent]) -> None:
         """Add events to a job; one whose id is known already is left out."""
         rows = [(job, event.id, _dump(event)) for event in events]
-        with self.together():
-            self._db.executemany("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
+        self._db.change_each("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
         if any(event.type != "metrics" for event in events):
             self._changes[job] = self._changes.get(job, 0) + 1
 
@@ -333,14 +248,13 @@ class Store:
     def add_key(self, name: str, hash_: str, *, instructor: bool = False) -> Key:
         """Keep the hash of a key that belongs to `name`."""
         key = Key(f"key-{secrets.token_hex(12)}", name, instructor, int(time.time()))
-        with self._lock:
-            query = "INSERT INTO keys (id, hash, name, instructor, created_at) VALUES (?, ?, ?, ?, ?)"
-            self._db.execute(query, (key.id, hash_, name, instructor, key.created_at))
+        query = "INSERT INTO keys (id, hash, name, instructor, created_at) VALUES (?, ?, ?, ?, ?)"
+        self._db.change(query, (key.id, hash_, name, instructor, key.created_at))
         return key
 
     def keys(self) -> list[Key]:
         """All keys, oldest first."""
-        return self._keys("ORDER BY created_at, rowid")
+        return self._keys("ORDER BY rowid")
 
     def find_key(self, hash_: str) -> Key | None:
         """The key with this hash, or None."""
@@ -348,31 +262,26 @@ class Store:
 
     def revoke(self, id_: str) -> bool:
         """Forget a key. Returns whether it was there."""
-        with self._lock:
-            return self._db.execute("DELETE FROM keys WHERE id = ?", (id_,)).rowcount > 0
+        return self._db.change("DELETE FROM keys WHERE id = ?", (id_,)) > 0
 
     def _keys(self, which: str, *values: str) -> list[Key]:
-        with self._lock:
-            query = f"SELECT id, name, instructor, created_at, used_at FROM keys {which}"
-            rows = self._db.execute(query, values).fetchall()
+        rows = self._db.ask(f"SELECT id, name, instructor, created_at, used_at FROM keys {which}", values)
         return [Key(id_, name, bool(instructor), *times) for id_, name, instructor, *times in rows]
 
     # Activity
 
     def activity(self) -> dict[str, tuple[int, int]]:
         """How many answers each name has asked for, and when it called last (Unix time)."""
-        with self._lock:
-            rows = self._db.execute("SELECT name, asked, seen_at FROM activity").fetchall()
+        rows = self._db.ask("SELECT name, asked, seen_at FROM activity")
         return {name: (asked, seen_at) for name, asked, seen_at in rows}
 
     def note_activity(self, names: dict[str, tuple[int, int]], keys: dict[str, int]) -> None:
         """Keep `activity` of some names, and when keys were used last, by their ids."""
         with self.together():
             query = "INSERT OR REPLACE INTO activity (name, asked, seen_at) VALUES (?, ?, ?)"
-            self._db.executemany(query, [(name, *found) for name, found in names.items()])
-            self._db.executemany(
-                "UPDATE keys SET used_at = ? WHERE id = ?", [(at, id_) for id_, at in keys.items()]
-            )
+            self._db.change_each(query, [(name, *found) for name, found in names.items()])
+            query = "UPDATE keys SET used_at = ? WHERE id = ?"
+            self._db.change_each(query, [(at, id_) for id_, at in keys.items()])
 
 
 def _dump(item: BaseModel) -> str:

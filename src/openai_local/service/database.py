@@ -1,0 +1,172 @@
+"""The SQLite file below the store: opened with care, then written by one connection and read by another.
+
+With SQLite's write-ahead log (WAL), who only looks something up need not wait until the disk has taken what somebody
+else writes. WAL takes memory that all who open the file share, so it does not work on a network file system, where
+they may be on two machines. There the file is used in SQLite's old way, and one connection does everything.
+
+A file that can't be used is never written to. It is said what is wrong with it and what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from threading import RLock, get_ident
+from typing import Any
+
+import psutil
+
+from openai_local import disk
+from openai_local.errors import LocalError
+from openai_local.home import Home
+from openai_local.service import schema
+
+BUSY_SECONDS = 30.0
+"""How long to wait for a command such as ``openai-local keys new`` that writes at the same time."""
+_NETWORK = frozenset(
+    """9p afpfs afs beegfs ceph cephfs cifs drvfs fuse.ceph fuse.gcsfuse fuse.glusterfs fuse.juicefs fuse.s3fs
+    fuse.sshfs glusterfs gpfs lustre ncpfs nfs nfs3 nfs4 orangefs panfs pvfs2 smb smb2 smb3 smbfs vboxsf webdav
+    wekafs""".split()
+)
+Values = Sequence[Any]
+
+
+class Database:
+    """The database of one home. Its methods may be called from several threads at once."""
+
+    def __init__(self, path: Path, *, check: bool = False) -> None:
+        """Open or create it, and bring it to today's form. With `check`, read all of it and see whether it is sound.
+
+        Raises:
+            LocalError: it is damaged or gone, or comes from a newer version of this package.
+            OSError, sqlite3.Error: the disk does not allow it (`disk.sentence`).
+        """
+        self.path = path
+        self._lock, self._reading, self._writer = RLock(), RLock(), 0
+        _require_not_lost(path)
+        self._db = _connect(path)
+        try:
+            with self._told():
+                schema.check_version(self._db, path)
+                path.chmod(0o600)
+                shared = _choose_journal(self._db, path)
+                self._db.execute("PRAGMA synchronous = FULL")
+                if check:
+                    self._check()
+                with self.together():
+                    schema.migrate(self._db, path)
+            self._reader = _connect(path) if shared else self._db
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close it."""
+        with self._lock, self._reading:
+            self._reader.close()
+            self._db.close()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all calls in a block: they are on disk when it ends, or none of them is."""
+        with self._lock:
+            if self._db.in_transaction:  # a block within a block
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            self._writer = get_ident()
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:  # SQLite has gone back by itself if the disk is full
+                    self._db.execute("ROLLBACK")
+                if disk.refusal(error) == "full":
+                    self._make_room()
+                raise
+            finally:
+                self._writer = 0
+
+    def change(self, query: str, values: Values = ()) -> int:
+        """Write, in a transaction of its own or the one that is open. Returns how many rows were changed."""
+        with self.together():
+            return self._db.execute(query, values).rowcount
+
+    def change_each(self, query: str, rows: Iterable[Values]) -> None:
+        """Write once for each row of values."""
+        with self.together():
+            self._db.executemany(query, rows)
+
+    def ask(self, query: str, values: Values = ()) -> list[Any]:
+        """Read rows. Who is inside `together` sees what they have written."""
+        if self._writer == get_ident() or self._reader is self._db:
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
+        with self._reading:
+            return self._reader.execute(query, values).fetchall()
+
+    def _make_room(self) -> None:
+        """Move what stands in the log into the database, so that the next to write, such as a deletion, has room."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+
+    def _check(self) -> None:
+        found = [row[0] for row in self._db.execute("PRAGMA quick_check(1)")]
+        if found != ["ok"]:
+            raise self._damaged(found[0].splitlines()[-1])
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what is wrong and what to do, if SQLite can't make sense of the file."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if disk.refusal(error) == "damaged":
+                raise self._damaged(str(error)) from None
+            raise
+
+    def _damaged(self, why: str) -> LocalError:
+        advice = disk.anew(self.path.parent)
+        return LocalError(f"The database {self.path} is damaged ({why}). Nothing was changed. {advice}")
+
+
+def _require_not_lost(path: Path) -> None:
+    """Raise `LocalError` if there is no database where there was one: a new one would know nothing of the files."""
+    if path.exists() and path.stat().st_size:
+        return
+    home = Home(path.parent)
+    kept = [file for folder in (home.files, home.jobs) if folder.is_dir() for file in folder.glob("[!.]*")]
+    if kept:
+        what = "is empty" if path.exists() else "is gone"
+        raise LocalError(
+            f"The database {path} {what}, but {len(kept)} files and jobs that it knew of are there. Nothing was "
+            f"changed. {disk.anew(path.parent)}"
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
+
+
+def _choose_journal(db: sqlite3.Connection, path: Path) -> bool:
+    """Use the write-ahead log, unless the file system can't have it. Returns whether it is used."""
+    wanted = "TRUNCATE" if is_network(path) else "WAL"
+    try:
+        return bool(db.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0] == "wal")
+    except sqlite3.OperationalError as error:
+        if disk.refusal(error) in ("full", "damaged"):
+            raise
+        return False  # somebody else uses it in another way just now, or there is no such memory here
+
+
+def is_network(path: Path) -> bool:
+    """Whether a file lies on a network file system, as far as the system tells."""
+    place = path.resolve()
+    best, kind = -1, ""
+    for part in psutil.disk_partitions(all=True):
+        mount = Path(part.mountpoint)
+        if len(mount.parts) > best and place.is_relative_to(mount):
+            best, kind = len(mount.parts), part.fstype
+    return kind.lower() in _NETWORK
