@@ -38,7 +38,7 @@ def test_good_files_are_read(write):
             "invalid_training_file",
             "Line 2: 'completion' is missing or no text",
         ),
-        ('{"prompt": "a", "completion": "  "}', "invalid_training_file", "Line 2: 'completion' is empty"),
+        ('{"prompt": "a", "completion": ""}', "invalid_training_file", "Line 2: 'completion' is empty"),
         (b'{"prompt": "\xff", "completion": "b"}\n', "invalid_training_file", "Line 2 is not UTF-8"),
         ('{"prompt": "a", "completion": "\\ud83d"}', "invalid_training_file", "Line 2 holds half a character"),
         ("[" * 100_000, "invalid_training_file", "Line 2 is not valid JSON (nested too deep)"),

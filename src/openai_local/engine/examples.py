@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
@@ -25,6 +24,7 @@ from openai_local.errors import LocalError
 TEMPLATES = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
 """Renders chat templates with the settings of transformers and llama.cpp."""
 MINIMUM = 10
+_CHARACTERS = 16  # for each token that is wanted, this much of a text is tokenised at first
 ROLES = ("system", "developer", "user", "assistant")
 _UNEXPECTED = "Unexpected file format, expected either prompt/completion pairs or chat messages."
 
@@ -63,39 +63,57 @@ def read(path: Path, param: str = "training_file") -> list[dict[str, Any]]:
     """Read and check a file to train on or, with the `param` ``validation_file``, to validate with.
 
     Returns:
-        One record per non-empty line, all of the same form.
+        One record per non-empty line, all of the same form, with what counts of it: prompt and completion, or the
+        messages' roles, contents and weights.
 
     Raises:
         DataError: with OpenAI's code (``invalid_training_file``, ``invalid_n_examples``) and the line.
     """
+    return list(_checked(path, param))
+
+
+def count(path: Path, param: str = "training_file") -> int:
+    """Check a file as `read` does, and count its examples. No more of it is in memory than a line.
+
+    Raises:
+        DataError: as for `read`.
+    """
+    return sum(1 for _ in _checked(path, param))
+
+
+def _checked(path: Path, param: str) -> Iterator[dict[str, Any]]:
+    found = 0
     try:
-        records = _read(path)
+        for record in _records(path):
+            found += 1
+            yield record
     except DataError as error:
         error.param = param
         raise
     least = MINIMUM if param == "training_file" else 1
-    if len(records) < least:
+    if found < least:
         raise DataError(
             "invalid_n_examples",
-            f"{param.capitalize().replace('_', ' ')} has {len(records)} example(s), but must have at least "
+            f"{param.capitalize().replace('_', ' ')} has {found} example(s), but must have at least "
             f"{least} example{'s' * (least > 1)}.",
             param,
         )
-    return records
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    records = []
-    check: Callable[[dict[str, Any]], str | None] | None = None
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    form: _Form | None = None
     for number, line in _lines(path):
         record = _parse(line, number)
-        check = check or _form(record)
-        if check is None:
+        form = form or _form(record)
+        if form is None:
             raise DataError("invalid_training_file", f"{_UNEXPECTED} Line {number} has neither.")
-        if problem := check(record):
+        if problem := form.problem(record):
             raise DataError("invalid_training_file", f"Line {number}: {problem}")
-        records.append(record)
-    return records
+        kept = form.kept(record)
+        if "\\ud" in line.lower() and _has_half_a_character(kept):
+            message = f"Line {number} holds half a character (such as \\ud83d alone). Write the whole character."
+            raise DataError("invalid_training_file", message)
+        yield kept
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -113,18 +131,18 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _parse(line: str, number: int) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        detail = (
-            f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
-        )
-        message = f"Line {number} is not valid JSON ({detail}). Each line must hold one whole example."
+    except (ValueError, RecursionError) as error:
+        message = f"Line {number} is not valid JSON ({_why(error)}). Each line must hold one whole example."
         raise DataError("invalid_training_file", message) from None
     if not isinstance(record, dict):
         raise DataError("invalid_training_file", f"{_UNEXPECTED} Line {number} is no JSON object.")
-    if "\\ud" in line.lower() and _has_half_a_character(record):
-        message = f"Line {number} holds half a character (such as \\ud83d alone). Write the whole character."
-        raise DataError("invalid_training_file", message)
     return record
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg}, column {error.colno}"
+    return "nested too deep" if isinstance(error, RecursionError) else "a number with thousands of digits"
 
 
 def _has_half_a_character(record: dict[str, Any]) -> bool:
@@ -135,17 +153,32 @@ def _has_half_a_character(record: dict[str, Any]) -> bool:
     return False
 
 
-def _form(record: dict[str, Any]) -> Callable[[dict[str, Any]], str | None] | None:
+@dataclass(frozen=True)
+class _Form:
+    """One of the two forms: what is wrong with a record of it, if anything, and what of the record counts."""
+
+    problem: Callable[[dict[str, Any]], str | None]
+    kept: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _form(record: dict[str, Any]) -> _Form | None:
     if "messages" in record:
-        return _check_chat
-    return _check_pair if "prompt" in record or "completion" in record else None
+        return _Form(_check_chat, _kept_of_chat)
+    if "prompt" in record or "completion" in record:
+        return _Form(_check_pair, lambda record: {key: record[key] for key in ("prompt", "completion")})
+    return None
+
+
+def _kept_of_chat(record: dict[str, Any]) -> dict[str, Any]:
+    keys = ("role", "content", "weight")
+    return {"messages": [{key: message[key] for key in keys if key in message} for message in record["messages"]]}
 
 
 def _check_pair(record: dict[str, Any]) -> str | None:
     for key in ("prompt", "completion"):
         if not isinstance(record.get(key), str):
             return f"{key!r} is missing or no text."
-    return None if record["completion"].strip() else "'completion' is empty, so there is nothing to learn from it."
+    return None if record["completion"] else "'completion' is empty, so there is nothing to learn from it."
 
 
 def _check_chat(record: dict[str, Any]) -> str | None:
@@ -157,8 +190,10 @@ def _check_chat(record: dict[str, Any]) -> str | None:
             return f"messages[{position}] needs a role, one of {', '.join(ROLES)}."
         if not isinstance(message.get("content"), str):
             return f"messages[{position}] needs a text as content."
-        if message.get("weight", 1) not in (0, 1):
-            return f"messages[{position}] has the weight {message['weight']!r}; only 0 and 1 are possible."
+        weight = message.get("weight", 1)
+        if weight not in (0, 1):
+            shown = repr(weight)[:40] if isinstance(weight, (int, float, str)) else "no number"
+            return f"messages[{position}] has the weight {shown}; only 0 and 1 are possible."
     return (
         None if any(_counts(message) for message in messages) else "there is no assistant's message to learn from."
     )
@@ -178,7 +213,10 @@ class Encoder:
         self.end: int = config["eos_token_id"]
         self.start: list[int] = [config["bos_token_id"]] if config.get("add_bos_token") else []
         source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
-        self.template = TEMPLATES.from_string(source) if source else None
+        try:
+            self.template = TEMPLATES.from_string(source) if source else None
+        except Exception as error:  # Python has its own words for what is nested too deep
+            raise LocalError(f"The base model's chat template can't be read ({str(error)[:100]}).") from None
 
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text, without any added at its ends."""
@@ -186,19 +224,30 @@ class Encoder:
 
     def encode(self, record: dict[str, Any], limit: int) -> Example:
         """Tokenise one record, cut after `limit` tokens."""
-        pieces = self._chat(record["messages"]) if "messages" in record else self._pair(record)
+        pieces = self._chat(record["messages"], limit) if "messages" in record else self._pair(record, limit)
         tokens, counts = list(self.start), [False] * len(self.start)
         for piece, counted in pieces:
             tokens += piece
             counts += [counted] * len(piece)
+            if len(tokens) >= limit:
+                break
         return Example(tokens[:limit], counts[:limit])
 
-    def _pair(self, record: dict[str, Any]) -> Iterator[tuple[list[int], bool]]:
-        # Apart, because a question is tokenised alone when it is asked later.
-        yield self.tokens(record["prompt"]), False
-        yield [*self.tokens(record["completion"]), self.end], True
+    def _first(self, text: str, limit: int) -> list[int]:
+        """The tokens of a text, at least the first `limit`: what training cuts off is not looked at."""
+        size = _CHARACTERS * limit
+        while True:
+            tokens = self.tokens(text[:size])
+            if size >= len(text) or len(tokens) >= 2 * limit:  # what is cut within a word changes its tokens only
+                return tokens
+            size *= 4
 
-    def _chat(self, messages: list[dict[str, Any]]) -> Iterator[tuple[list[int], bool]]:
+    def _pair(self, record: dict[str, Any], limit: int) -> Iterator[tuple[list[int], bool]]:
+        # Apart, because a question is tokenised alone when it is asked later.
+        yield self._first(record["prompt"], limit), False
+        yield [*self._first(record["completion"], limit), self.end], True
+
+    def _chat(self, messages: list[dict[str, Any]], limit: int) -> Iterator[tuple[list[int], bool]]:
         if self.template is None:
             raise DataError(
                 "invalid_training_file", "This base model has no chat template; use prompt and completion."
@@ -216,8 +265,8 @@ class Encoder:
                     "This base model's chat template changes earlier answers when a later one follows, so a "
                     "conversation can teach one answer only. Give the assistant's other messages the weight 0.",
                 )
-            yield self.tokens(before[len(done) :]), False
-            said = self.tokens(after[len(before) :])
+            yield self._first(before[len(done) :], limit), False
+            said = self._first(after[len(before) :], limit)
             ends = said.index(self.end) + 1 if self.end in said else len(said)
             yield said[:ends], True
             yield said[ends:], False
@@ -228,9 +277,9 @@ class Encoder:
         plain = [{"role": _role(message), "content": message["content"]} for message in messages]
         try:
             return self.template.render(messages=plain, add_generation_prompt=answer_next)
-        except jinja2.TemplateError as error:
+        except Exception as error:  # a template can do whatever Python can't
             raise DataError(
-                "invalid_training_file", f"The chat template refuses these messages: {error}."
+                "invalid_training_file", f"The chat template refuses these messages: {str(error)[:200]}."
             ) from None
 
 
