@@ -51,7 +51,7 @@ def test_many_at_once_get_the_answers_that_they_would_get_alone(answering, targe
 def test_a_damaged_adapter_gets_a_sentence_and_others_answer(answering, targets):
     damaged = targets[1].adapter
     damaged.write_bytes(damaged.read_bytes()[:100])
-    with pytest.raises(LocalError, match="could not load"):
+    with pytest.raises(LocalError, match="is no GGUF file that can be used"):
         answering.complete(targets[1], QUESTION)
     assert answering.complete(targets[2], QUESTION)["choices"]
 

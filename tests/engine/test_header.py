@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from openai_local.engine.header import check_header
+from openai_local.engine.header import read_header
 from openai_local.errors import LocalError
 from tiny import write_gguf
 
@@ -23,7 +23,7 @@ def changed(path, place, form, *values):
 
 
 def test_a_good_file_is_good(path):
-    check_header(path)
+    read_header(path)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 20, 24, 1_000, 5_000, -40_000, -100])
@@ -32,7 +32,7 @@ def test_a_file_that_was_cut_short(path, kept):
     with pytest.raises(
         LocalError, match=r"tiny\.gguf is no GGUF file that can be used: .* Copy or fetch it again"
     ):
-        check_header(path)
+        read_header(path)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_file_that_was_cut_short(path, kept):
 )
 def test_a_head_that_lies(path, place, form, value, said):
     with pytest.raises(LocalError, match=said):
-        check_header(changed(path, place, form, value))
+        read_header(changed(path, place, form, value))
 
 
 @pytest.mark.parametrize(
@@ -66,20 +66,20 @@ def test_a_tensor_that_lies(path, behind, form, value, said):
     name = b"blk.1.attn_q.weight"
     place = path.read_bytes().index(name) + len(name)
     with pytest.raises(LocalError, match=said):
-        check_header(changed(path, place + behind, form, value))
+        read_header(changed(path, place + behind, form, value))
 
 
 def test_an_entry_that_lies(path):
     key = b"tokenizer.ggml.tokens"
     place = path.read_bytes().index(key) + len(key)
     with pytest.raises(LocalError, match="texts in a row"):
-        check_header(changed(path, place + 8, "<Q", 1 << 61))
+        read_header(changed(path, place + 8, "<Q", 1 << 61))
     with pytest.raises(LocalError, match="unknown type 77"):
-        check_header(changed(path, place, "<I", 77))
+        read_header(changed(path, place, "<I", 77))
 
 
 def test_a_key_that_comes_twice(path):
     content = path.read_bytes().replace(b"tokenizer.ggml.bos_token_id", b"tokenizer.ggml.eos_token_id")
     path.write_bytes(content)
     with pytest.raises(LocalError, match=r"has tokenizer\.ggml\.eos_token_id twice"):
-        check_header(path)
+        read_header(path)

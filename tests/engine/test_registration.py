@@ -251,7 +251,7 @@ def rewrite(path, target, *, without=(), **values):
         ({"tokenizer.ggml.pre": "tekken"}, "which cuts texts as 'tekken'"),
         ({"tokenizer.ggml.model": "llama"}, "a tokenizer that can't be trained with"),
         ({"tokenizer.ggml.eos_token_id": 100_000}, r"tokenizer\.ggml\.eos_token_id is 100000, which can't be"),
-        ({"llama.block_count": "three"}, r"llama\.block_count is three, which can't be"),
+        ({"llama.block_count": "three"}, r"llama\.block_count is of type str; it should be u32"),
         ({"llama.block_count": 4}, r"lacks the tensor blk\.3"),
         ({"tokenizer.ggml.pre": "gpt-2"}, None),
     ],

@@ -3,11 +3,16 @@
 Both matrices of every trained linear layer are written as float16. llama.cpp keeps the rows of a Llama's q and
 k projections in another order than transformers, so the rows of their B are put into that order, and back into
 transformers' when an adapter is read.
+
+A file says in an entry of its own what the SHA-256 of its matrices is. So one that was changed since is found out
+before llama.cpp gets it.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +22,9 @@ import numpy as np
 
 from openai_local.engine.architectures import ARCHITECTURES
 from openai_local.engine.convert import permute, unpermute
+from openai_local.engine.header import Header, read_header, read_numbers
 from openai_local.errors import LocalError
+from openai_local.home import arriving
 
 _NAMES = {
     "q_proj": "attn_q",
@@ -28,6 +35,16 @@ _NAMES = {
     "up_proj": "ffn_up",
     "down_proj": "ffn_down",
 }
+SHA256 = "openai_local.sha256"
+_MATRIX = re.compile(rf"blk\.\d{{1,4}}\.({'|'.join(_NAMES.values())})\.weight\.lora_[ab]")
+_TYPES = {
+    "general.architecture": "str",
+    "general.type": "str",
+    gguf.Keys.Adapter.TYPE: "str",
+    gguf.Keys.Adapter.LORA_ALPHA: "f32",
+    SHA256: "str",
+}
+"""The entries of an adapter, with their types."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +92,23 @@ def write_adapter(
         kv_heads: its key and value heads.
         architecture: its kind, one of `ARCHITECTURES` (``model_type`` in its config).
     """
-    temporary = path.with_name(f".{path.name}.part")
-    writer = gguf.GGUFWriter(temporary, architecture)
-    writer.add_type(gguf.GGUFType.ADAPTER)
-    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
-    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
     rotated = {"q_proj": heads, "k_proj": kv_heads} if ARCHITECTURES[architecture].permuted else {}
-    for (layer, module), pair in sorted(factors.items()):
-        b = permute(pair.b, rotated[module]) if module in rotated else pair.b
-        name = f"blk.{layer}.{_NAMES[module]}.weight"
-        writer.add_tensor(f"{name}.lora_a", pair.a.astype(np.float16))
-        writer.add_tensor(f"{name}.lora_b", b.astype(np.float16))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with arriving(path) as part, contextlib.closing(gguf.GGUFWriter(part, architecture)) as writer:
+        writer.add_type(gguf.GGUFType.ADAPTER)
+        writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+        digest = hashlib.sha256()
+        for (layer, module), pair in sorted(factors.items()):
+            b = permute(pair.b, rotated[module]) if module in rotated else pair.b
+            name = f"blk.{layer}.{_NAMES[module]}.weight"
+            for letter, matrix in (("a", pair.a), ("b", b)):
+                half = np.ascontiguousarray(matrix, dtype=np.float16)
+                writer.add_tensor(f"{name}.lora_{letter}", half)
+                digest.update(half.tobytes())
+        writer.add_string(SHA256, digest.hexdigest())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
 
 
 def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
@@ -107,14 +123,11 @@ def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
         The matrices as they are in the file, in transformers' order of rows.
 
     Raises:
-        LocalError: the file is damaged.
+        LocalError: the file is not as it was written.
     """
-    try:
-        reader = gguf.GGUFReader(path)
-        fields = {name: field.contents() for name, field in reader.fields.items()}
-        matrices = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
-    except (ValueError, IndexError, OverflowError) as error:
-        raise LocalError(f"{path} is damaged ({error}). Train the model again.") from None
+    header = check_adapter(path)
+    fields = header.fields
+    matrices = {name: read_numbers(path, tensor).view(np.float16) for name, tensor in header.tensors.items()}
     permuted = ARCHITECTURES[fields["general.architecture"]].permuted
     rotated = {"q_proj": heads, "k_proj": kv_heads} if permuted else {}
     modules = {theirs: ours for ours, theirs in _NAMES.items()}
@@ -125,3 +138,48 @@ def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
         b = unpermute(b, rotated[module]) if module in rotated else b
         factors[int(layer), module] = Factors(matrices[name], b)
     return Adapter(float(fields[gguf.Keys.Adapter.LORA_ALPHA]), factors)
+
+
+def check_adapter(path: Path) -> Header:
+    """Check that an adapter is as `write_adapter` wrote it. This reads all of it.
+
+    Of one that was written before adapters had a SHA-256, only its form is checked.
+
+    Raises:
+        LocalError: it is not, or the training went astray.
+    """
+    header = read_header(path, _AGAIN)
+    problem = _problem(header)
+    digest, finite = hashlib.sha256(), True
+    for tensor in header.tensors.values() if not problem else ():
+        numbers = read_numbers(path, tensor)
+        digest.update(numbers.tobytes())
+        finite = finite and bool(np.isfinite(numbers.view(np.float16)).all())
+    if not problem and header.fields.get(SHA256, digest.hexdigest()) != digest.hexdigest():
+        problem = "its SHA-256 is another one"
+    if problem:
+        raise LocalError(f"The trained model's file {path} was changed or damaged: {problem}. {_AGAIN}")
+    if not finite:
+        raise LocalError(
+            "The training of this model went astray: its numbers grew beyond all bounds. Train again, with a "
+            "smaller learning_rate_multiplier."
+        )
+    return header
+
+
+_AGAIN = "Put this file of a trained model back from a copy of yours, or train the model again."
+
+
+def _problem(header: Header) -> str | None:
+    fields, known = header.fields, dict(_TYPES)
+    if SHA256 not in fields:
+        del known[SHA256]
+    if header.types != known or fields["general.architecture"] not in ARCHITECTURES:
+        return "its entries are not those of an adapter"
+    twins = str.maketrans("ab", "ba")
+    for name, tensor in header.tensors.items():
+        if not _MATRIX.fullmatch(name) or name[:-1] + name[-1].translate(twins) not in header.tensors:
+            return f"it has the matrix {name}, which can't be"
+        if tensor.kind != gguf.GGMLQuantizationType.F16 or len(tensor.shape) != 2:
+            return f"{name} is no matrix of 16 bits"
+    return None if header.tensors else "it has no matrices"

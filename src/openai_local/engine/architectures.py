@@ -59,7 +59,7 @@ def find_architecture(name: Any, where: str) -> Architecture:
     Raises:
         LocalError: it is none of those that work here; `where` says which file named it.
     """
-    if name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise LocalError(
             f"{where} has the architecture {name!r}, which can't be trained here. These can: {known}."
@@ -115,13 +115,15 @@ def check_tensors(config: dict[str, Any], found: dict[str, tuple[int, ...]], whe
     Raises:
         LocalError: it does not; one tensor that is wrong is named.
     """
-    expected = {tensor.gguf if gguf else tensor.name: tensor.shape for tensor in tensors(config)}
-    for name, shape in expected.items():
+    expected = set()
+    for tensor in tensors(config):  # which may claim to be millions, so this ends at the first that is not there
+        name, shape = tensor.gguf if gguf else tensor.name, tensor.shape
+        expected.add(name)
         if name not in found:
             raise LocalError(f"{where} lacks the tensor {name}. Is it whole? Copy or fetch it again.")
         if found[name] != shape:
             raise LocalError(f"The tensor {name} in {where} has the shape {found[name]}; it should be {shape}.")
-    if others := sorted(found.keys() - expected.keys()):
+    if others := sorted(found.keys() - expected):
         raise LocalError(
             f"{where} has {len(others)} tensor(s) that a plain {config['model_type']} has not, such as "
             f"{others[0]}, so it can't be trained here."

@@ -20,7 +20,8 @@ import gguf
 import numpy as np
 
 from openai_local.engine.architectures import ARCHITECTURES, check_tensors, find_architecture, tensors
-from openai_local.engine.header import check_header
+from openai_local.engine.entries import check_entries
+from openai_local.engine.header import Header, Stored, read_header, read_numbers
 from openai_local.engine.vocabulary import KINDS, from_gguf
 from openai_local.errors import LocalError
 
@@ -33,24 +34,21 @@ def convert(source: Path, target: Path) -> None:
     Raises:
         LocalError: the file is not sound, or the model is not one that can be trained here.
     """
-    check_header(source)
-    try:
-        reader = gguf.GGUFReader(source)
-        fields = {name: field.contents() for name, field in reader.fields.items()}
-    except (ValueError, OverflowError) as error:
-        raise LocalError(f"{source} can't be read: {error}.") from None
-    found = {tensor.name: tensor for tensor in reader.tensors}
-    config = _config(fields, source.name, tied="output.weight" not in found)
-    shapes = {name: tuple(int(n) for n in reversed(tensor.shape)) for name, tensor in found.items()}
-    check_tensors(config, shapes, source.name, gguf=True)
-    for tensor in reader.tensors:
+    header = read_header(source)
+    fields, found = header.fields, header.tensors
+    config = _config(header, source.name)
+    check_tensors(config, {name: tensor.shape for name, tensor in found.items()}, source.name, gguf=True)
+    for tensor in found.values():
         _check_type(tensor, source.name)
     tokenizer = from_gguf(fields, source.name)
+
+    def numbers(name: str) -> np.ndarray:
+        return gguf.dequantize(read_numbers(source, found[name]), found[name].kind)
 
     temporary = target.with_name(f".{target.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    _write_weights(temporary / "model.safetensors", config, lambda name: found[name])
+    _write_weights(temporary / "model.safetensors", config, numbers)
     (temporary / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     template = fields.get("tokenizer.chat_template", "")
     (temporary / "chat_template.jinja").write_text(str(template), encoding="utf-8")
@@ -58,9 +56,15 @@ def convert(source: Path, target: Path) -> None:
     temporary.rename(target)
 
 
-def _check_type(tensor: Any, where: str) -> None:
-    """Raise `LocalError` unless numbers can be made of a tensor: the `gguf` package does not know every type."""
-    kind = tensor.tensor_type
+def _check_type(tensor: Stored, where: str) -> None:
+    """Raise `LocalError` unless numbers can be made of a tensor, here and in llama.cpp.
+
+    The `gguf` package does not know every type. Llama.cpp reckons with a row of numbers, such as a norm or a bias,
+    in 32 bits only, and ends the whole process at another type.
+    """
+    kind = tensor.kind
+    if len(tensor.shape) == 1 and kind != gguf.GGMLQuantizationType.F32:
+        raise LocalError(f"{where} keeps {tensor.name} as {kind.name}; it should be F32.")
     try:
         gguf.dequantize(np.zeros(gguf.GGML_QUANT_SIZES[kind][1], dtype=np.uint8), kind)
     except NotImplementedError:
@@ -70,7 +74,7 @@ def _check_type(tensor: Any, where: str) -> None:
         ) from None
 
 
-def _write_weights(path: Path, config: dict[str, Any], found: Callable[[str], Any]) -> None:
+def _write_weights(path: Path, config: dict[str, Any], numbers: Callable[[str], np.ndarray]) -> None:
     """Write safetensors, one tensor in memory at a time (the format is in the safetensors package's README)."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -83,8 +87,7 @@ def _write_weights(path: Path, config: dict[str, Any], found: Callable[[str], An
     with path.open("wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
         for tensor in tensors(config):
-            stored = found(tensor.gguf)
-            array = gguf.dequantize(stored.data, stored.tensor_type)
+            array = numbers(tensor.gguf)
             kind = tensor.gguf.split(".")[-2]
             if kind in heads:
                 array = unpermute(array, heads[kind])
@@ -113,16 +116,19 @@ def permute(array: np.ndarray, heads: int) -> np.ndarray:
     return array.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
 
-def _config(fields: dict[str, Any], where: str, *, tied: bool) -> dict[str, Any]:
+def _config(header: Header, where: str) -> dict[str, Any]:
+    fields = header.fields
     kind = find_architecture(fields.get("general.architecture"), where)
     read = _Fields(fields, kind.name, where)
     read.refuse_unusual()
+    check_entries(header, kind.name, where)
     heads, width = read.count("attention.head_count"), read.count("embedding_length")
-    vocabulary, pre = fields.get("tokenizer.ggml.tokens"), fields.get("tokenizer.ggml.pre")
-    size = len(vocabulary) if isinstance(vocabulary, list) else 0
+    size, pre = len(fields.get("tokenizer.ggml.tokens", [])), fields.get("tokenizer.ggml.pre")
     head_dim = read.count("attention.key_length", width // heads)
     if read.count("rope.dimension_count", head_dim) != head_dim:
         raise LocalError(f"{where} turns only a part of each head, which can't be trained here.")
+    kv_heads = read.count("attention.head_count_kv", heads)
+    check_heads(heads, kv_heads, head_dim, where)
     starts = KINDS[pre].starts if pre in KINDS else False
     return {
         "architectures": [kind.model],
@@ -134,15 +140,24 @@ def _config(fields: dict[str, Any], where: str, *, tied: bool) -> dict[str, Any]
         "max_position_embeddings": read.count("context_length"),
         "num_attention_heads": heads,
         "num_hidden_layers": read.count("block_count"),
-        "num_key_value_heads": read.count("attention.head_count_kv", heads),
+        "num_key_value_heads": kv_heads,
         "rms_norm_eps": read.number("attention.layer_norm_rms_epsilon"),
         "rope_theta": read.number("rope.freq_base", 10000.0),
-        "tie_word_embeddings": tied,
+        "tie_word_embeddings": "output.weight" not in header.tensors,
         "vocab_size": size,
         "bos_token_id": read.token("bos_token_id", size) if "tokenizer.ggml.bos_token_id" in fields else None,
         "eos_token_id": read.token("eos_token_id", size),
         "add_bos_token": bool(fields.get("tokenizer.ggml.add_bos_token", starts)),
     }
+
+
+def check_heads(heads: int, kv_heads: int, head_dim: int, where: str) -> None:
+    """Raise `LocalError` unless heads share keys and values evenly and their numbers can be turned in pairs."""
+    if heads % kv_heads or head_dim % 2:
+        raise LocalError(
+            f"{where} can't be used: it has {heads} heads of {head_dim} numbers, and {kv_heads} for keys and "
+            "values."
+        )
 
 
 class _Fields:

@@ -1,40 +1,109 @@
-"""The head of a GGUF file, checked before anything maps the file or believes what it says of itself.
+"""The head of a GGUF file, read and checked before anything maps the file or believes what it says of itself.
 
-A file that was cut short, or that lies about counts, sizes and offsets, is refused with a sentence. The format is
-described in ggml's repository (docs/gguf.md).
+A file that was cut short, or that lies about counts, sizes and offsets, is refused with a sentence. Llama.cpp
+would end the whole process at some of them. The format is described in ggml's repository (docs/gguf.md).
 
-Left out: what the values mean (`convert` checks that), big-endian files, and version 1 of the format.
+Left out: what the values mean (`entries` and `convert` check that), big-endian files, arrays of arrays, and
+version 1 of the format.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from openai_local.errors import LocalError
 
-_SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes by type of value
+_SCALARS = {
+    0: ("u8", "<B"),
+    1: ("i8", "<b"),
+    2: ("u16", "<H"),
+    3: ("i16", "<h"),
+    4: ("u32", "<I"),
+    5: ("i32", "<i"),
+    6: ("f32", "<f"),
+    7: ("bool", "<?"),
+    10: ("u64", "<Q"),
+    11: ("i64", "<q"),
+    12: ("f64", "<d"),
+}
+"""GGUF's numbers for the types of values: a short name, and the form for `struct` and numpy."""
 _STRING, _ARRAY = 8, 9
-_MOST_KEYS, _MOST_TENSORS, _LONGEST_NAME, _MOST_DIMENSIONS = 65_536, 65_536, 65_535, 4
+_MOST_KEYS, _MOST_TENSORS, _MOST_DIMENSIONS = 65_536, 65_536, 4
+_LONGEST_KEY, _LONGEST_NAME = 65_535, 63
 
 
-def check_header(path: Path) -> None:
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in a file.
+
+    Args:
+        name: its name.
+        shape: in numpy's order.
+        kind: how its numbers are kept.
+        start: where they begin, in bytes from the beginning of the file.
+        n_bytes: how many bytes they take.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: GGMLQuantizationType
+    start: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the numbers.
+
+    Args:
+        fields: the metadata by their keys.
+        types: the type of each: a short name such as ``u32`` or ``str``; ``[u32]`` for a list of them.
+        tensors: by their names.
+    """
+
+    fields: dict[str, Any]
+    types: dict[str, str]
+    tensors: dict[str, Stored]
+
+
+def read_header(path: Path, advice: str = "Copy or fetch it again.") -> Header:
     """Read the head of a GGUF file and compare what it says with the size of the file.
+
+    Args:
+        path: the file.
+        advice: what to do about a file that is not sound, for people.
 
     Raises:
         LocalError: it is no GGUF file, or not a sound one.
     """
+    if path.exists() and not path.is_file():
+        raise LocalError(f"{path} is not a file. Name a .gguf file.")
     try:
         with path.open("rb") as file:
-            _Head(file, path.stat().st_size).check()
+            return _Head(file, path.stat().st_size).read()
     except OSError as error:
         raise LocalError(f"{path} can't be read: {error.strerror}.") from None
     except _UnsoundError as error:
-        raise LocalError(f"{path} is no GGUF file that can be used: {error}. Copy or fetch it again.") from None
+        raise LocalError(f"{path} is no GGUF file that can be used: {error}. {advice}") from None
+
+
+def read_numbers(path: Path, tensor: Stored) -> np.ndarray:
+    """The bytes of a tensor, row by row, as `gguf.dequantize` takes them.
+
+    Raises:
+        LocalError: the file has become shorter since its head was read.
+    """
+    read = np.fromfile(path, dtype=np.uint8, count=tensor.n_bytes, offset=tensor.start)
+    if len(read) < tensor.n_bytes:
+        raise LocalError(f"{path} became shorter while it was read. Copy or fetch it again.")
+    return read.reshape(*tensor.shape[:-1], -1)
 
 
 class _UnsoundError(Exception):
@@ -47,7 +116,7 @@ class _Head:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size, self.place, self.alignment = file, size, 0, 32
 
-    def check(self) -> None:
+    def read(self) -> Header:
         if self.size < 24 or self._take(4) != b"GGUF":
             raise _UnsoundError("it does not begin as one")
         version, n_tensors, n_keys = self._unpack("<IQQ")
@@ -55,79 +124,105 @@ class _Head:
             raise _UnsoundError(f"its version is {version}, and only 2 and 3 are known")
         if n_keys > _MOST_KEYS or n_tensors > _MOST_TENSORS:
             raise _UnsoundError(f"it claims {n_keys:,} entries and {n_tensors:,} tensors")
-        keys: set[bytes] = set()
+        fields: dict[str, Any] = {}
+        types: dict[str, str] = {}
         for _ in range(n_keys):
-            self._entry(keys)
-        names: set[bytes] = set()
-        ends = [self._tensor(names) for _ in range(n_tensors)]
-        start = -(-self.place // self.alignment) * self.alignment
-        if start + max(ends, default=0) > self.size:
-            raise _UnsoundError(
-                f"its tensors need {start + max(ends):,} bytes, and it has {self.size:,} (was it cut short?)"
-            )
+            key = self._name(fields, _LONGEST_KEY)
+            types[key], fields[key] = self._entry(key)
+        tensors: dict[str, Stored] = {}
+        end = 0
+        for _ in range(n_tensors):
+            tensor = self._tensor(tensors, end)
+            tensors[tensor.name] = tensor
+            end = tensor.start + self._aligned(tensor.n_bytes)
+        return Header(fields, types, self._placed(tensors))
 
-    def _entry(self, keys: set[bytes]) -> None:
-        key = self._name(keys)
+    def _placed(self, tensors: dict[str, Stored]) -> dict[str, Stored]:
+        """The tensors with places from the beginning of the file. The last one must end within it."""
+        start = self._aligned(self.place)
+        for tensor in tensors.values():
+            self._require(start + tensor.start + tensor.n_bytes)
+        return {
+            name: Stored(name, tensor.shape, tensor.kind, start + tensor.start, tensor.n_bytes)
+            for name, tensor in tensors.items()
+        }
+
+    def _require(self, needed: int) -> None:
+        if needed > self.size:
+            raise _UnsoundError(f"its tensors need {needed:,} bytes, and it has {self.size:,} (was it cut short?)")
+
+    def _aligned(self, place: int) -> int:
+        return -(-place // self.alignment) * self.alignment
+
+    def _entry(self, key: str) -> tuple[str, Any]:
+        """The type and the value of an entry."""
         (kind,) = self._unpack("<I")
-        if key == b"general.alignment":
-            (self.alignment,) = self._unpack("<I") if kind == 4 else (0,)
-            if self.alignment not in (1 << power for power in range(3, 17)):
-                raise _UnsoundError("its alignment is no power of two from 8 to 65,536")
-        elif kind == _ARRAY:
+        if kind == _ARRAY:
             inner, count = self._unpack("<IQ")
-            self._skip_values(inner, count)
-        else:
-            self._skip_values(kind, 1)
+            values = self._values(inner, count)
+            return f"[{self._type(inner)}]", values
+        (value,) = self._values(kind, 1)
+        if key == "general.alignment":
+            if kind != 4 or value not in (1 << power for power in range(3, 17)):
+                raise _UnsoundError("its alignment is no power of two from 8 to 65,536")
+            self.alignment = value
+        return self._type(kind), value
 
-    def _skip_values(self, kind: int, count: int) -> None:
+    def _type(self, kind: int) -> str:
+        return "str" if kind == _STRING else _SCALARS[kind][0]
+
+    def _values(self, kind: int, count: int) -> list[Any]:
         if kind in _SCALARS:
-            self._skip(count * _SCALARS[kind])
-        elif kind == _STRING:
-            if count * 8 > self.size - self.place:
-                raise _UnsoundError(f"it claims {count:,} texts in a row")
-            for _ in range(count):
-                self._skip(self._unpack("<Q")[0])
-        else:
+            form = _SCALARS[kind][1]
+            if count == 1:
+                return list(self._unpack(form))
+            return np.frombuffer(self._take(count * struct.calcsize(form)), dtype=form).tolist()
+        if kind != _STRING:
             raise _UnsoundError(f"it has a value of the unknown type {kind}")
+        if count * 8 > self.size - self.place:
+            raise _UnsoundError(f"it claims {count:,} texts in a row")
+        return [self._text(self._unpack("<Q")[0]) for _ in range(count)]
 
-    def _tensor(self, names: set[bytes]) -> int:
-        """The end of one tensor's data, in bytes from the start of all data."""
-        name = self._name(names).decode("utf-8", "replace")
+    def _tensor(self, known: dict[str, Stored], end: int) -> Stored:
+        """The next tensor. Its data must begin where that of the one before ends."""
+        name = self._name(known, _LONGEST_NAME)
         (n_dimensions,) = self._unpack("<I")
         if not 1 <= n_dimensions <= _MOST_DIMENSIONS:
             raise _UnsoundError(f"the tensor {name} has {n_dimensions} dimensions")
         shape = self._unpack(f"<{n_dimensions}Q")
         kind, offset = self._unpack("<IQ")
         try:
-            block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
+            known_kind = GGMLQuantizationType(kind)
+            block, block_bytes = GGML_QUANT_SIZES[known_kind]
         except (ValueError, KeyError):
             raise _UnsoundError(f"the tensor {name} has the unknown type {kind}") from None
-        if not all(shape) or shape[0] % block or offset % self.alignment:
+        n_bytes = math.prod(shape) // block * block_bytes
+        self._require(offset + n_bytes)
+        if not n_bytes or shape[0] % block or offset != end:
             raise _UnsoundError(f"the tensor {name} has a shape or a place that can't be")
-        return offset + math.prod(shape) // block * block_bytes
+        return Stored(name, shape[::-1], known_kind, offset, n_bytes)
 
-    def _name(self, known: set[bytes]) -> bytes:
+    def _name(self, known: dict[str, Any], longest: int) -> str:
         (length,) = self._unpack("<Q")
-        if not 1 <= length <= _LONGEST_NAME:
+        if not 1 <= length <= longest:
             raise _UnsoundError(f"it has a name of {length:,} bytes")
-        name = self._take(length)
+        name = self._text(length)
         if name in known:
-            raise _UnsoundError(f"it has {name.decode('utf-8', 'replace')} twice")
-        known.add(name)
+            raise _UnsoundError(f"it has {name} twice")
         return name
 
-    def _unpack(self, form: str) -> tuple[int, ...]:
+    def _text(self, length: int) -> str:
+        try:
+            return self._take(length).decode("utf-8")
+        except UnicodeDecodeError:
+            raise _UnsoundError("it has a text that is not UTF-8") from None
+
+    def _unpack(self, form: str) -> tuple[Any, ...]:
         return struct.unpack(form, self._take(struct.calcsize(form)))
 
     def _take(self, count: int) -> bytes:
-        self._advance(count)
-        return self.file.read(count)
-
-    def _skip(self, count: int) -> None:
-        self._advance(count)
-        self.file.seek(self.place)
-
-    def _advance(self, count: int) -> None:
         self.place += count
-        if self.place > self.size:
+        taken = self.file.read(count) if self.place <= self.size else b""
+        if len(taken) < count:
             raise _UnsoundError("it ends within its own head (was it cut short?)")
+        return taken

@@ -16,9 +16,9 @@ import gguf
 import numpy as np
 
 from openai_local.engine.architectures import Tensor, check_tensors, find_architecture, tensors
-from openai_local.engine.convert import LARGEST, permute, permuted
+from openai_local.engine.convert import LARGEST, check_heads, permute, permuted
 from openai_local.engine.vocabulary import from_folder
-from openai_local.engine.weights import Weights, read_json
+from openai_local.engine.weights import Weights, find, read_json
 from openai_local.errors import LocalError
 
 
@@ -125,12 +125,16 @@ def _token(told: Any, tokens: list[str]) -> int | None:
 
 
 def _template(folder: Path, told: dict[str, Any]) -> str:
-    path = folder / "chat_template.jinja"
+    path = find(folder, "chat_template.jinja")
     if path.exists():
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8")
+        except ValueError:
+            raise LocalError(f"{path} is not UTF-8 text. Copy or fetch it again.") from None
     template = told.get("chat_template") or ""
     if isinstance(template, list):  # several, each with a name
-        template = {entry.get("name"): entry.get("template") for entry in template}.get("default", "")
+        named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]
+        template = named[0].get("template") if named else ""
     return template if isinstance(template, str) else ""
 
 
@@ -153,16 +157,18 @@ def _config(folder: Path) -> dict[str, Any]:
         return float(value)
 
     heads, width = count("num_attention_heads"), count("hidden_size")
-    rope = told.get("rope_parameters") or told.get("rope_scaling") or {}  # transformers 5 and before
+    head_dim, kv_heads = count("head_dim", width // heads), count("num_key_value_heads", heads)
+    check_heads(heads, kv_heads, head_dim, str(path))
+    rope = _rope(told, path)
     return {
         "model_type": kind.name,
         "hidden_size": width,
-        "head_dim": count("head_dim", width // heads),
+        "head_dim": head_dim,
         "intermediate_size": count("intermediate_size"),
         "max_position_embeddings": count("max_position_embeddings"),
         "num_attention_heads": heads,
         "num_hidden_layers": count("num_hidden_layers"),
-        "num_key_value_heads": count("num_key_value_heads", heads),
+        "num_key_value_heads": kv_heads,
         "rms_norm_eps": number("rms_norm_eps", told.get("rms_norm_eps")),
         "rope_theta": number("rope_theta", told.get("rope_theta") or rope.get("rope_theta") or 10000.0),
         "tie_word_embeddings": bool(told.get("tie_word_embeddings", False)),
@@ -171,17 +177,28 @@ def _config(folder: Path) -> dict[str, Any]:
     }
 
 
+def _rope(told: dict[str, Any], path: Path) -> dict[str, Any]:
+    rope = told.get("rope_parameters") or told.get("rope_scaling") or {}  # transformers 5 and before
+    if not isinstance(rope, dict):
+        raise LocalError(f"{path} can't be used: its rope_parameters are {str(rope)[:40]}.")
+    return rope
+
+
 def _refuse_unusual(told: dict[str, Any], path: Path) -> None:
-    rope = told.get("rope_parameters") or told.get("rope_scaling") or {}
-    layers = told.get("layer_types") or []
+    rope = _rope(told, path)
+    layers, models = told.get("layer_types") or [], told.get("architectures") or []
     unusual = {
+        "needs code of its own, which is never run here": "auto_map" in told,
         "has scaled rotary angles": rope.get("rope_type", rope.get("type", "default")) != "default",
         "turns only a part of each head": told.get("partial_rotary_factor", 1) != 1,
-        "uses a sliding window": told.get("use_sliding_window") or set(layers) - {"full_attention"},
+        "uses a sliding window": told.get("use_sliding_window")
+        or not isinstance(layers, list)
+        or any(layer != "full_attention" for layer in layers),
         "has biases that are not usual": told.get("attention_bias") or told.get("mlp_bias"),
         "is not activated by SiLU": told.get("hidden_act", "silu") != "silu",
         "is quantised": "quantization_config" in told,
-        "does not write texts": not all("CausalLM" in name for name in told.get("architectures") or []),
+        "does not write texts": not isinstance(models, list)
+        or not all("CausalLM" in str(name) for name in models),
     }
     for what, is_so in unusual.items():
         if is_so:

@@ -103,14 +103,14 @@ def _register(
 
 
 def _take(source: Path, gguf: Path, title: str) -> None:
-    from openai_local.engine.header import check_header
+    from openai_local.engine.header import read_header
 
     if source.is_dir():
         from openai_local.engine.hugging_face import write_gguf
 
         write_gguf(source, gguf, title)
     elif source.suffix == ".gguf":
-        check_header(source)
+        read_header(source)
         link(source, gguf)
     else:
         raise LocalError(
@@ -158,9 +158,9 @@ def _compare(gguf: Path, weights: Path, source: Path, tell: Callable[[str], None
 def _own_tokenizer(source: Path) -> Callable[[str], list[int]] | None:
     if not source.is_dir():
         return None
-    from tokenizers import Tokenizer
+    from openai_local.engine.vocabulary import tokenizer_of
 
-    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer = tokenizer_of(source)
     return lambda text: tokenizer.encode(text).ids
 
 

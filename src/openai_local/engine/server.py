@@ -25,16 +25,19 @@ from openai_local.errors import LocalError
 CONTEXT_TOKENS = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Server:
     """A server that runs, as long as anybody holds `handle`.
 
     `adapters` are those that it can answer with, in llama.cpp's order; `loopback` asks its small questions.
+    `asker` had the last answer. What llama.cpp remembers of that prompt makes the next one quicker if it begins
+    alike, and that must not tell anybody what somebody else has asked.
     """
 
     handle: Any
     adapters: tuple[Path, ...]
     loopback: Loopback
+    asker: str | None = None
 
 
 def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
@@ -46,8 +49,11 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
         threads: how many threads work on an answer.
 
     Raises:
-        LocalError: llama.cpp can't load a file.
+        LocalError: a file is not sound, or llama.cpp can't load it.
     """
+    from openai_local.engine.soundness import require_sound  # late: numpy takes a moment, and a service must start
+
+    require_sound(gguf, adapters)
     params, key = xllamacpp.CommonParams(), secrets.token_urlsafe(32)
     params.model.path = str(gguf)
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
@@ -55,7 +61,7 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
     params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, 1, True
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.fit_params = False  # else it reads the model twice, to see what of it fits on a graphics card
-    params.cache_ram_mib = 16
+    params.cache_ram_mib = 0  # what it remembers of a prompt is for one asker, and forgotten with the next
     params.warmup = False
     params.verbosity = -1
     params.prefill_assistant = False  # an answer is a new message, even after one of the assistant

@@ -17,6 +17,7 @@ from typing import Any
 from gguf import TokenType
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
+from openai_local.engine.weights import read_json
 from openai_local.errors import LocalError
 
 
@@ -74,7 +75,7 @@ def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
         LocalError: it is of another kind than `KINDS`, or not whole.
     """
     model, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
-    if model != "gpt2" or pre not in KINDS:
+    if model != "gpt2" or not isinstance(pre, str) or pre not in KINDS:
         raise LocalError(
             f"{where} has a tokenizer that can't be trained with here: {model!r}, which cuts texts as {pre!r}. "
             f"These can: 'gpt2' with {', '.join(KINDS)}."
@@ -114,6 +115,15 @@ class Vocabulary:
     starts: bool
 
 
+def tokenizer_of(folder: Path) -> Tokenizer:
+    """The tokenizer in a Hugging Face folder, without what would cut or fill up texts.
+
+    Raises:
+        LocalError: it can't be read or is of another kind than `KINDS`.
+    """
+    return _tokenizer(_read(folder / "tokenizer.json"), folder / "tokenizer.json")
+
+
 def from_folder(folder: Path, size: int) -> Vocabulary:
     """What GGUF has to keep of the tokenizer in a Hugging Face folder.
 
@@ -125,30 +135,49 @@ def from_folder(folder: Path, size: int) -> Vocabulary:
         LocalError: the tokenizer can't be read or is of another kind than `KINDS`.
     """
     path = folder / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-        read = json.loads(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the package has no error of its own
-        raise LocalError(f"{path} can't be read: {error}.") from None
-    pre = _kind(read, path)
+    read = _read(path)
+    tokenizer = _tokenizer(read, path)
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     if any(number >= size for number in vocabulary.values()):
         raise LocalError(f"{path} has more tokens than the model, which has {size:,}. Do they belong together?")
     tokens, types = [f"[PAD{number}]" for number in range(size)], [int(TokenType.UNUSED)] * size
     for token, number in vocabulary.items():
         tokens[number], types[number] = token, int(TokenType.NORMAL)
+    if len(set(tokens)) < size or len(set(vocabulary.values())) < len(vocabulary):
+        raise LocalError(f"{path} has two tokens with one name or one number.")
     for number, added in tokenizer.get_added_tokens_decoder().items():
         types[number] = int(TokenType.CONTROL if added.special else TokenType.USER_DEFINED)
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in read["model"]["merges"]]
     start = _start(tokenizer, path)
-    return Vocabulary(pre, tokens, types, merges, start, starts=start is not None)
+    return Vocabulary(_kind(read, path), tokens, types, merges, start, starts=start is not None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except LocalError as error:
+        raise LocalError(f"The tokenizer can't be read. {error}") from None
+
+
+def _tokenizer(read: dict[str, Any], path: Path) -> Tokenizer:
+    """The tokenizer, made of what `_kind` has looked at and of what it puts before a text."""
+    _kind(read, path)
+    kept = ("version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "model")
+    try:
+        return Tokenizer.from_str(json.dumps({key: read[key] for key in kept if key in read}))
+    except Exception as error:  # the package has no error of its own
+        raise LocalError(f"{path} can't be read: {error}.") from None
 
 
 def _kind(read: dict[str, Any], path: Path) -> str:
-    model, cut = read.get("model") or {}, _plain(read.get("pre_tokenizer"))
-    odd = [key for key in ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix") if model.get(key)]
-    normalizer = (read.get("normalizer") or {}).get("type", "NFC")
-    if model.get("type", "BPE") == "BPE" and not odd and normalizer == "NFC":
+    """The name of its way to cut. It is looked at before the `tokenizers` package gets anything of it."""
+    model, normalizer = read.get("model"), read.get("normalizer")
+    try:
+        cut = _plain(read.get("pre_tokenizer"))
+    except RecursionError:
+        cut = None
+    plain = normalizer in (None, {"type": "NFC"})
+    if isinstance(model, dict) and _is_bpe(model) and plain:
         for name, kind in KINDS.items():
             if cut == _plain(_written(kind.cut())) and bool(model.get("ignore_merges")) == kind.whole:
                 return name
@@ -156,6 +185,21 @@ def _kind(read: dict[str, Any], path: Path) -> str:
         f"The tokenizer in {path} is not one that works here: byte-level BPE that cuts texts as one of "
         f"{', '.join(KINDS)} does."
     )
+
+
+def _is_bpe(model: dict[str, Any]) -> bool:
+    odd = ("byte_fallback", "continuing_subword_prefix", "dropout", "end_of_word_suffix", "fuse_unk")
+    return (
+        model.get("type", "BPE") == "BPE"
+        and not any(model.get(key) for key in odd)
+        and isinstance(model.get("vocab"), dict)
+        and isinstance(model.get("merges"), list)
+        and all(_is_merge(merge) for merge in model["merges"])
+    )
+
+
+def _is_merge(merge: Any) -> bool:
+    return isinstance(merge, str) or (_texts(merge) and len(merge) == 2)
 
 
 def _written(cut: pre_tokenizers.PreTokenizer) -> Any:
