@@ -116,11 +116,23 @@ class Column:
         """The longest ending that all texts share."""
         shared = self.texts[0]
         for text in self.texts:
-            while not text.endswith(shared):
-                shared = shared[1:]
+            if not text.endswith(shared):
+                shared = _shared_end(shared, text)
             if not shared:
                 break
         return shared
+
+
+def _shared_end(one: str, other: str) -> str:
+    """The longest ending of two texts, by halving: a look at each length would take its square."""
+    least, most = 0, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if one[len(one) - middle :] == other[len(other) - middle :]:
+            least = middle
+        else:
+            most = middle - 1
+    return one[len(one) - least :]
 
 
 def _held(block: str, signs: Iterable[str]) -> list[str]:

@@ -27,6 +27,7 @@ _PAIRS = (
     ("user", "assistant"),
 )
 _WORDS_OF_A_TEXT = 6
+_SHOWN, _LONGEST_NAME = 50, 200
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ def choose(header: Sequence[str], name: str, prompt: str | None = None, completi
         return _by_wish(header, name, prompt, completion)
     if len(header) < 2:
         raise LessonError(
-            f"{name} has only one column ({', '.join(header) or 'without a name'}). Two are needed: the prompt "
-            "(the question) and the completion (the answer). Is there another sign between them than a comma?"
+            f"{name} has only one column ({', '.join(_brief(header)) or 'without a name'}). Two are needed: the "
+            "prompt (the question) and the completion (the answer). Is there another sign between them than a "
+            "comma?"
         )
     return _by_name(header, name) or _by_position(header, name)
 
@@ -79,7 +81,7 @@ def _by_wish(header: Sequence[str], name: str, prompt: str | None, completion: s
             f"Name the other column of {name} too:  {option} NAME. Its columns are: {_list(header)}."
         )
     if first == second:
-        raise LessonError(f"The prompt and the completion can't both be the column {header[first]!r}.")
+        raise LessonError(f"The prompt and the completion can't both be the column {_short(header[first])!r}.")
     return Choice(first, second, changes=_changes(header, first, second))
 
 
@@ -108,10 +110,10 @@ def _by_name(header: Sequence[str], name: str) -> Choice | None:
 
 def _refuse_twins(header: Sequence[str], found: list[int], name: str) -> None:
     if len(found) > 1:
-        places = " and ".join(str(i + 1) for i in found)
+        places = " and ".join(str(i + 1) for i in found[:_SHOWN])
         raise LessonError(
-            f"{name} has {len(found)} columns called {header[found[0]]!r} (columns {places}). Give one of them "
-            "another name, or delete it."
+            f"{name} has {len(found)} columns called {_short(header[found[0]])!r} (columns {places}). Give one of "
+            "them another name, or delete it."
         )
 
 
@@ -126,7 +128,8 @@ def _by_position(header: Sequence[str], name: str) -> Choice:
         note = f"{name} has no header: its first row was taken as data, its first column as the prompt"
         return Choice(0, 1, headless=True, notes=[note])
     note = (
-        f"The first column, {header[0]!r}, was taken as the prompt, the second, {header[1]!r}, as the completion"
+        f"The first column, {_short(header[0])!r}, was taken as the prompt, the second, {_short(header[1])!r}, as "
+        "the completion"
     )
     return Choice(0, 1, notes=[note], changes=_changes(header, 0, 1))
 
@@ -139,12 +142,25 @@ def _changes(header: Sequence[str], prompt: int, completion: int) -> list[str]:
     found = []
     for position, wanted in ((prompt, "prompt"), (completion, "completion")):
         if (given := header[position]) != wanted:
-            verb = "Lower case column name to" if _plain(given) == wanted else f"Take column/key `{given}` as"
+            verb = (
+                "Lower case column name to" if _plain(given) == wanted else f"Take column/key `{_short(given)}` as"
+            )
             found.append(f"{verb} `{wanted}`")
     if others := [column for i, column in enumerate(header) if i not in (prompt, completion)]:
-        found.append(f"Remove additional columns/keys: {others}")
+        found.append(f"Remove additional columns/keys: {_brief(others)}")
     return found
 
 
+def _brief(columns: Sequence[str]) -> list[str]:
+    """The names of columns, as far as somebody would read them."""
+    return [_short(column) for column in columns[:_SHOWN]] + [f"and {len(columns) - _SHOWN:,} more"] * (
+        len(columns) > _SHOWN
+    )
+
+
+def _short(column: str) -> str:
+    return column if len(column) <= _LONGEST_NAME else f"{column[:_LONGEST_NAME]}…"
+
+
 def _list(header: Sequence[str]) -> str:
-    return ", ".join(repr(column) for column in header)
+    return ", ".join(repr(column) for column in _brief(header))

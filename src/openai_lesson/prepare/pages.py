@@ -12,6 +12,9 @@ from openai_lesson.prepare.encoding import find_encoding
 from openai_lesson.prepare.sheets import from_cells
 from openai_lesson.prepare.table import Table
 
+_CELLS, _MANY_CELLS = 10, 1_000_000
+"""A table gets a cell for each column in each row; where most rows lack most of them, it is no table."""
+
 
 def read_page(path: Path, prompt: str | None, completion: str | None) -> Table:
     """Read the longest table of a web page that has two columns or more.
@@ -24,12 +27,15 @@ def read_page(path: Path, prompt: str | None, completion: str | None) -> Table:
         page = html.document_fromstring(text)
     except etree.ParserError:  # there is nothing in it
         page = html.document_fromstring("<html/>")
-    frames = [pd.DataFrame(_cells(table)).fillna("") for table in page.iter("table")]
-    frames = [frame for frame in frames if frame.shape[1] >= 2 and len(frame) > 1]
-    if not frames:
+    tables = [_cells(table) for table in page.iter("table")]
+    tables = [rows for rows in tables if len(rows) > 1 and max(map(len, rows)) >= 2]
+    if not tables:
         raise LessonError(f"{path.name} has no table with two columns. Copy the text into a spreadsheet instead.")
-    notes = [] if len(frames) == 1 else [f"The page has {len(frames)} tables. The longest was taken"]
-    return from_cells(max(frames, key=len), path, "HTML", notes, prompt, completion)
+    notes = [] if len(tables) == 1 else [f"The page has {len(tables)} tables. The longest was taken"]
+    rows = max(tables, key=len)
+    if max(map(len, rows)) * len(rows) > _CELLS * sum(map(len, rows)) + _MANY_CELLS:
+        raise LessonError(f"The longest table of {path.name} has rows of very different lengths. Copy it by hand.")
+    return from_cells(pd.DataFrame(rows).fillna(""), path, "HTML", notes, prompt, completion)
 
 
 def _cells(table: html.HtmlElement) -> list[list[str]]:

@@ -96,6 +96,12 @@ def _checked(table: Table) -> Table:
                 f"One cell in {table.unit} {table.numbers[position]} of {table.name} has {len(text):,} "
                 "characters. Most likely a quotation mark before it is never closed."
             )
+        if any("\x00" in text for text in texts):
+            position = next(i for i, text in enumerate(texts) if "\x00" in text)
+            raise LessonError(
+                f"{table.unit.capitalize()} {table.numbers[position]} of {table.name} has a NUL character. "
+                "Delete it."
+            )
     return table
 
 

@@ -95,8 +95,12 @@ def _one_after_the_other(path: Path, text: str) -> Iterator[_Numbered]:
         number += 1
         try:
             record, position = decoder.raw_decode(text, position)
+        except RecursionError:
+            raise _too_deep(path, f"Record {number} of") from None
         except json.JSONDecodeError as error:
             raise _invalid(path, error.lineno, error) from None
+        except ValueError as error:  # a number with thousands of digits
+            raise LessonError(f"Record {number} of {path} can't be read: {error}.") from None
         yield number, record
 
 
@@ -168,7 +172,8 @@ def _conversations(path: Path, records: list[_Numbered], unit: str) -> Table:
     prompts: list[str] = []
     completions: list[str] = []
     for number, record in records:
-        messages = record["messages"] if isinstance(record["messages"], list) else []
+        messages = record.get("messages")
+        messages = messages if isinstance(messages, list) else []
         roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
         if roles != ["user", "assistant"]:
             raise LessonError(

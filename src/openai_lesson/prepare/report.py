@@ -228,7 +228,7 @@ def analyse(
     else:
         table = read(source, prompt_column=prompt_column, completion_column=completion_column)
     count = len(table)
-    necessary = list(rows.empty_answers(table))
+    necessary = list(rows.empty_answers(table, form))
     if necessary:
         empty = set(necessary[0].remedy.drop if necessary[0].remedy else ())
         table = table.keep([position not in empty for position in range(count)])

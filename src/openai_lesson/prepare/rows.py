@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from openai_lesson.prepare.column import Column, plain
-from openai_lesson.prepare.finding import Finding, Remedy
+from openai_lesson.prepare.finding import Finding, Form, Remedy
 from openai_lesson.prepare.table import Table
 
 LONG = 10_000
@@ -25,13 +25,17 @@ _KEY = re.compile(
     r"\bsk-[A-Za-z0-9_-]{16,}|\bAKIA[A-Z0-9]{16}\b|\bghp_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bxox[bp]-[\w-]{20,}"
     r"|\bAIza[\w-]{30,}|\bhf_[A-Za-z0-9]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63})+")
+_MAIL = re.compile(r"[\w.+-]@[\w-]{1,63}\.[\w-]{2}")  # that there is one, not all of it: else it would take long
 
 
-def empty_answers(table: Table) -> Iterator[Finding]:
-    """Rows without a completion: nothing can be learned from them."""
-    if "" in table.completions:
-        empty = [position for position, text in enumerate(table.completions) if not text]
+def empty_answers(table: Table, form: Form) -> Iterator[Finding]:
+    """Rows without a completion: nothing can be learned from them.
+
+    In a conversation, one of spaces is none: messages are written without the spaces around them.
+    """
+    texts = table.completions
+    empty = [position for position, text in enumerate(texts) if not text or (form == "chat" and text.isspace())]
+    if empty:
         remedy = Remedy(f"Remove {len(empty)} rows with empty completions", drop=empty, necessary=True)
         yield Finding(
             "empty_completion",

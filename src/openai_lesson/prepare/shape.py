@@ -17,6 +17,7 @@ OPEN_ENDED, CLASSIFICATION, CONDITIONAL = "open-ended generation", "classificati
 
 _CLASS_SIZE = 3  # examples per class, on average, from which on it looks like a classification
 _LONG_SUFFIX = 10
+_LONGEST_SHOWN = 500
 _LONG_PROMPT_PREFIX = 12
 _COMPLETION_PREFIX = 5
 _SEPARATORS = (" ->", "\n\n###\n\n", "\n\n===\n\n", "\n\n---\n\n", "\n\n===>\n\n", "\n\n--->\n\n")
@@ -93,12 +94,15 @@ def completion_beginning(completions: Column) -> Iterator[Finding]:
     if len(shared) < _COMPLETION_PREFIX or completions.identical:
         return
     kept = " " if shared[0] == " " else ""
+    what = f"All completions start with prefix `{shown(shared)}`. Mostly only what differs should be learned"
+    if min(completions.lengths) == len(shared):  # nothing would be left of one
+        yield Finding("completion_beginning", what)
+        return
     remedy = Remedy(
         f"Remove prefix `{shown(shared)}` from all completions",
         column="completion",
         change=lambda text: kept + text[len(shared) :],
     )
-    what = f"All completions start with prefix `{shown(shared)}`. Mostly only what differs should be learned"
     yield Finding("completion_beginning", what, remedy=remedy)
 
 
@@ -153,8 +157,9 @@ def space_first(completions: Column) -> Iterator[Finding]:
 
 
 def shown(text: str) -> str:
-    """A text in one line."""
-    return text.replace("\n", "\\n")
+    """A text in one line, as far as somebody would read it."""
+    brief = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return brief.replace("\n", "\\n")
 
 
 def _unused(column: Column, candidates: tuple[str, ...], last: str) -> str:

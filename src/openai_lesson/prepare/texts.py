@@ -20,6 +20,8 @@ from openai_lesson.prepare.table import Table
 _NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 _SAMPLE = 256 * 1024
 _SAMPLE_ROWS = 50
+_CELLS_PER_BYTE, _MANY_CELLS = 5, 5_000_000
+"""A cell takes at least the sign behind it, but a cell may hold lines that look like rows."""
 
 
 def read_lines(path: Path, prompt: str | None, completion: str | None) -> Table:
@@ -40,6 +42,7 @@ def read_delimited(path: Path, prompt: str | None, completion: str | None) -> Ta
     dialect = _dialect(path, encoding, "\t" if form == "TSV" else ",")
     choice = choose(dialect.rows[0], path.name, prompt, completion)
     _check_second(path, dialect)
+    _check_width(path, len(dialect.rows[0]))
     frame = _parse(path, encoding, dialect, headless=choice.headless)
     prompts, completions = (frame.iloc[:, at].tolist() for at in (choice.prompt, choice.completion))
     first = dialect.blank + (1 if choice.headless else 2)
@@ -110,6 +113,19 @@ def _check_second(path: Path, dialect: _Dialect) -> None:
     width = len(dialect.rows[0])
     if any(any(row[width:]) for row in dialect.rows[1:2]):
         raise _uneven(path, dialect.blank + 2, width, len(dialect.rows[1]), dialect.delimiter)
+
+
+def _check_width(path: Path, width: int) -> None:
+    """pandas makes a cell for each column of each row, also of short ones: a small file could fill the memory."""
+    rows = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            rows += block.count(b"\n") + block.count(b"\r")
+    if rows * (width - 1) > _CELLS_PER_BYTE * path.stat().st_size + _MANY_CELLS:
+        raise LessonError(
+            f"{path} has {width:,} columns, but most of its {rows:,} rows have far fewer cells. Delete the "
+            "columns that are not needed."
+        )
 
 
 def _uneven(path: Path, number: int, expected: int, found: int, delimiter: str) -> LessonError:
