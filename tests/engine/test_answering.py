@@ -8,10 +8,10 @@ import pytest
 
 from openai_local.engine import lanes
 from openai_local.engine.adapter import Factors, write_adapter
-from openai_local.engine.answering import Answering, Target
+from openai_local.engine.answering import MOST_BASES, Answering, Target
 from openai_local.engine.base import SMOLLM2
 from openai_local.errors import LocalError
-from tiny import HEADS, INNER, KV_HEADS, LAYERS, WIDTH
+from tiny import HEADS, INNER, KV_HEADS, LAYERS, WIDTH, write_gguf
 
 QUESTION = {"prompt": "What is the moon?", "max_tokens": 12, "temperature": 0, "cache_prompt": False}
 
@@ -60,3 +60,17 @@ def test_an_answer_that_nobody_wants_any_more_leaves_its_lane(answering, targets
     for _ in range(lanes.LANES + 1):
         answering.stream(targets[0], {**QUESTION, "max_tokens": 4000}, lambda chunk: True)
     assert answering.complete(targets[0], QUESTION)["choices"]
+
+
+def test_small_questions_are_answered_while_models_come_and_go(answering, tmp_path):
+    """More base models than stay loaded: a server is let go of while somebody else still asks it."""
+    targets = [Target(tmp_path / f"{number}.gguf") for number in range(MOST_BASES + 2)]
+    for seed, target in enumerate(targets):
+        write_gguf(target.gguf, seed)
+
+    def ask(number):
+        answering.tokens(targets[number % len(targets)], "the thin")
+        answering.check_tokens(targets[-number % len(targets)], [1], "prompt")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(60)))

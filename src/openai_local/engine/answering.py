@@ -14,16 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
-from openai_local.engine.lanes import Lanes
-from openai_local.engine.loopback import LoopbackError
+from openai_local.engine.lanes import GoneError, Lanes, here
+from openai_local.engine.loopback import Loopback, LoopbackError
 from openai_local.engine.server import CONTEXT_TOKENS, Server
 from openai_local.errors import LocalError
 
 MOST_BASES = 2
 _FORCE = 1e4  # added to a token's logit, it beats every other
 
+Result = TypeVar("Result")
 Emit = Callable[[dict[str, Any]], bool]
 """Receives one chunk of a streamed answer; returns True to stop."""
 
@@ -70,11 +71,18 @@ class Answering:
         with self._servers(target).take(target.adapter) as server:
             return _complete(server, target, request)
 
-    def stream(self, target: Target, request: dict[str, Any], emit: Emit) -> None:
+    def stream(self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here) -> None:
         """Answer a request chunk by chunk. Returns when the answer is over or `emit` returns True.
+
+        Args:
+            target: the model.
+            request: in the form of llama.cpp's server.
+            emit: gets each chunk.
+            gone: whether whoever asked has left; looked at while the request waits.
 
         Raises:
             AnswerError: llama.cpp refuses it; nothing was emitted then.
+            GoneError: whoever asked left before the answer began.
         """
         refused: list[dict[str, Any]] = []
 
@@ -84,7 +92,7 @@ class Answering:
                 return True
             return emit(chunk)
 
-        with self._servers(target).take(target.adapter) as server:
+        with self._servers(target).take(target.adapter, gone) as server:
             streamed = {**_address(server, target, request), "stream": True}
             _call(server.handle.handle_completions, streamed, receive)
         for chunk in refused:
@@ -92,19 +100,19 @@ class Answering:
 
     def text(self, target: Target, tokens: list[int]) -> str:
         """The text of tokens."""
-        return _call(self._servers(target).any().loopback.detokenize, tokens)
+        return self._ask(target, lambda loopback: loopback.detokenize(tokens))
 
     def prompt(self, target: Target, messages: list[dict[str, str]]) -> str:
         """The prompt that a conversation becomes."""
-        return _call(self._servers(target).any().loopback.template, messages)
+        return self._ask(target, lambda loopback: loopback.template(messages))
 
     def tokens(self, target: Target, text: str) -> list[int]:
         """The tokens of a text."""
-        return _call(self._servers(target).any().loopback.tokenize, text)
+        return self._ask(target, lambda loopback: loopback.tokenize(text))
 
     def check_tokens(self, target: Target, tokens: Sequence[int], param: str) -> None:
         """Raise `AnswerError`, naming `param`, if one of them is not a token of the model."""
-        size = self._servers(target).any().loopback.vocabulary
+        size = self._ask(target, lambda loopback: loopback.vocabulary)
         for token in tokens:
             if not 0 <= token < size:
                 message = f"Invalid '{param}': {token} is not a token of this model, which has 0 to {size - 1}."
@@ -123,7 +131,9 @@ class Answering:
         except AnswerError:
             return False
 
-    def score(self, target: Target, tokens: list[int], most: int) -> list[dict[str, Any]]:
+    def score(
+        self, target: Target, tokens: list[int], most: int, gone: Callable[[], bool] = here
+    ) -> list[dict[str, Any]]:
         """Each token after the first with its log-probability, as llama.cpp gives them for what it wrote itself.
 
         llama.cpp has nothing for prompts. So it is asked for one token after each part of the prompt, and forced
@@ -134,19 +144,31 @@ class Answering:
             target: the model.
             tokens: the prompt.
             most: how many of the likeliest tokens come with each.
+            gone: whether whoever asked has left.
 
         Raises:
             AnswerError: the prompt is too long.
+            GoneError: whoever asked has left.
         """
         if len(tokens) >= CONTEXT_TOKENS:
             raise _too_long(CONTEXT_TOKENS, len(tokens))
-        with self._servers(target).take(target.adapter) as server:
-            return [_score(server, target, tokens[:end], tokens[end], most) for end in range(1, len(tokens))]
+        scores = []
+        with self._servers(target).take(target.adapter, gone) as server:
+            for end in range(1, len(tokens)):
+                if gone():
+                    raise GoneError
+                scores.append(_score(server, target, tokens[:end], tokens[end], most))
+        return scores
 
     def close(self) -> None:
         """Stop every server."""
         with self._lock:
             self._lanes.clear()
+
+    def _ask(self, target: Target, question: Callable[[Loopback], Result]) -> Result:
+        """Ask one of llama.cpp's small questions."""
+        server = self._servers(target).any()  # held: it ends when nobody holds it, also in the middle of an answer
+        return _call(question, server.loopback)
 
     def _servers(self, target: Target) -> Lanes:
         with self._lock:

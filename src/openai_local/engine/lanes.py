@@ -36,6 +36,17 @@ from openai_local.errors import LocalError
 LANES = 6
 WIDE_THREADS = 8
 LANE_BYTES, WIDE_BYTES = 64 << 20, 192 << 20
+LOOK_SECONDS = 0.5
+"""How often somebody who waits is asked whether they still do."""
+
+
+class GoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def here() -> bool:
+    """Whoever asks waits for the answer: the default of `gone`."""
+    return False
 
 
 @dataclass(eq=False)
@@ -58,6 +69,7 @@ class _Lane:
 @dataclass(eq=False)
 class _Request:
     adapter: Path | None
+    gone: Callable[[], bool]
     lane: _Lane | None = None
 
 
@@ -81,14 +93,21 @@ class Lanes:
         self._loader = ThreadPoolExecutor(1)
 
     @contextmanager
-    def take(self, adapter: Path | None = None) -> Iterator[Server]:
+    def take(self, adapter: Path | None = None, gone: Callable[[], bool] = here) -> Iterator[Server]:
         """A server that has `adapter`, for the caller alone. Waits for it.
+
+        Args:
+            adapter: the fine-tune's file; None for the base model.
+            gone: whether whoever asked has left.
 
         Raises:
             LocalError: llama.cpp can't load a file.
+            GoneError: they left before it was their turn.
         """
-        lane = self._wait(_Request(adapter))
+        lane = self._wait(_Request(adapter, gone))
         try:
+            if gone():
+                raise GoneError
             if lane.server is None or (adapter and adapter not in lane.server.adapters):
                 self._load(lane, adapter)
             assert lane.server
@@ -111,7 +130,10 @@ class Lanes:
             self._waiting.append(request)
             self._assign()
             while request.lane is None:
-                self._changed.wait()
+                if request.gone():
+                    self._waiting.remove(request)
+                    raise GoneError
+                self._changed.wait(LOOK_SECONDS)
             return request.lane
 
     def _assign(self) -> None:

@@ -55,10 +55,17 @@ class Loopback:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.address + path, data, headers)
         try:
-            with _OPENER.open(request, timeout=_SECONDS) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise LoopbackError(_message(error.read())) from None
+            return _answer(request)
+        except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
+            return _answer(request)
+
+
+def _answer(request: urllib.request.Request) -> Any:
+    try:
+        with _OPENER.open(request, timeout=_SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise LoopbackError(_message(error.read())) from None
 
 
 def _message(answer: bytes) -> str:

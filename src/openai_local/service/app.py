@@ -12,7 +12,6 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,18 +22,20 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.engine.answering import Answering
 from openai_local.engine.bases import Bases
+from openai_local.engine.lanes import GoneError
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service import errors
 from openai_local.service.activity import Activity
 from openai_local.service.auth import KeyDoor, RequireKey
+from openai_local.service.connections import Connection
 from openai_local.service.context import Context
 from openai_local.service.forecast import Forecast
 from openai_local.service.guard import Visitors
@@ -69,19 +70,25 @@ ACTIVITY_SECONDS = 5
 KEEP_ALIVE_SECONDS = 75
 """How long a connection stays open that nobody uses. The official client closes its own after 5 seconds. If the
 service did the same, a request could meet a connection that is just being closed."""
+HANDLES = 4096
+"""So many files and connections may be open at once, if the system allows it."""
+LOOK_SECONDS = 0.5
+"""How often it is seen whether anybody calls."""
 GRACE_SECONDS = 5
 """How long answers that are under way may still take when the service stops."""
 
 
 class NoteCalls:
-    """ASGI middleware: remembers when the last call came, for `--idle-timeout`, and gives each answer a number."""
+    """ASGI middleware: notes for `--idle-timeout` that somebody calls, and gives each answer a number."""
 
     def __init__(self, app: ASGIApp, shared: Context) -> None:
-        """`shared.last_call` is set at each call's start and end."""
+        """`shared.open_calls` counts; `shared.idle_seconds` begin anew at each call's end."""
         self.app, self.shared = app, shared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on. A crash gets its answer here: Starlette's own handler would end the connection too."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
         begun = False
 
         async def numbered(message: Message) -> None:
@@ -91,16 +98,19 @@ class NoteCalls:
                 MutableHeaders(scope=message)["x-request-id"] = f"req_{secrets.token_hex(16)}"
             await send(message)
 
-        self.shared.last_call = time.monotonic()
+        self.shared.open_calls += 1
         try:
             await self.app(scope, receive, numbered)
+        except (ClientDisconnect, GoneError):
+            return  # nobody waits for an answer
         except Exception as error:
-            if begun or scope["type"] != "http":
+            if begun:
                 raise
             log.exception("a request failed")
             await errors.respond(errors.crash(error))(scope, receive, numbered)
         finally:
-            self.shared.last_call = time.monotonic()
+            self.shared.open_calls -= 1
+            self.shared.idle_seconds = 0.0
 
 
 def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Starlette:
@@ -189,6 +199,7 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
             f"A service is running on {home.path} already: {running.get('url', 'it is just starting')}. "
             "Use it, or stop it with:  openai-local stop"
         ) from None
+    _allow_handles()
     if hasattr(os, "umask"):
         os.umask(0o077)  # whatever the service and its trainings write is the user's alone
     tempfile.tempdir = str(home.files)  # an upload waits on the disk where it will lie; /tmp may be memory
@@ -197,6 +208,18 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
         scheme = "https" if settings.certificate else "http"
         url = f"{scheme}://{host}:{listener.getsockname()[1]}{settings.prefix}/v1"
         asyncio.run(_serve(create_app(home, cache, settings), home, listener, url, settings))
+
+
+def _allow_handles() -> None:
+    """Each client takes a file handle, and some systems give a program 256 unless it asks for more."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows has no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = HANDLES if hard == resource.RLIM_INFINITY else min(hard, HANDLES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -220,6 +243,7 @@ async def _serve(app: Starlette, home: Home, listener: socket.socket, url: str, 
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_level="warning",
             access_log=False,
             lifespan="on",
@@ -237,8 +261,10 @@ async def _serve(app: Starlette, home: Home, listener: socket.socket, url: str, 
         print(url, flush=True)
     shared = app.state.context
     while not task.done():
-        await asyncio.sleep(0.5)
-        idle = time.monotonic() - shared.last_call
+        await asyncio.sleep(LOOK_SECONDS)
+        # Counted and not read from a clock: while the machine sleeps, nobody can call.
+        shared.idle_seconds = 0.0 if shared.open_calls else shared.idle_seconds + LOOK_SECONDS
+        idle = shared.idle_seconds
         if settings.idle_timeout is not None and idle > settings.idle_timeout and not shared.queue.busy():
             log.warning("nobody called for %d seconds; the service stops", idle)
             server.should_exit = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from openai.types import Model
@@ -25,7 +24,10 @@ from openai_local.service.store import Store
 
 @dataclass
 class Context:
-    """One running service."""
+    """One running service.
+
+    `open_calls` are being answered; for `idle_seconds` nobody has called.
+    """
 
     home: Home
     bases: Bases
@@ -38,7 +40,8 @@ class Context:
     activity: Activity
     pace: Pace = field(default_factory=Pace)
     load: Load = field(default_factory=Load)
-    last_call: float = field(default_factory=time.monotonic)
+    open_calls: int = 0
+    idle_seconds: float = 0.0
 
     def target(self, name: str, who: Identity) -> tuple[str, Target]:
         """What a model's name means to somebody: its full name, and the files to answer from.

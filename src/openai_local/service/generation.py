@@ -15,6 +15,8 @@ from typing import Any, Literal, cast
 from starlette.responses import Response
 
 from openai_local.engine.answering import Answering, Target
+from openai_local.engine.lanes import GoneError
+from openai_local.service.caller import Caller
 from openai_local.service.formats import Schema
 from openai_local.service.load import Load
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
@@ -82,8 +84,9 @@ Emit = Callable[[Piece | Usage], bool]
 
 @dataclass(frozen=True)
 class Generation:
-    """All choices of one answer."""
+    """All choices of one answer. It ends when the `caller` has left."""
 
+    caller: Caller
     answering: Answering
     load: Load
     target: Target
@@ -97,11 +100,14 @@ class Generation:
         Raises:
             AnswerError: llama.cpp refuses a request.
             APIError: 429, or 400 for a schema.
+            GoneError: the caller has left.
         """
         usage = Usage()
-        with self.load.place():
-            await self.load.run(self._check)
-            pieces = [await self.load.run(partial(self._whole, index, usage)) for index in range(len(self.asks))]
+        async with self.caller:
+            with self.load.place():
+                await self.load.run(self._check)
+                parts = range(len(self.asks))
+                pieces = [await self.load.run(partial(self._whole, index, usage)) for index in parts]
         return pieces, usage
 
     async def streamed(self, encode: Callable[[Piece | Usage | Exception], Iterable[str]]) -> Response:
@@ -109,9 +115,9 @@ class Generation:
 
         Raises:
             AnswerError: llama.cpp refuses the first request.
-            APIError: as `whole`.
+            APIError, GoneError: as `whole`.
         """
-        return await stream(self.load, self._emit_all, encode)
+        return await stream(self.caller, self.load, self._emit_all, encode)
 
     def _check(self) -> None:
         if self.biased:
@@ -132,9 +138,10 @@ class Generation:
 
         def collect(part: Piece | Usage) -> bool:
             parts.append(cast(Piece, part))
-            return False
+            return self.caller.gone
 
-        self._emit_one(collect, index, usage)
+        if self._emit_one(collect, index, usage):
+            raise GoneError
         said = [token.logprob for part in parts[self.asks[index].echo :] for token in part.tokens]
         return replace(
             parts[0],
@@ -182,8 +189,11 @@ class Generation:
             return left
 
         request = {**self._request(ask), "stream_options": {"include_usage": True}}
-        self.answering.stream(self.target, request, receive)
+        self.answering.stream(self.target, request, receive, self._left)
         return left
+
+    def _left(self) -> bool:
+        return self.caller.gone
 
     def _start(self, index: int) -> Piece:
         """What comes before the answer: the echo of the prompt, or nothing."""
@@ -198,7 +208,7 @@ class Generation:
 
     def _prompt_tokens(self, prompt: str | list[int]) -> list[Token]:
         tokens = self.answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
-        scores = self.answering.score(self.target, tokens, MOST)
+        scores = self.answering.score(self.target, tokens, MOST, self._left)
         named = [Token(self.answering.text(self.target, tokens[:1]).encode(), None)]
         for score in scores:
             own = bytes(score["bytes"]) or self.answering.text(self.target, [score["id"]]).encode()

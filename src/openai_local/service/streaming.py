@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response, StreamingResponse
 
+from openai_local.service.caller import Caller
 from openai_local.service.load import Load
 
 Item = TypeVar("Item")
@@ -28,6 +29,7 @@ def frame(data: dict[str, Any], event: str | None = None) -> str:
 
 
 async def stream(
+    caller: Caller,
     load: Load,
     produce: Callable[[Callable[[Item], bool]], None],
     encode: Callable[[Item | Exception], Iterable[str]],
@@ -37,6 +39,7 @@ async def stream(
     The first item is awaited before the answer begins, so that an error still gets its status.
 
     Args:
+        caller: the client. When it leaves, `produce` is told to stop.
         load: gives the place and the thread to produce in.
         produce: runs in the thread; calls its argument with each item, and stops when that returns True.
         encode: turns an item into the text of events; and an exception, if one comes later than the first item.
@@ -45,13 +48,13 @@ async def stream(
         Whatever `produce` raises before its first item, and `Load.place`.
     """
     waiting: deque[Item | Exception | None] = deque()
-    came, loop, gone = asyncio.Event(), asyncio.get_running_loop(), False
+    came, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def emit(item: Item) -> bool:
         waiting.append(item)
         if not came.is_set():
             loop.call_soon_threadsafe(came.set)
-        return gone
+        return caller.gone
 
     async def work() -> None:
         try:
@@ -70,13 +73,13 @@ async def stream(
         return [waiting.popleft() for _ in range(len(waiting))]
 
     task = asyncio.ensure_future(work())
-    first = await burst()
+    async with caller:
+        first = await burst()
     if isinstance(first[0], Exception):
         await task
         raise first[0]
 
     async def events() -> AsyncIterator[str]:
-        nonlocal gone
         items = first
         try:
             while True:
@@ -87,7 +90,7 @@ async def stream(
                 await asyncio.wait({task}, timeout=BURST_SECONDS)
                 items = await burst()
         finally:
-            gone = True
+            caller.gone = True
             await asyncio.shield(task)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"cache-control": "no-cache"})

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
+from openai_local.service.caller import Caller
 from openai_local.service.chunks import chunks
 from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
@@ -48,7 +49,7 @@ async def create(request: Request) -> Response:
     service = context(request)
     name, target = asked(request, body["model"])
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
-    generation = Generation(service.answering, service.load, target, asks, biased(body), schema)
+    generation = Generation(Caller(request), service.answering, service.load, target, asks, biased(body), schema)
     if body.get("stream"):
         head["object"] = "chat.completion.chunk"
         return await generation.streamed(chunks(head, lambda piece: _deltas(piece, body), body))

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.engine.journal import new_id
+from openai_local.service.caller import Caller
 from openai_local.service.chunks import chunks
 from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
@@ -56,7 +57,7 @@ async def complete(request: Request, body: dict[str, Any]) -> Response:
     head: dict[str, Any] = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time())}
     head["model"] = name
     asks = list(_asks(body))
-    generation = Generation(service.answering, service.load, target, asks, biased(body))
+    generation = Generation(Caller(request), service.answering, service.load, target, asks, biased(body))
     if body.get("stream"):
         return await generation.streamed(chunks(head, lambda piece: [_choice(piece, body)], body))
     pieces, usage = await generation.whole()

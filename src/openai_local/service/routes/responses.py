@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from openai_local.service.caller import Caller
 from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
 from openai_local.service.conversation import read_message
@@ -55,7 +56,7 @@ async def create(request: Request) -> Response:
     schema, ask = _schema(body), _ask(body)
     service = context(request)
     name, target = asked(request, body["model"])
-    generation = Generation(service.answering, service.load, target, [ask], schema=schema)
+    generation = Generation(Caller(request), service.answering, service.load, target, [ask], schema=schema)
     reply = Reply(name, body)
     if body.get("stream"):
         return await generation.streamed(reply.encode)
