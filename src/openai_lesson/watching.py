@@ -26,6 +26,8 @@ PATIENCE = 600.0
 """Seconds for which a lost connection is tried again."""
 _ANSWER_SECONDS = 30.0
 """How long an answer may take before the connection counts as lost."""
+_LONGEST_TRY = 120.0
+"""If two tries are further apart, in seconds, the machine slept meanwhile, and nothing was tried."""
 _LOST = (openai.APIConnectionError, openai.InternalServerError)
 
 Line = tuple[float, str]
@@ -62,6 +64,7 @@ class Watcher:
         self._card, self._progress, self._bar = Card(), Progress(), bar
         self._seen: set[str] = set()
         self._lost_at: float | None = None
+        self._tried_for = 0.0
         self._pause = 0.0
 
     def watch(self) -> FineTuningJob:
@@ -102,12 +105,15 @@ class Watcher:
     def _wait_for_it(self) -> None:
         now = time.monotonic()
         if self._lost_at is None:
-            self._lost_at = now
+            self._tried_for = 0.0
             self._say(
                 time.time(),
                 f"The connection is lost. Trying again for {PATIENCE / 60:.0f} minutes; training may go on.",
             )
-        elif now - self._lost_at > PATIENCE:
+        else:
+            self._tried_for += min(now - self._lost_at, _LONGEST_TRY)
+        self._lost_at = now
+        if self._tried_for > PATIENCE:
             raise LessonError(
                 f"{self.client.base_url} could not be reached for {PATIENCE / 60:.0f} minutes. "
                 f"Training may go on. Come back later with:  {self._come_back}"
