@@ -44,7 +44,7 @@ class KeyDoor:
 
     async def identify(self, key: str) -> Identity | None:
         """Whose key it is, or None."""
-        known = self.store.find_key(hash_key(key))
+        known = await self.store.aside(self.store.find_key, hash_key(key))
         return Identity(known.name, known.instructor, known.id) if known else None
 
 

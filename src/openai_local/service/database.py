@@ -30,6 +30,7 @@ _NETWORK = frozenset(
     fuse.sshfs glusterfs gpfs lustre ncpfs nfs nfs3 nfs4 orangefs panfs pvfs2 smb smb2 smb3 smbfs vboxsf webdav
     wekafs""".split()
 )
+_RESERVE = "INSERT OR REPLACE INTO activity (name, asked, seen_at) VALUES ('', zeroblob(1000000), 0)"
 Values = Sequence[Any]
 
 
@@ -45,22 +46,20 @@ class Database:
         """
         self.path = path
         self._lock, self._reading, self._writer = RLock(), RLock(), 0
-        _require_not_lost(path)
+        _look_at(path, thoroughly=check)
         self._db = _connect(path)
         try:
-            with self._told():
-                schema.check_version(self._db, path)
-                path.chmod(0o600)
-                shared = _choose_journal(self._db, path)
-                self._db.execute("PRAGMA synchronous = FULL")
-                if check:
-                    self._check()
-                with self.together():
-                    schema.migrate(self._db, path)
+            path.chmod(0o600)
+            shared = _choose_journal(self._db, path)
+            self._db.execute("PRAGMA synchronous = FULL")
+            with self.together():
+                schema.migrate(self._db, path)
             self._reader = _connect(path) if shared else self._db
         except BaseException:
             self._db.close()
             raise
+        if check and shared:
+            self._reserve()
 
     def close(self) -> None:
         """Close it."""
@@ -99,37 +98,50 @@ class Database:
         with self.together():
             self._db.executemany(query, rows)
 
+    @property
+    def waits(self) -> bool:
+        """Whether who reads may wait for who writes."""
+        return self._reader is self._db
+
     def ask(self, query: str, values: Values = ()) -> list[Any]:
         """Read rows. Who is inside `together` sees what they have written."""
-        if self._writer == get_ident() or self._reader is self._db:
+        if self.waits or self._writer == get_ident():
             with self._lock:
                 return self._db.execute(query, values).fetchall()
         with self._reading:
             return self._reader.execute(query, values).fetchall()
+
+    def _reserve(self) -> None:
+        """Make the log and the database longer than they need be. On a full disk, what is deleted, and what happens
+        to jobs, can then still be written down."""
+        for query in (_RESERVE, "DELETE FROM activity WHERE name = ''"):
+            self.change(query)
+        self._make_room()
 
     def _make_room(self) -> None:
         """Move what stands in the log into the database, so that the next to write, such as a deletion, has room."""
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
-    def _check(self) -> None:
-        found = [row[0] for row in self._db.execute("PRAGMA quick_check(1)")]
-        if found != ["ok"]:
-            raise self._damaged(found[0].splitlines()[-1])
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say what is wrong and what to do, if SQLite can't make sense of the file."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if disk.refusal(error) == "damaged":
-                raise self._damaged(str(error)) from None
-            raise
+def _look_at(path: Path, *, thoroughly: bool) -> None:
+    """Raise `LocalError` if a file can't be used. It is opened for reading only, so it stays as it was found."""
+    _require_not_lost(path)
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as db:
+            schema.check_version(db, path)
+            if thoroughly and (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise _damaged(path, found.splitlines()[-1])
+    except sqlite3.DatabaseError as error:
+        if disk.refusal(error) == "damaged":
+            raise _damaged(path, str(error)) from None
+        raise
 
-    def _damaged(self, why: str) -> LocalError:
-        advice = disk.anew(self.path.parent)
-        return LocalError(f"The database {self.path} is damaged ({why}). Nothing was changed. {advice}")
+
+def _damaged(path: Path, why: str) -> LocalError:
+    return LocalError(f"The database {path} is damaged ({why}). Nothing was changed. {disk.anew(path.parent)}")
 
 
 def _require_not_lost(path: Path) -> None:

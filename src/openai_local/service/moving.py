@@ -33,16 +33,18 @@ def coming(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def going(path: Path) -> Iterator[Callable[[], None]]:
     """Remove a file: the block calls what it is given, then tells the database. The file may be gone already."""
-    part = hidden(path)
+    part, went = hidden(path), False
 
     def go() -> None:
+        nonlocal went
         with contextlib.suppress(FileNotFoundError):
             path.replace(part)
+            went = True
 
     try:
         yield go
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        if went:
             part.replace(path)
         raise
     part.unlink(missing_ok=True)

@@ -70,6 +70,9 @@ def check_version(db: sqlite3.Connection, path: Path) -> int:
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     """Bring a database to today's form, inside the transaction that is open. Raises what `check_version` does."""
-    for statement in filter(str.strip, _STEPS.get(check_version(db, path), "").split(";")):
+    version = check_version(db, path)
+    if version == VERSION:
+        return
+    for statement in filter(str.strip, _STEPS[version].split(";")):
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")

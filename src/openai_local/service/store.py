@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
+import anyio.to_thread
 from openai import BaseModel
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
@@ -27,6 +29,8 @@ from openai_local.service.database import Database
 Object = FileObject | FineTuningJob | FineTuningJobCheckpoint | Model
 T = TypeVar("T", FileObject, FineTuningJob, FineTuningJobCheckpoint, Model)
 Item = TypeVar("Item", bound=BaseModel)
+P = ParamSpec("P")
+R = TypeVar("R")
 Order = Literal["asc", "desc"]
 
 
@@ -66,6 +70,12 @@ class Store:
     def together(self) -> AbstractContextManager[None]:
         """Make one transaction of all calls in a block: they are on disk when it ends, or none of them is."""
         return self._db.together()
+
+    async def aside(self, look: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Look something up from the event loop: in a thread, if that may wait for somebody who writes."""
+        if not self._db.waits:
+            return look(*args, **kwargs)
+        return await anyio.to_thread.run_sync(partial(look, *args, **kwargs))
 
     # Objects
 
