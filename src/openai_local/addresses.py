@@ -97,11 +97,7 @@ def free_port(home: Home, host: str, port: int) -> int:
         with FileLock(home.lock, timeout=0):
             pass
     except Timeout:
-        running = home.read_running() or {}
-        raise LocalError(
-            f"A service is running on {home.path} already: {running.get('url', 'it is just starting')}. "
-            "Stop it first:  openai-local stop"
-        ) from None
+        raise LocalError(f"{home.taken()} Stop it first:  openai-local stop") from None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         if sys.platform != "win32":
