@@ -2,15 +2,23 @@
 # make quick: the everyday tests, without those that train the real model or start whole programs.
 # make torture: try to break it for two hours: kills, faults, bad input, many clients.  A table says what was lost.
 # make bench: measure how fast it is, next to what people would use otherwise (an hour or two).
+# make lock: choose packages anew, with their hashes.  make release-check: ask whether holes are known in them.
 # make class-demo: a class of ten learners on this machine (simulated), with the instructor's page to look at.
 # Needs Python 3.11 or newer (another one: make PYTHON=python3.13 …). Everything goes into .venv.
 
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3.14 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-NEEDS := pyproject.toml constraints.txt kernel/kernel.json
+NEEDS := pyproject.toml requirements.lock kernel/kernel.json
+# Only files whose SHA-256 stands in requirements.lock are installed, also for building.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := --require-hashes --constraint requirements.lock --build-constraint requirements.lock
+WANTED := $(BIN)/python dependencies/wanted.py
+# PyTorch without what graphics cards need. It is asked for by its own version, because pip, when it checks hashes,
+# prefers an index that states them to a folder with files.
+SMALL_TORCH = $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1+cpu/p' requirements.lock)
 
-.PHONY: lesson lab test quick torture bench class-demo format docs notebooks clean
+.PHONY: lesson lab test quick torture bench class-demo format docs notebooks lock release-check clean
 .DELETE_ON_ERROR:
 
 lesson: .venv/ready
@@ -55,18 +63,27 @@ notebooks: lesson
 	@cp lesson-run/0*.ipynb notebooks/
 	@$(BIN)/python docs/make_pictures.py
 
+lock: .venv/ready
+	@$(BIN)/python dependencies/lock.py
+
+release-check: .venv/ready
+	@$(BIN)/python dependencies/audit.py
+
 .venv/ready: $(NEEDS)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make PYTHON=… $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || { echo "Setting up .venv (once; downloads about 500 MB)"; $(PYTHON) -m venv .venv; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
-	@$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable . | awk ' \
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock | $(PIP) install --quiet --require-hashes --requirement /dev/stdin
+	@$(PIP) install --quiet $(LOCKED) --no-deps $(SMALL_TORCH) 2>/dev/null && echo "  $(SMALL_TORCH) is taken" || true
+	@rm -f .venv/filled; { $(WANTED) | $(PIP) install $(LOCKED) --requirement /dev/stdin && touch .venv/filled; } | awk ' \
 		/^Collecting/ {sub(/[^A-Za-z0-9_.-].*/, "", $$2); print "  fetching " $$2; fflush()} \
 		/^Installing/ {print "  installing (this takes a minute or two)"; fflush()}'
+	@test -e .venv/filled
+	@$(PIP) install --quiet --no-deps --build-constraint requirements.lock --editable .
 	@$(BIN)/python -c 'import openai_lesson, openai_local'
 	@touch $@
 
 .venv/ready-for-tests: .venv/ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@$(WANTED) test | $(PIP) install --quiet $(LOCKED) --requirement /dev/stdin
 	@touch $@
 
 clean:
