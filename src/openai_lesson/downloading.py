@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from openai_lesson.errors import LessonError
 MOST_BYTES = 512 * 1024 * 1024
 """OpenAI takes no larger training file."""
 _SECONDS = 60
+_NOT_IN_NAMES = re.compile(r"[^\w .,()+@=~#-]")
+_LONGEST_NAME = 120
 _INSTEAD = "Download it in your browser, then name the file."
 
 
@@ -28,8 +31,13 @@ def is_url(text: str) -> bool:
 
 
 def name_of(url: str) -> str:
-    """What the file at an address is called, without folders; empty if it has no name."""
-    return PurePosixPath(unquote(urlsplit(url).path)).name
+    """What the file at an address is called, without folders; empty if it has no name.
+
+    Whoever made the address chose the name. So what could lead to another folder, on any system, or means something
+    to a shell, becomes ``_``, and a very long name loses its beginning.
+    """
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    return _NOT_IN_NAMES.sub("_", name)[-_LONGEST_NAME:]
 
 
 @contextmanager

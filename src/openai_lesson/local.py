@@ -120,7 +120,8 @@ def _answers(url: str) -> bool:
 
 def _start(status: dict[str, Any]) -> str:
     words = command("serve", "--port", "0", "--idle-timeout", str(IDLE_SECONDS))
-    with Path(status["log"]).open("ab") as log:
+    private = os.open(status["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(private, "ab") as log:
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, **_detached()
         )

@@ -9,6 +9,7 @@ from typing import Any
 import openai
 from openai.types.fine_tuning import FineTuningJob
 
+from openai_lesson import visible
 from openai_lesson.connection import host
 from openai_lesson.errors import LessonError
 from openai_lesson.uploading import upload
@@ -122,4 +123,4 @@ def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> Fin
 
 
 def _tell(created_at: float, message: str) -> None:
-    print(line_of(created_at, message))
+    print(line_of(created_at, visible.line(message)))

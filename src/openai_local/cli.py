@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from openai_local import __version__, base_commands, key_commands, serve_command
+from openai_local import __version__, base_commands, disk, key_commands, serve_command, visible
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache, default_home
 
@@ -24,13 +25,24 @@ from openai_local.home import Home, default_cache, default_home
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
     arguments = _parser().parse_args(argv)
+    before = os.umask(0o077)  # whatever is written into the home is the user's alone
+    if arguments.run in (_fetch, _export):  # others may read a base model, and what is taken home, but not change it
+        os.umask(before | 0o022)
     try:
         arguments.run(arguments)
     except LocalError as error:
-        print(f"openai-local: {error}", file=sys.stderr)
+        print(f"openai-local: {visible.sentence(str(error))}", file=sys.stderr)
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        said = disk.sentence(error, getattr(arguments, "home", None) or default_home())
+        if said is None:
+            raise
+        print(f"openai-local: {visible.sentence(said)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        os.umask(before)
     return 0
 
 

@@ -88,7 +88,7 @@ def _page(url: str, strips: Sequence[Strip]) -> str:
 def _strip(url: str, strip: Strip) -> str:
     known_as = f" <small>({escape(strip.name)})</small>" if strip.name != strip.shown else ""
     lines = (
-        f"<h2>{escape(strip.shown)}{known_as}</h2>",
+        f"<h2><bdi>{escape(strip.shown)}</bdi>{known_as}</h2>",
         f"<p>Address: <code>{escape(url)}</code></p>",
         f'<p>Key: <code class="key">{_grouped(strip.key)}</code></p>',
         _for_instructor(url) if strip.instructor else "",
@@ -131,10 +131,13 @@ def _table(url: str, strips: Sequence[Strip]) -> str:
     rows.writerow(["learner", "name", "role", "address", "key"])
     for strip in strips:
         role = "instructor" if strip.instructor else "learner"
-        rows.writerow([_plain(strip.shown), strip.name, role, url, strip.key])
+        rows.writerow([_plain(strip.shown), _plain(strip.name), role, url, strip.key])
     return text.getvalue()
+
+
+_FORMULA = (*"=+-@", *"\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}", *"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")
 
 
 def _plain(cell: str) -> str:
     """A spreadsheet takes a cell that begins like this for a formula, and anybody may have typed a name."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

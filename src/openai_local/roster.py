@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openai_local.errors import LocalError
+from openai_local.visible import bare
 
 _NAMES = "name|full name|display name|learner|student|participant|attendee|nom complet|nombre completo"
 _FIRST = "first name|firstname|given name|forename|first|vorname|prenom|nombre|nome"
@@ -201,7 +202,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     told = re.match(r"sep=(.)\r?\n", text)  # so Excel notes what stands between the cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=told[1] if told else _delimiter(text))
     try:
-        rows = [(at, [" ".join(cell.split()) for cell in cells]) for at, cells in enumerate(reader, 1)]
+        rows = [(at, [bare(" ".join(cell.split())) for cell in cells]) for at, cells in enumerate(reader, 1)]
     except csv.Error as error:
         raise LocalError(f"Line {reader.line_num} of {path} can't be read as CSV: {error}. {_SAVE}") from None
     return rows[1:] if told else rows

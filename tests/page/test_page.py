@@ -9,10 +9,7 @@ import pytest
 
 import browsing
 from conftest import Service, finished
-from openai_local.home import Home
-from openai_local.service.auth import make_key
 from openai_local.service.routes.page import FOLDER
-from openai_local.service.store import Store
 
 HOSTILE = '<img src=x onerror="window.hacked=1">'
 HOSTILE_FILE = "<script>window.hacked=1<script>.jsonl"
@@ -26,11 +23,11 @@ def school(tmp_path_factory, tiny_cache, pairs):
     """A class: Ada has trained, a hostile name has failed."""
     service = Service(tmp_path_factory.mktemp("school"), tiny_cache, ("--prefix", "/services/openai"))
     service.start()
-    service.keys["teacher"] = service.command("keys", "new", "teacher", "--instructor")
-    store = Store(Home(service.home).database)  # the command takes no such name, but a Hub may have it
-    service.keys[HOSTILE] = make_key(store, HOSTILE)
-    store.close()
-    ada, other = service.client("ada"), service.client(HOSTILE)
+    service.client("teacher", instructor=True)
+    ada, other = (
+        service.client("ada"),
+        service.client(HOSTILE),
+    )  # the command takes no such name, a Hub may have it
     file = upload(ada, pairs.read_text())
     jobs = [
         ada.fine_tuning.jobs.create(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from openai_lesson.cli.printing import note
+from openai_lesson.cli.printing import note, speak
 from openai_lesson.errors import LessonError
 
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
@@ -46,7 +46,7 @@ def show_texts(texts: Sequence[str], title: str) -> None:
     for number, text in enumerate(texts):
         if len(texts) > 1:
             print(f"===== {title} {number} =====")
-        print(text, end="" if text.endswith("\n") else "\n")
+        speak(text if text.endswith("\n") else f"{text}\n")
 
 
 def remark_on_end(arguments: argparse.Namespace, finish: str | None) -> None:

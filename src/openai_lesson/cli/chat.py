@@ -7,6 +7,7 @@ from typing import Any
 
 from openai_lesson.cli.answers import add_options, chosen, show_texts
 from openai_lesson.cli.clients import client_for
+from openai_lesson.cli.printing import speak
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -46,5 +47,5 @@ def _stream(pieces: Any) -> None:
     for piece in pieces:
         for choice in piece.choices:
             text = choice.delta.content or ""
-            print(text, end="", flush=True)
+            speak(text)
     print(end="" if text.endswith("\n") else "\n")

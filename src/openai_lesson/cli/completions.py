@@ -9,6 +9,7 @@ from typing import Any
 
 from openai_lesson.cli.answers import add_options, chosen, remark_on_end, show_texts
 from openai_lesson.cli.clients import client_for
+from openai_lesson.cli.printing import speak
 
 _MORE = ("echo", "suffix", "best_of", "user", "frequency_penalty", "presence_penalty", "logprobs", "max_tokens")
 
@@ -51,11 +52,11 @@ def _create(arguments: argparse.Namespace) -> int:
 def _stream(pieces: Any, shown: str) -> Iterator[Any]:
     """Print the answer as it comes, behind what is `shown` first. Gives back what came."""
     text = shown
-    print(text, end="", flush=True)
+    speak(text)
     for piece in pieces:
         for choice in piece.choices:
             text = choice.text or text
-            print(choice.text, end="", flush=True)
+            speak(choice.text)
             yield choice
     print(end="" if text.endswith("\n") else "\n")
 

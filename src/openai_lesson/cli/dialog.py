@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from openai_lesson import visible
 from openai_lesson.terminal import can_ask
 
 
@@ -21,7 +22,7 @@ class Dialog:
     def say(self, text: str = "") -> None:
         """Print a line."""
         if not self.silent:
-            print(text)
+            print(visible.sentence(text))
 
     def accepts(self, question: str) -> bool:
         """Ask; an empty answer is yes."""
@@ -31,4 +32,4 @@ class Dialog:
                 self._told = True
             self.say(f"{question} [Y/n]: Y")
             return True
-        return input(f"{question} [Y/n]: ").strip().lower() not in ("n", "no")
+        return input(f"{visible.sentence(question)} [Y/n]: ").strip().lower() not in ("n", "no")

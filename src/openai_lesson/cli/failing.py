@@ -1,4 +1,4 @@
-"""What a person reads when a request fails: one line, without a traceback and without a key."""
+"""What a person reads when a request fails: a sentence, without a traceback and without a key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 from typing import Any
 
+from openai_lesson import visible
 from openai_lesson.errors import LessonError
 
 _SHORTEST_KEY = 8
@@ -23,7 +24,7 @@ def sentence(error: Exception, *secrets: str | None) -> str:
     for secret in (*secrets, os.environ.get("OPENAI_API_KEY")):
         if secret and len(secret) >= _SHORTEST_KEY:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(your key)", text)
-    return text
+    return visible.sentence(text)
 
 
 def _of_the_client(error: Exception) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from openai_lesson.cli.clients import client_for
-from openai_lesson.cli.printing import show, show_list
+from openai_lesson.cli.printing import show, show_list, speak
 from openai_lesson.cli.words import add_words
 from openai_lesson.errors import LessonError
 
@@ -47,6 +47,10 @@ def _get(arguments: argparse.Namespace) -> int:
 def _content(arguments: argparse.Namespace) -> int:
     sys.stdout.flush()
     with client_for(arguments).files.with_streaming_response.content(arguments.id) as answer:
+        if sys.stdout.isatty():
+            for text in answer.iter_text():
+                speak(text)
+            return 0
         for piece in answer.iter_bytes():
             sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()

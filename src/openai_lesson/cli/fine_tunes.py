@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openai_lesson.cli.clients import client_for
 from openai_lesson.cli.following import follow
-from openai_lesson.cli.printing import note, show
+from openai_lesson.cli.printing import note, say, show
 from openai_lesson.cli.results import results
 from openai_lesson.cli.training_files import TrainingFiles, require
 from openai_lesson.cli.words import add_words
@@ -94,8 +93,8 @@ def _create(arguments: argparse.Namespace) -> int:
     endpoint = _endpoint(arguments)
     options = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
     request = endpoint.request(options)
-    say = note if arguments.no_follow else partial(print, flush=True)
-    files = TrainingFiles(endpoint.client, say, arguments.check_if_files_exist)
+    tell = note if arguments.no_follow else say
+    files = TrainingFiles(endpoint.client, tell, arguments.check_if_files_exist)
     request["training_file"] = files.id_of(arguments.training_file)
     if arguments.validation_file:
         request["validation_file"] = files.id_of(arguments.validation_file)

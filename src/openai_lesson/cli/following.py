@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from openai_lesson.cli.clients import typed
-from openai_lesson.cli.printing import tell
+from openai_lesson.cli.printing import say, tell
 from openai_lesson.errors import LessonError
 
 if TYPE_CHECKING:
@@ -65,4 +65,4 @@ def _over(client: openai.OpenAI, arguments: argparse.Namespace, job: FineTuningJ
     if host(client).form == "chat":
         ask = "chat.completions.create -m {} -g user <YOUR_PROMPT>"
     words = typed(arguments, f"api {ask.format(job.fine_tuned_model)}")
-    print(f"\nJob complete! Status: succeeded 🎉\nTry out your fine-tuned model:\n\n{words}")
+    say(f"\nJob complete! Status: succeeded 🎉\nTry out your fine-tuned model:\n\n{words}")

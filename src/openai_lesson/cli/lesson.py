@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from openai_lesson import visible
 from openai_lesson.errors import LessonError
 
 
@@ -16,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.run(arguments)
     except LessonError as error:
-        print(f"openai-lesson: {error}", file=sys.stderr)
+        print(f"openai-lesson: {visible.sentence(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,21 +122,27 @@ class Preparation:
             return []
         classes = examples.frame().completion.value_counts()
         if len(classes) == 2:
-            return ["--compute_classification_metrics", f'--classification_positive_class "{classes.index[0]}"']
+            return ["--compute_classification_metrics", f"--classification_positive_class {_typed(classes.index[0])}"]
         return ["--compute_classification_metrics", f"--classification_n_classes {len(classes)}"]
 
     def _advise(self, examples: Examples, files: list[Path], options: list[str]) -> None:
         """The next command, what to keep in mind, how long and how dear."""
         say, report = self.dialog.say, self.report
-        valid = f' -v "{files[1]}"' if len(files) > 1 else ""
+        training, *rest = map(_typed, map(str, files))
+        valid = f" -v {rest[0]}" if rest else ""
         if report.form == "chat":
-            say(f'> openai api fine_tuning.job.create -t "{files[0]}"{valid} -m {_CHAT_MODEL}\n')
+            say(f'> openai api fine_tuning.job.create -t {training}{valid} -m {_CHAT_MODEL}\n')
         else:
-            say(" ".join([f'> openai api fine_tunes.create -t "{files[0]}"{valid} -m ada', *options]) + "\n")
+            say(" ".join([f'> openai api fine_tunes.create -t {training}{valid} -m ada', *options]) + "\n")
             for line in _reminders(report, examples):
                 say(line)
         for line in _costs(report):
             say(line)
+
+
+def _typed(text: str) -> str:
+    """A word of a command to copy: in double quotes as in 2022, or so that the shell obeys nothing in it."""
+    return shlex.quote(text) if re.search(r'["$`!\x00-\x1f]|\\\Z', text) else f'"{text}"'
 
 
 def _reminders(report: Report, examples: Examples) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""What the command prints: answers as JSON on standard output, notes for the person on standard error."""
+"""What the command prints: answers as JSON on standard output, notes for the person on standard error.
+
+Names and messages come from others. What a terminal would obey in them is shown as a code (`openai_lesson.visible`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from openai_lesson import visible
+
 if TYPE_CHECKING:
     from openai import BaseModel
 
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 def show(found: BaseModel | dict[str, Any]) -> int:
     """Print an object as JSON. Returns the exit code 0."""
     readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(_plain(found), indent=2, ensure_ascii=not readable))
+    print(visible.json_text(json.dumps(_plain(found), indent=2, ensure_ascii=not readable)))
     return 0
 
 
@@ -26,12 +31,22 @@ def show_list(found: Iterable[BaseModel]) -> int:
 
 def note(text: str) -> None:
     """Tell the person something that is not the answer."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible.sentence(text), file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """Tell the person how it goes, among the answers."""
+    print(visible.sentence(text), flush=True)
+
+
+def speak(text: str) -> None:
+    """Print a piece of what a model wrote, or a file holds, as it is; only a terminal gets codes in place of what it would obey."""
+    print(visible.answer(text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
 def tell(created_at: float, message: str) -> None:
     """Print an event of a fine-tune as in 2022: ``[2022-12-07 17:10:04] Fine-tune started``."""
-    print(f"[{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(created_at))}] {message}", flush=True)
+    print(f"[{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(created_at))}] {visible.line(message)}", flush=True)
 
 
 def _plain(found: BaseModel | dict[str, Any]) -> dict[str, Any]:

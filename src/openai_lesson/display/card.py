@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from openai_lesson import visible
 from openai_lesson.display.figure import Figure
 
 
@@ -39,7 +40,7 @@ class Card:
 
     def _show_line(self, line: str) -> None:
         """A line that is wider than the terminal would wrap, and then nothing could overwrite it."""
-        line = line[: shutil.get_terminal_size((120, 24)).columns - 1]
+        line = visible.line(line)[: shutil.get_terminal_size((120, 24)).columns - 1]
         if line != self._last:
             print(f"\r{line:<{len(self._last)}}", end="", flush=True, file=sys.stderr)
             self._last = line

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
+from openai_lesson import visible
+
 INK, FAINT = "#808890", "#80889055"
 ORANGE, BLUE, GREEN = "#d9822b", "#3f8fd2", "#2f9e68"
 
@@ -47,13 +49,18 @@ def drawing(width: int, height: int, parts: Iterable[str], title: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="{INK}" role="img">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+        f"<title>{_written(title)}</title>{''.join(parts)}</svg>"
     )
 
 
 def label(x: float, y: float, text: str, anchor: str = "start", extra: str = "") -> str:
     """Text in a picture. `anchor` is ``start``, ``middle`` or ``end``; `extra` holds further SVG attributes."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{extra and " " + extra}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{extra and " " + extra}>{_written(text)}</text>'
+
+
+def _written(text: str) -> str:
+    """A text as SVG can hold it: signs that no XML may have are shown as codes, as a name may have them."""
+    return escape(visible.sentence(text))
 
 
 def box(x: float, y: float, width: float, height: float, colour: str) -> str:

@@ -8,6 +8,8 @@ from html import escape
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from openai_lesson import visible
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -21,7 +23,7 @@ def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
             yield " │ ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
 
     rule = "─┼─".join("─" * width for width in widths)
-    blocks = ["\n".join(lines([str(cell) for cell in row])) for row in table.itertuples(index=False)]
+    blocks = ["\n".join(lines([visible.answer(str(cell)) for cell in row])) for row in table.itertuples(index=False)]
     return "\n".join([*lines(list(table.columns)), rule, f"\n{rule}\n".join(blocks)])
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 
 import openai
 
+from openai_lesson import visible
 from openai_lesson.watching import ENDED
 
 _TITLES = ("job", "created", "status", "model", "what comes of it")
@@ -26,7 +27,7 @@ class Queue:
         """One line per job."""
         if not self.rows:
             return "There is no training job yet."
-        table = [_TITLES, *self.rows]
+        table = [_TITLES, *(tuple(map(visible.line, row)) for row in self.rows)]
         widths = [max(len(row[i]) for row in table) for i in range(len(_TITLES))]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table)
 

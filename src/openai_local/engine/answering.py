@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from openai_local.engine.lanes import GoneError, Lanes, here
 from openai_local.engine.loopback import Loopback, LoopbackError
 from openai_local.engine.server import CONTEXT_TOKENS, Server
+from openai_local.engine.sockets import SOCKETS
 from openai_local.errors import LocalError
 
 MOST_BASES = 2
@@ -42,10 +43,11 @@ class AnswerError(LocalError):
 
 @dataclass(frozen=True)
 class Target:
-    """What to ask: a base model's GGUF file and, for a fine-tune, its adapter."""
+    """What to ask: a base model's GGUF file and, for a fine-tune, its adapter; and who asks."""
 
     gguf: Path
     adapter: Path | None = None
+    asker: str | None = None
 
 
 class Answering:
@@ -59,7 +61,7 @@ class Answering:
         """
         self.on_load: Callable[[], object] = lambda: None
         self.calm: Callable[[], bool] = lambda: True
-        self._lanes: dict[tuple[Path, int], Lanes] = {}
+        self._lanes: dict[tuple[Path | int, ...], Lanes] = {}
         self._lock = Lock()
 
     def complete(self, target: Target, request: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +73,9 @@ class Answering:
         with self._servers(target).take(target.adapter) as server:
             return _complete(server, target, request)
 
-    def stream(self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here) -> None:
+    def stream(
+        self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here
+    ) -> None:
         """Answer a request chunk by chunk. Returns when the answer is over or `emit` returns True.
 
         Args:
@@ -164,6 +168,7 @@ class Answering:
         """Stop every server."""
         with self._lock:
             self._lanes.clear()
+        SOCKETS.close()
 
     def _ask(self, target: Target, question: Callable[[Loopback], Result]) -> Result:
         """Ask one of llama.cpp's small questions."""
@@ -172,12 +177,25 @@ class Answering:
 
     def _servers(self, target: Target) -> Lanes:
         with self._lock:
-            file = target.gguf, target.gguf.stat().st_ino  # another model may get a name that was free again
+            file = target.gguf, *_state(target.gguf)
             lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load(), lambda: self.calm())
             self._lanes[file] = lanes  # the one asked last stands last
             for old in [*self._lanes][:-MOST_BASES]:
                 del self._lanes[old]
             return lanes
+
+
+def _state(gguf: Path) -> tuple[int, ...]:
+    """What tells a file from another that got its name, or from itself before somebody wrote into it.
+
+    llama.cpp reads a model where it lies, whenever it needs a part. If the file has become shorter meanwhile, that
+    ends the process. So servers that have such a file are not asked any more.
+    """
+    try:
+        found = gguf.stat()
+    except OSError as error:
+        raise LocalError(f"The base model's file {gguf.name} can't be read: {error.strerror}.") from None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _complete(server: Server, target: Target, request: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +215,7 @@ def _score(server: Server, target: Target, before: list[int], token: int, most: 
 
 
 def _address(server: Server, target: Target, request: dict[str, Any]) -> dict[str, Any]:
-    """The request with its prompt, and with the adapter that counts."""
+    """The request with its prompt, and with the adapter that counts. Nobody gains by what another has asked."""
     request = dict(request)
     if messages := request.pop("messages", None):
         request["prompt"] = _call(server.loopback.template, messages)
@@ -205,7 +223,8 @@ def _address(server: Server, target: Target, request: dict[str, Any]) -> dict[st
         {"id": number, "scale": 1.0 if adapter == target.adapter else 0.0}
         for number, adapter in enumerate(server.adapters)
     ]
-    return {**request, "lora": scales}
+    known, server.asker = server.asker == target.asker, target.asker
+    return {**request, "lora": scales, "cache_prompt": known}
 
 
 def _one_token(prompt: list[int], bias: dict[int, float]) -> dict[str, Any]:

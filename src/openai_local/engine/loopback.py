@@ -1,20 +1,20 @@
 """llama.cpp's small questions: the chat template, tokens, texts, the size of the vocabulary.
 
-xllamacpp passes on the answers of llama.cpp's server, but not these. They are asked over the loopback port that
-the server opens anyway, with the key that only this process knows.
+xllamacpp passes on the answers of llama.cpp's server, but not these. They are asked where the server listens
+anyway, at a socket file or a loopback port, with the key that only this process knows.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-# Never through a proxy: the address is on this machine.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _SECONDS = 60
 
 
@@ -24,7 +24,7 @@ class LoopbackError(Exception):
 
 @dataclass
 class Loopback:
-    """The loopback port of one llama.cpp server."""
+    """Where one llama.cpp server listens: ``http://127.0.0.1:…`` or ``unix:///…``."""
 
     address: str
     key: str
@@ -53,19 +53,53 @@ class Loopback:
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.address + path, data, headers)
+        address = "http://llama" if self._file else self.address
+        request = urllib.request.Request(address + path, data, headers)
         try:
-            return _answer(request)
+            return self._answer(request)
         except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
-            return _answer(request)
+            return self._answer(request)
+
+    def _answer(self, request: urllib.request.Request) -> Any:
+        try:
+            with self._opener.open(request, timeout=_SECONDS) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise LoopbackError(_message(error.read())) from None
+
+    @property
+    def _file(self) -> str:
+        return self.address.removeprefix("unix://") if self.address.startswith("unix://") else ""
+
+    @cached_property
+    def _opener(self) -> urllib.request.OpenerDirector:
+        """Never through a proxy: the address is on this machine."""
+        direct = urllib.request.ProxyHandler({})
+        return urllib.request.build_opener(direct, *([_Files(self._file)] if self._file else []))
 
 
-def _answer(request: urllib.request.Request) -> Any:
-    try:
-        with _OPENER.open(request, timeout=_SECONDS) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise LoopbackError(_message(error.read())) from None
+class _Files(urllib.request.HTTPHandler):
+    """Opens requests at a socket file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_Connection, self._path), request)  # type: ignore[arg-type]
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to a socket file."""
+
+    def __init__(self, path: str, host: str, **more: Any) -> None:
+        super().__init__(host, **more)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 def _message(answer: bytes) -> str:

@@ -5,13 +5,14 @@ little: thirty tokens at once take nearly as long as one after the other. And th
 other, because sums are rounded differently in company. Those who ask at once get servers of their own instead
 (`openai_local.engine.lanes`); the system shows all of them the same copy of the base model's file.
 
-llama.cpp's server also opens a port on the loopback address. Nobody is given its key, which is random and known
-to this process only.
+llama.cpp's server also listens, at a socket file that only this user can reach (`openai_local.engine.sockets`).
+Nobody is given its key, which is random and known to this process only.
 """
 
 from __future__ import annotations
 
 import secrets
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import xllamacpp
 
 from openai_local.engine.loopback import Loopback
+from openai_local.engine.sockets import SOCKETS
 from openai_local.errors import LocalError
 
 CONTEXT_TOKENS = 4096
@@ -65,7 +67,8 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
     params.warmup = False
     params.verbosity = -1
     params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
-    params.hostnames, params.port, params.n_threads_http = ["127.0.0.1"], 0, 1
+    socket = SOCKETS.new()
+    params.hostnames, params.port, params.n_threads_http = [str(socket or "127.0.0.1")], 0, 1
     params.api_keys, params.ui, params.endpoint_slots = [key], False, False
     try:
         handle = xllamacpp.Server(params)
@@ -75,4 +78,7 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
         ) from None
     loopback = Loopback(handle.listening_address, key)
     loopback.wait_for_loop()  # a server that is let go of before its loop has begun would never end
-    return Server(handle, tuple(adapters), loopback)
+    server = Server(handle, tuple(adapters), loopback)
+    if socket:
+        weakref.finalize(server, socket.unlink, missing_ok=True)
+    return server

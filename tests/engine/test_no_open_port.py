@@ -1,0 +1,109 @@
+"""llama.cpp's own server: nobody else on the machine, and no page in a browser, can talk to it."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from openai_local.engine.answering import Answering, Target
+from openai_local.engine.base import SMOLLM2
+from openai_local.engine.loopback import Loopback, LoopbackError
+from openai_local.engine.server import start
+from openai_local.engine.sockets import SOCKETS, Sockets
+
+PATHS = """/props /slots /slots/0 /metrics /lora-adapters /models /v1/models /tokenize /detokenize /apply-template
+/completion /v1/completions /v1/chat/completions /v1/responses /v1/messages /infill /embedding /rerank /api/show
+/api/tags /tools""".split()
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has a port there, with a key")
+
+
+@pytest.fixture
+def gguf(tiny_cache):
+    yield SMOLLM2.gguf(tiny_cache)
+    SOCKETS.close()
+
+
+def listening():
+    return {each.laddr for each in psutil.Process().net_connections("inet") if each.status == psutil.CONN_LISTEN}
+
+
+def ask(path, method, where, key=""):
+    """The status of an answer."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(where)
+        bearer = f"Authorization: Bearer {key}\r\n" if key else ""
+        line.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        return int(line.recv(65536).split()[1])
+
+
+def test_it_opens_no_port_and_its_file_is_out_of_reach(gguf, loose_umask):
+    before = listening()
+    server = start(gguf, (), 1)
+    assert listening() == before
+    place = Path(server.loopback.address.removeprefix("unix://"))
+    assert stat.S_ISSOCK(place.stat().st_mode)
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700 and place.parent.stat().st_uid == os.getuid()
+    assert server.loopback.tokenize("x")
+    del server
+    assert not place.exists(), "who let go of the server has removed its file"
+
+
+@pytest.fixture
+def loose_umask():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_it_wants_its_key_all_the_same(gguf, tried):
+    """Everywhere but where it says that it lives. The key is in no command line and no environment."""
+    server = start(gguf, (), 1)
+    place, key = server.loopback.address.removeprefix("unix://"), server.loopback.key
+    for path in PATHS:
+        for method in ("GET", "POST"):
+            for wrong in ("", key[:-1], key + "x"):
+                assert ask(path, method, place, wrong) == 401, f"{method} {path}"
+    assert ask("/lora-adapters", "GET", place, key) == 200
+    with pytest.raises(LoopbackError):
+        Loopback(server.loopback.address, "").tokenize("x")
+    process = psutil.Process()
+    assert key not in " ".join(process.cmdline()) and key not in "".join(process.environ().values())
+    tried("llama.cpp without its key", f"{len(PATHS) * 6} requests", 0)
+
+
+def test_what_is_left_of_a_process_that_was_killed_goes(monkeypatch, tmp_path_factory):
+    parent = tmp_path_factory.mktemp("s")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(parent))
+    if len(str(parent)) > 60:
+        pytest.skip("the folder for temporary files has too long a path for a socket")
+    code = "from openai_local.engine.sockets import SOCKETS; import os; print(SOCKETS.new(), flush=True); os._exit(9)"
+    killed = Path(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip())
+    assert killed.parent.exists()
+    ours, others = Sockets(), Sockets()
+    first, second = ours.new(), others.new()
+    assert not killed.parent.exists() and first.parent.exists() and second.parent.exists() and first != second
+    ours.close()
+    others.close()
+    assert not list(parent.iterdir())
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_not_taken(monkeypatch, tmp_path, gguf):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 90)))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ("y" * 90)))
+    sockets = Sockets()
+    assert sockets.new().parent.parent == Path("/tmp")
+    sockets.close()
+
+
+def test_answers_come_as_before_and_nothing_is_left(gguf):
+    answering = Answering()
+    assert answering.complete(Target(gguf), {"prompt": "x", "max_tokens": 2})["choices"]
+    folder = SOCKETS.new().parent
+    answering.close()
+    assert not folder.exists()
