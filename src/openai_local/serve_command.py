@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from openai_local import addresses
+from openai_local import addresses, visible
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache
 
@@ -76,6 +76,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from openai_local.service.app import serve
 
     home = Home.open(arguments.home)
+    home.require_room()
     settings = _settings(arguments)
     here = addresses.is_this_machine(settings.host)
     if arguments.roster or arguments.learners is not None:
@@ -165,7 +166,8 @@ def _limits(arguments: argparse.Namespace, shared: bool) -> Limits:
     def most(typed: int | None, otherwise: int | None) -> int | None:
         return otherwise if typed is None else typed or None
 
-    return Limits(
+    return dataclasses.replace(
+        default,
         jobs=most(arguments.most_jobs, default.jobs),
         stored=most(stored if stored is None else stored * 1_000_000, default.stored),
         requests=most(arguments.most_requests, default.requests),
@@ -250,4 +252,4 @@ def _learners(home: Home, arguments: argparse.Namespace) -> list[Learner]:
 
 
 def _say(sentence: str) -> None:
-    print(f"openai-local: {sentence}", file=sys.stderr, flush=True)
+    print(f"openai-local: {visible.sentence(sentence)}", file=sys.stderr, flush=True)

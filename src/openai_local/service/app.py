@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -56,10 +57,11 @@ from openai_local.service.routes import (
 )
 from openai_local.service.settings import Settings
 from openai_local.service.store import Store
+from openai_local.service.troubles import Troubles
 
 
-def health(_: Request) -> Response:
-    """The one address that needs no key: whether the service lives."""
+async def health(_: Request) -> Response:
+    """The one address that needs no key: whether the service lives. It waits for no thread and no disk."""
     return JSONResponse({"status": "ok"})
 
 
@@ -116,7 +118,7 @@ class NoteCalls:
 def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Starlette:
     """The application for one home. Its queue works from start-up to shutdown."""
     settings = settings or Settings()
-    store = Store(home.database)
+    store = Store(home.database, check=True)
     records = Records(store, home)
     bases = Bases(home, cache)
     queue = Queue(records, bases, settings.runner, Forecast(records, cache))
@@ -129,14 +131,16 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         shared.answering.on_load = lambda: loop.call_soon_threadsafe(_take_back_signals)
         shared.answering.calm = lambda: not queue.busy()
         queue.start()
-        writing = asyncio.ensure_future(_write_activity(activity))
+        troubles = Troubles(home.path)
+        writing = asyncio.ensure_future(_write_activity(activity, troubles))
         try:
             yield
         finally:
-            home.running.unlink(missing_ok=True)  # here, as uvicorn ends the process with the signal that came
+            with contextlib.suppress(OSError):
+                home.running.unlink(missing_ok=True)  # here, as uvicorn ends the process with the signal that came
             writing.cancel()
             queue.stop()
-            activity.write()
+            _write(activity, troubles)
             shared.answering.close()
             store.close()
 
@@ -160,6 +164,8 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         exception_handlers={
             errors.APIError: errors.on_api_error,
             LocalError: errors.on_local_error,
+            OSError: errors.on_disk_error,
+            sqlite3.Error: errors.on_disk_error,
             HTTPException: errors.on_http_error,
         },
         lifespan=lifespan,
@@ -168,10 +174,18 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
     return app
 
 
-async def _write_activity(activity: Activity) -> None:
+async def _write_activity(activity: Activity, troubles: Troubles) -> None:
     while True:
         await asyncio.sleep(ACTIVITY_SECONDS)
-        await anyio.to_thread.run_sync(activity.write)
+        await anyio.to_thread.run_sync(_write, activity, troubles)
+
+
+def _write(activity: Activity, troubles: Troubles) -> None:
+    try:
+        activity.write()
+        troubles.over(activity)
+    except Exception as error:
+        troubles.note(activity, error)
 
 
 def _take_back_signals() -> None:
@@ -194,11 +208,7 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
     try:
         lock.acquire()
     except Timeout:
-        running = home.read_running() or {}
-        raise LocalError(
-            f"A service is running on {home.path} already: {running.get('url', 'it is just starting')}. "
-            "Use it, or stop it with:  openai-local stop"
-        ) from None
+        raise LocalError(f"{home.taken()} Use it, or stop it with:  openai-local stop") from None
     _allow_handles()
     if hasattr(os, "umask"):
         os.umask(0o077)  # whatever the service and its trainings write is the user's alone

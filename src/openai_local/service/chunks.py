@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from openai_local.service.errors import APIError
+from openai_local.service.errors import explain
 from openai_local.service.generation import Piece, Usage
 from openai_local.service.sampling import wants_usage
 from openai_local.service.streaming import DONE, frame
@@ -28,7 +28,7 @@ def chunks(
         if isinstance(item, Piece):
             yield from (frame({**head, "choices": [choice]}) for choice in choices(item))
         elif isinstance(item, Exception):
-            yield frame(APIError(500, str(item), kind="server_error").body())
+            yield frame(explain(item).body())
         else:
             if wants_usage(body):
                 yield frame({**head, "choices": [], "usage": item.openai()})

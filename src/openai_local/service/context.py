@@ -52,11 +52,16 @@ class Context:
         """
         if base := self.bases.find(name):
             base.require()
-            return base.name, Target(base.gguf)
+            return base.name, Target(base.gguf, asker=who.name)
         if self.store.get(Model, name, who.sees) is None:
             raise self.no_model(name, who)
         private = self.store.private(Model, name)
-        return name, Target(self.bases.require(private["base"]).gguf, self.records.adapter(name))
+        return name, Target(self.bases.require(private["base"]).gguf, self.records.adapter(name), who.name)
+
+    def share(self, who: Identity) -> Load:
+        """The places that somebody's answers may take."""
+        most = self.quota.answers(who)
+        return self.load if most is None else self.load.share(who.name, most)
 
     def no_model(self, name: str, who: Identity) -> APIError:
         """404 with the names of the models that somebody has."""
@@ -75,10 +80,11 @@ def identity(request: HTTPConnection) -> Identity:
     return request.scope["identity"]
 
 
-def asked(request: HTTPConnection, model: str) -> tuple[str, Target]:
-    """What the model means that somebody asks (`Context.target`); notes that they did."""
+def asked(request: HTTPConnection, model: str) -> tuple[str, Target, Load]:
+    """What the model means that somebody asks (`Context.target`), and where there is room. Notes that they did."""
     service, who = context(request), identity(request)
-    found = service.target(model, who)
-    service.load.require_room()  # who is sent away has not asked yet
+    name, target = service.target(model, who)
+    load = service.share(who)
+    load.require_room()  # who is sent away has not asked yet
     service.activity.note(who, asked=1)
-    return found
+    return name, target, load

@@ -3,6 +3,9 @@
 pydantic can check a request against the client's ``…Params`` directly, but reads ``Iterable[X]`` as a generator
 that is checked only when it is walked; inside a union that swallows texts and lists alike. So every such
 annotation is read as a list first.
+
+A request that is wrong in a million places must not cost more than one that is wrong in one. So lists are read up
+to their first mistake, and lists and tables have an end. Numbers that JSON does not know (NaN) are refused.
 """
 
 from __future__ import annotations
@@ -11,9 +14,12 @@ import collections.abc
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import CoreSchema
 from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
+MOST_ITEMS = 8192
+"""How many items a list or a table in a request may have: twice as many tokens as a model can read."""
 _LISTS = {collections.abc.Iterable, collections.abc.Sequence, list}
 
 
@@ -28,14 +34,16 @@ def contract(params: Any, **overrides: Any) -> TypeAdapter[dict[str, Any]]:
         A pydantic adapter. Parameters that the type does not know are kept, to be refused by name.
     """
     checked = _as_lists(params, {})
-    fields = get_type_hints(checked, include_extras=True) | overrides
-    whole: Any = _typed_dict(params.__name__, fields)
-    whole.__pydantic_config__ = ConfigDict(extra="allow")
-    return TypeAdapter(whole)
+    others = {name: _as_lists(override, {}) for name, override in overrides.items()}
+    fields = get_type_hints(checked, include_extras=True) | others
+    return TypeAdapter(_typed_dict(params.__name__, fields, unknown="allow"))
 
 
-def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
-    return TypedDict(name, fields, total=False)  # type: ignore[operator]
+def _typed_dict(name: str, fields: dict[str, Any], unknown: Literal["allow", "ignore"] = "ignore") -> Any:
+    make: Any = TypedDict
+    made = make(name, fields, total=False)
+    made.__pydantic_config__ = ConfigDict(allow_inf_nan=False, extra=unknown)
+    return made
 
 
 def _as_lists(annotation: Any, known: dict[Any, Any]) -> Any:
@@ -58,5 +66,17 @@ def _as_lists(annotation: Any, known: dict[Any, Any]) -> Any:
     if origin in (Required, NotRequired):
         return Required[parts[0]] if origin is Required else parts[0]
     if origin in _LISTS or getattr(origin, "__name__", "") == "SequenceNotStr":
-        return list[parts[0]]  # type: ignore[valid-type]
-    return origin[parts if len(parts) > 1 else parts[0]]
+        return Annotated[list[parts[0]], _ENDS]  # type: ignore[valid-type]
+    whole = origin[parts if len(parts) > 1 else parts[0]]
+    return Annotated[whole, _ENDS] if origin is dict else whole
+
+
+class _Ends:
+    """Tells pydantic that a list or a table ends with `MOST_ITEMS`, and is read up to its first mistake."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema: Any = handler(source)
+        return {**schema, "max_length": MOST_ITEMS, "fail_fast": True}
+
+
+_ENDS = _Ends()

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 from openai_local.engine.examples import ROLES
 from openai_local.service.errors import APIError
+from openai_local.service.parameters import too_long
+from openai_local.service.sampling import check_text
+
+MOST_MESSAGES = 2048
+"""How many messages a conversation may have, as at OpenAI."""
 
 
-def read_message(message: dict[str, Any], param: str, parts: Collection[str]) -> dict[str, str]:
-    """One message: its role and its text.
+def read_messages(messages: list[dict[str, Any]], param: str, parts: Sequence[str]) -> list[dict[str, str]]:
+    """A conversation: the role and the text of each message.
 
     Args:
-        message: as the client sent it.
-        param: its name, for errors.
+        messages: as the client sent them.
+        param: their name, for errors.
         parts: the types of the parts that are text.
 
     Raises:
-        APIError: 400 for anything but text.
+        APIError: 400 for anything but text, or for too much of it.
     """
+    if len(messages) > MOST_MESSAGES:
+        raise too_long(param, "array", MOST_MESSAGES, len(messages))
+    read = [_read(message, f"{param}[{number}]", parts) for number, message in enumerate(messages)]
+    check_text("".join(message["content"] for message in read), param)
+    return read
+
+
+def _read(message: dict[str, Any], param: str, parts: Sequence[str]) -> dict[str, str]:
     role, content = message.get("role"), message.get("content")
     if role not in ROLES or message.get("tool_calls") or message.get("function_call"):
         error = f"This service knows messages of {', '.join(ROLES)}, without tools."
@@ -31,5 +44,5 @@ def read_message(message: dict[str, Any], param: str, parts: Collection[str]) ->
     return {"role": "system" if role == "developer" else role, "content": content}
 
 
-def _is_text(part: Any, parts: Collection[str]) -> bool:
+def _is_text(part: Any, parts: Sequence[str]) -> bool:
     return isinstance(part, dict) and part.get("type") in parts and isinstance(part.get("text"), str)

@@ -6,14 +6,26 @@ the exception a user expects: 400 BadRequestError, 401 AuthenticationError, 404 
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from openai_local import disk
 from openai_local.engine.answering import AnswerError
 from openai_local.errors import LocalError
+
+log = logging.getLogger(__name__)
+
+MOST_SHOWN = 100
+"""How much an error repeats of a name that somebody sent, in characters."""
+
+
+def brief(text: str) -> str:
+    """A text that somebody sent, short enough to be repeated in a sentence."""
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
 
 class APIError(LocalError):
@@ -30,19 +42,19 @@ class APIError(LocalError):
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.param, self.code, self.kind = status, param, code, kind
+        self.status, self.message, self.param, self.code, self.kind = status, message, param, code, kind
         self.headers = headers
 
     def body(self) -> dict[str, Any]:
         """The envelope."""
-        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 
 def model_not_found(name: str, models: list[str]) -> APIError:
     """404 for a model that does not exist, with the names of those that do."""
     names = ", ".join(models)
     message = (
-        f"The model `{name}` does not exist or you do not have access to it. Models here: {names}; "
+        f"The model `{brief(name)}` does not exist or you do not have access to it. Models here: {names}; "
         "the names of OpenAI's fine-tunable models, such as ada, stand for the first."
     )
     return APIError(404, message, param="model", code="model_not_found")
@@ -59,24 +71,49 @@ async def on_api_error(_: Request, error: Exception) -> Response:
     return respond(error)
 
 
-async def on_local_error(_: Request, error: Exception) -> Response:
+async def on_local_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for errors of the engine: llama.cpp's refusals, a base model that is missing."""
+    shared = request.app.state.context
+    found = explain(error)
+    for folder, name in ((shared.home.path, "HOME"), (shared.bases.cache, "CACHE")):
+        found.message = found.message.replace(str(folder), name)  # where things lie is not the caller's business
+    return respond(found)
+
+
+def explain(error: Exception) -> APIError:
+    """What to tell of an error: what it says itself, unless it is a bug."""
+    if isinstance(error, APIError):
+        return error
+    if refused := disk.refusal(error):
+        return APIError(507 if refused == "full" else 503, disk.for_clients(refused), kind="server_error")
     if not isinstance(error, AnswerError):
-        return respond(APIError(503, str(error), kind="server_error"))
+        if isinstance(error, LocalError):
+            return APIError(503, str(error), kind="server_error")
+        log.error("an answer failed", exc_info=error)
+        return crash(error)
     kind = "invalid_request_error" if error.status < 500 else "server_error"
-    return respond(APIError(error.status, str(error), param=error.param, code=error.code, kind=kind))
+    return APIError(error.status, str(error), param=error.param, code=error.code, kind=kind)
+
+
+async def on_disk_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler for what the disk or the database refuses. Other errors of the system are bugs."""
+    if disk.refusal(error) is None:
+        raise error
+    log.warning(disk.sentence(error, request.app.state.context.home.path))
+    return respond(explain(error))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for unknown paths and methods."""
     assert isinstance(error, HTTPException)
+    method, path = brief(request.method), brief(request.scope["path"])
     if error.status_code == 404:
-        message = f"Unknown request URL: {request.method} {request.url.path}. Please check the URL for typos."
+        message = f"Unknown request URL: {method} {path}. Please check the URL for typos."
         return respond(APIError(404, message, code="unknown_url"))
     if error.status_code == 405:
-        return respond(
-            APIError(405, f"Not allowed: {request.method} {request.url.path}.", code="method_not_supported")
-        )
+        message = f"Not allowed: {method} {path}."
+        headers = dict(error.headers or {})  # which methods there are
+        return respond(APIError(405, message, code="method_not_supported", headers=headers))
     return respond(APIError(error.status_code, str(error.detail)))
 
 

@@ -2,7 +2,8 @@
 
 A page in the learner's browser may try to reach the service on the learner's machine: by a name of its own that
 suddenly means 127.0.0.1 ("DNS rebinding"), or straight away. It has no key, so it would get nothing. Here it is
-turned away before that: by the name in ``Host``, and by ``Origin``, in which a browser says whose page asks.
+turned away before that: by the name in ``Host``, and by ``Origin`` and ``Sec-Fetch-Site``, in which a browser says
+whose page asks. And each answer tells the browser that it is for no other page, and not to be kept.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import ipaddress
 import time
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
 
@@ -22,10 +23,19 @@ FREE_FAILURES = 5
 LONGEST_SECONDS = 5.0
 _MINUTE = 60.0
 _MOST_KEPT = 10_000
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""What a browser is told with each answer that says nothing else itself: it is data, for nobody else, not to keep."""
 
 
 class Visitors:
-    """ASGI middleware: refuses requests that a page of somebody else sends."""
+    """ASGI middleware: refuses requests that a page of somebody else sends, and puts `HEADERS` on each answer."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
         """`names` are the hosts that the service may be called; with `ANY` among them there may be others."""
@@ -33,21 +43,34 @@ class Visitors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or answer 403."""
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
         if scope["type"] == "http" and (problem := self._problem(Headers(scope=scope))):
             error = APIError(403, problem, code="forbidden")
-            return await respond(error)(scope, receive, send)
-        return await self.app(scope, receive, send)
+            return await respond(error)(scope, receive, told)
+        return await self.app(scope, receive, told)
 
     def _problem(self, headers: Headers) -> str:
-        host, origin = headers.get("host", ""), headers.get("origin")
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        host = hosts[0] if len(hosts) == 1 else ""
         if not self._is_ours(host):
             return (
                 f"This service is not called {_name(host)!r}. Call it by its number, such as 127.0.0.1. If the "
                 "name is right, start the service with --url and the address that others type."
             )
-        page = origin.partition("://")[2] if origin is not None else host
-        if page != host and not self._is_named(page):
-            return "Pages of other addresses may not use this service."
+        pages = [origin.partition("://")[2] for origin in origins]
+        if any(page != host and not self._is_named(page) for page in pages):
+            return _OTHERS
+        # A browser sends no Origin for pictures, scripts and frames, but says that they are for another page.
+        elsewhere = headers.get("sec-fetch-site", "") in ("cross-site", "same-site")
+        if elsewhere and not pages and not _is_a_visit(headers):
+            return _OTHERS
         return ""
 
     def _is_ours(self, host: str) -> bool:
@@ -57,6 +80,14 @@ class Visitors:
     def _is_named(self, host: str) -> bool:
         """Whether a page is from a name that was given; behind a proxy, ``Host`` may be another."""
         return _name(host) in self.names - LOOPBACK - {ANY}
+
+
+_OTHERS = "Pages of other addresses may not use this service."
+
+
+def _is_a_visit(headers: Headers) -> bool:
+    """Whether somebody followed a link, so that the answer becomes a page of its own and not a part of another."""
+    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -9,7 +9,7 @@ from openai import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from openai_local.service.errors import APIError
+from openai_local.service.errors import APIError, brief
 from openai_local.service.parameters import query_int
 from openai_local.service.store import Page, UnknownCursorError
 
@@ -43,7 +43,8 @@ def page(
     try:
         found = fetch(after=after, limit=query_int(request, "limit", default, highest))
     except UnknownCursorError:
-        message = f"'after' must be the id of an object in this list; {after!r} is none."
+        named = brief(str(after))
+        message = f"'after' must be the id of an object in this list; {named!r} is none."
         raise APIError(400, message, param="after", code="invalid_value") from None
     answer: dict[str, Any] = {
         "object": "list",

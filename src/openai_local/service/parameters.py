@@ -7,7 +7,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
-from openai_local.service.errors import APIError
+from openai_local.service.errors import APIError, brief
+
+MOST_BYTES = 1 << 20
+"""How long a JSON body may be. What fits into a model's context is a fiftieth of it."""
+MOST_PAIRS, MOST_KEY, MOST_VALUE = 16, 64, 512
+"""How many pairs metadata may have, and how many characters their keys and values, as at OpenAI."""
 
 
 async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> dict[str, Any]:
@@ -18,9 +23,9 @@ async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> d
         adapter: made by `contract.contract`.
 
     Raises:
-        APIError: 400, naming the parameter.
+        APIError: 400, naming the parameter; 413, the body is too long.
     """
-    raw = await request.body()
+    raw = await _read(request)
     try:
         body = adapter.validate_json(raw or b"null", strict=True)
     except ValidationError as error:
@@ -28,8 +33,31 @@ async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> d
     return {name: value for name, value in body.items() if value is not None}
 
 
+async def _read(request: Request) -> bytearray:
+    """The body; no more of it is read than it may have."""
+    body = bytearray()
+    if said_length(request) > MOST_BYTES:
+        raise _too_large()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise _too_large()
+    return body
+
+
+def said_length(request: Request) -> int:
+    """How many bytes a request says that its body has; 0 if it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+def _too_large() -> APIError:
+    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
+    return APIError(413, message, code="request_too_large")
+
+
 def _explain(error: ValidationError) -> APIError:
-    first, *others = error.errors(include_url=False, include_context=False)
+    first, *others = error.errors(include_url=False, include_input=False)
     if first["type"] == "json_invalid":
         return APIError(400, f"The body of the request is not valid JSON: {first['msg']}.")
     param = _name(first["loc"])
@@ -39,7 +67,11 @@ def _explain(error: ValidationError) -> APIError:
         return APIError(
             400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
         )
-    reasons = dict.fromkeys([first["msg"], *(o["msg"] for o in others if _name(o["loc"]) == param)])
+    here = [first, *(other for other in others if _name(other["loc"]) == param)]
+    for problem in here:
+        if problem["type"] == "too_long" and problem["ctx"]["field_type"] == "List":
+            return too_long(param, "array", problem["ctx"]["max_length"], "more")
+    reasons = dict.fromkeys(problem["msg"] for problem in here)
     message = f"Invalid value for '{param}': {'; or: '.join([*reasons][:3])}."
     return APIError(400, message, param=param, code="invalid_value")
 
@@ -56,7 +88,35 @@ def _name(location: tuple[int | str, ...]) -> str:
             and part.islower()
         ):
             name += f".{part}" if name else part
-    return name
+    return brief(name)
+
+
+def too_long(param: str, what: str, most: int, has: int | str) -> APIError:
+    """400 in OpenAI's words for a list or a text with too much in it.
+
+    Args:
+        param: the parameter.
+        what: ``array`` or ``string``.
+        most: how many items or characters it may have.
+        has: how many it has.
+    """
+    message = f"Invalid '{param}': {what} too long. Expected one with maximum length {most}, but got {has}."
+    return APIError(400, message, param=param, code=f"{what}_above_max_length")
+
+
+def check_metadata(body: dict[str, Any]) -> None:
+    """Refuse metadata of more or longer pairs than at OpenAI.
+
+    Raises:
+        APIError: 400.
+    """
+    pairs = body.get("metadata", {})
+    if len(pairs) > MOST_PAIRS or any(len(k) > MOST_KEY or len(v) > MOST_VALUE for k, v in pairs.items()):
+        message = (
+            f"'metadata' may have {MOST_PAIRS} pairs, with keys of up to {MOST_KEY} and values of up to "
+            f"{MOST_VALUE} characters."
+        )
+        raise APIError(400, message, param="metadata", code="invalid_value")
 
 
 def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, Any]) -> None:
@@ -74,8 +134,8 @@ def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, An
         if name not in offered and not _asks_nothing(value, harmless.get(name, ())):
             raise APIError(
                 400,
-                f"This service does not offer the parameter '{name}'.",
-                param=name,
+                f"This service does not offer the parameter '{brief(name)}'.",
+                param=brief(name),
                 code="unsupported_parameter",
             )
 
@@ -93,7 +153,7 @@ def query_int(request: Request, name: str, default: int, highest: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or not 1 <= int(text) <= highest:
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= highest:
         raise APIError(
             400, f"'{name}' must be a whole number from 1 to {highest}.", param=name, code="invalid_value"
         )

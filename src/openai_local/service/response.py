@@ -13,6 +13,7 @@ from typing import Any
 from openai.types.responses import Response
 
 from openai_local.engine.journal import new_id
+from openai_local.service.errors import explain
 from openai_local.service.generation import Piece, Usage
 from openai_local.service.logprobs import content
 from openai_local.service.streaming import frame
@@ -61,7 +62,8 @@ class Reply:
     def encode(self, item: Piece | Usage | Exception) -> Iterator[str]:
         """The events for a part of the answer, for its end, or for its failure."""
         if isinstance(item, Exception):
-            yield self._event("error", code="server_error", message=str(item), param=None)
+            error = explain(item)
+            yield self._event("error", code="server_error", message=error.message, param=error.param)
         elif isinstance(item, Usage):
             yield from self._end(item)
         else:

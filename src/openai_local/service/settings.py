@@ -19,14 +19,22 @@ class Limits:
         jobs: fine-tuning jobs that are not over yet.
         stored: bytes of files, trained models included.
         requests: requests in a minute.
+        open: requests that are being answered at the same time.
+        answers: answers that are made or wait at the same time.
+        files: files, result files included.
+        daily: fine-tuning jobs in a day, those that are over too.
     """
 
     jobs: int | None = None
     stored: int | None = None
     requests: int | None = None
+    open: int | None = None
+    answers: int | None = None
+    files: int | None = None
+    daily: int | None = None
 
 
-CLASS = Limits(jobs=3, stored=500_000_000, requests=600)
+CLASS = Limits(jobs=3, stored=500_000_000, requests=600, open=64, answers=16, files=1000, daily=100)
 """What a learner of a class may have, unless the instructor says otherwise."""
 
 

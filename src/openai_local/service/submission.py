@@ -13,7 +13,7 @@ from openai.types.fine_tuning import FineTuningJob
 from openai_local.engine.bases import Entry
 from openai_local.engine.journal import new_id
 from openai_local.service.context import Context
-from openai_local.service.errors import APIError
+from openai_local.service.errors import APIError, brief
 from openai_local.service.identity import Identity
 from openai_local.service.parameters import refuse
 
@@ -94,7 +94,7 @@ def _require_file(service: Context, body: dict[str, Any], param: str, who: Ident
         return
     file = service.store.get(FileObject, id_, who.sees)
     if file is None:
-        message = f"invalid {param}: {id_}. Upload the file first, with purpose 'fine-tune'."
+        message = f"invalid {param}: {brief(id_)}. Upload the file first, with purpose 'fine-tune'."
         raise APIError(400, message, param=param, code="file_not_found")
     if file.purpose != "fine-tune":
         raise APIError(400, f"{param} {id_} has the purpose {file.purpose!r}, not 'fine-tune'.", param=param)
@@ -115,7 +115,7 @@ def check_hyperparameters(given: Mapping[str, Any], prefix: str = "") -> None:
         low, high = LIMITS[name]
         open_end = name == "learning_rate_multiplier"  # it may be anything above zero
         if value != "auto" and not (low <= value <= high and (value > low or not open_end)):
-            message = f"'{name}' must be 'auto' or from {low} to {high}, not {value}."
+            message = f"'{name}' must be 'auto' or from {low} to {high}, not {brief(str(value))}."
             raise APIError(400, message, param=f"{prefix}{name}", code="invalid_value")
 
 

@@ -17,12 +17,12 @@ from openai_local.service.caller import Caller
 from openai_local.service.chunks import chunks
 from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
-from openai_local.service.conversation import read_message
+from openai_local.service.conversation import read_messages
 from openai_local.service.formats import Schema, read_format
 from openai_local.service.generation import Ask, Generation, Piece
 from openai_local.service.logprobs import content
 from openai_local.service.parameters import read_body, refuse
-from openai_local.service.sampling import SHARED, biased, check, invalid, sampling
+from openai_local.service.sampling import SHARED, biased, check, check_size, invalid, sampling
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 _LABELS = {"metadata", "safety_identifier", "prompt_cache_key"}  # as `user`: they change no answer
@@ -47,9 +47,9 @@ async def create(request: Request) -> Response:
     schema = _schema(body)
     asks = list(_asks(body))
     service = context(request)
-    name, target = asked(request, body["model"])
+    name, target, load = await service.store.aside(asked, request, body["model"])
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
-    generation = Generation(Caller(request), service.answering, service.load, target, asks, biased(body), schema)
+    generation = Generation(Caller(request), service.answering, load, target, asks, biased(body), schema)
     if body.get("stream"):
         head["object"] = "chat.completion.chunk"
         return await generation.streamed(chunks(head, lambda piece: _deltas(piece, body), body))
@@ -68,10 +68,10 @@ def _schema(body: dict[str, Any]) -> Schema | None:
 def _asks(body: dict[str, Any]) -> Iterator[Ask]:
     if not body["messages"]:
         raise invalid("messages", "'messages' is empty.")
-    messages = [
-        read_message(message, f"messages[{number}]", {"text"}) for number, message in enumerate(body["messages"])
-    ]
+    messages = read_messages(body["messages"], "messages", ("text",))
+    limit = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
     most = body.get("max_completion_tokens", body.get("max_tokens", -1))
+    check_size(1, body.get("n", 1), most, limit)
     for choice in range(body.get("n", 1)):
         chosen = sampling(body, max_tokens=most, logprobs=body.get("logprobs", False), choice=choice)
         yield Ask({"messages": messages, **chosen}, counts_prompt=choice == 0)

@@ -23,7 +23,7 @@ from openai_local.service.errors import APIError
 from openai_local.service.generation import Ask, Generation, Piece
 from openai_local.service.logprobs import legacy
 from openai_local.service.parameters import read_body, refuse
-from openai_local.service.sampling import SHARED, biased, check, invalid, sampling
+from openai_local.service.sampling import SHARED, biased, check, check_size, check_text, invalid, sampling
 
 CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 """Checks the body of a request."""
@@ -52,12 +52,12 @@ async def complete(request: Request, body: dict[str, Any]) -> Response:
     refuse(body, _OFFERED, _HARMLESS)
     check(body, logprobs=(0, _MOST_LOGPROBS))
     _check_best_of(body)
+    asks = list(_asks(body))
     service = context(request)
-    name, target = asked(request, body["model"])
+    name, target, load = await service.store.aside(asked, request, body["model"])
     head: dict[str, Any] = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time())}
     head["model"] = name
-    asks = list(_asks(body))
-    generation = Generation(Caller(request), service.answering, service.load, target, asks, biased(body))
+    generation = Generation(Caller(request), service.answering, load, target, asks, biased(body))
     if body.get("stream"):
         return await generation.streamed(chunks(head, lambda piece: [_choice(piece, body)], body))
     pieces, usage = await generation.whole()
@@ -78,12 +78,15 @@ def _check_best_of(body: dict[str, Any]) -> None:
 
 
 def _asks(body: dict[str, Any]) -> Iterator[Ask]:
-    tries = body.get("best_of", body.get("n", 1))
+    tries, most = body.get("best_of", body.get("n", 1)), body.get("max_tokens", MAX_TOKENS)
+    prompts = _prompts(body.get("prompt", ""))
+    check_size(len(prompts), tries, most, "max_tokens")
     logprobs = "logprobs" in body or tries > body.get("n", 1)
     echo = body.get("echo", False)
-    for prompt in _prompts(body.get("prompt", "")):
+    for prompt in prompts:
+        if isinstance(prompt, str):
+            check_text(prompt, "prompt")
         for choice in range(tries):
-            most = body.get("max_tokens", MAX_TOKENS)
             chosen = sampling(body, max_tokens=most, logprobs=logprobs, choice=choice)
             request = {"prompt": prompt or START, **chosen}
             yield Ask(request, choice == 0, echo=echo and prompt != "", logprobs="logprobs" in body)

@@ -5,29 +5,33 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import PurePath
 from typing import Any
 
 from openai.types import FileDeleted, FileObject
 from openai.types.fine_tuning import FineTuningJob
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from openai_local.engine.journal import new_id
 from openai_local.service.context import Context, context, identity
-from openai_local.service.errors import APIError
+from openai_local.service.errors import APIError, brief
 from openai_local.service.moving import coming, going
 from openai_local.service.paging import one, page
+from openai_local.service.parameters import refuse, said_length, too_long
 from openai_local.service.records import ENDED
 
 MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
+_MOST_NAME = 255
 _ENVELOPE = 4096
 """How much longer than its file an upload may be."""
 
@@ -35,24 +39,19 @@ _ENVELOPE = 4096
 async def create(request: Request) -> Response:
     """Keep an uploaded file. It is on disk, whole, before the answer goes out."""
     service, who = context(request), identity(request)
-    service.quota.bytes(who, _length(request))
-    form = await _form(request)
-    try:
-        for name in form:
-            if name not in _OFFERED:
-                message = f"This service does not offer the parameter '{name}'."
-                param = name.split("[")[0]
-                raise APIError(400, message, param=param, code="unsupported_parameter")
-        upload, name = _upload(form)
-        service.quota.bytes(who, upload.size or 0)
-        file = await run_in_threadpool(_keep, service, who.name, upload, name)
-    finally:
-        await form.close()
+    with service.quota.upload(who, said_length(request)) as came:
+        form = await _form(request, came)
+        try:
+            refuse({name.split("[")[0]: None for name in form}, _OFFERED, {})
+            upload, name = _upload(form)
+            file = await run_in_threadpool(_keep, service, who.name, upload, name)
+        finally:
+            await form.close()
     return one(file)
 
 
-async def _form(request: Request) -> FormData:
-    """The fields of a multipart body; files in it go to disk as they come."""
+async def _form(request: Request, came: Callable[[int], None]) -> FormData:
+    """The fields of a multipart body; files in it go to disk as they come, and `came` is told how much."""
 
     async def counted() -> AsyncGenerator[bytes, None]:
         received = 0
@@ -60,22 +59,26 @@ async def _form(request: Request) -> FormData:
             received += len(chunk)
             if received > MOST_BYTES + _ENVELOPE:
                 raise _too_large()
+            came(received)
             yield chunk
 
-    if _length(request) > MOST_BYTES + _ENVELOPE:
+    if said_length(request) > MOST_BYTES + _ENVELOPE:
         raise _too_large()
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise APIError(400, "A file is sent as multipart/form-data.", param="file", code="invalid_content_type")
+    parser = MultiPartParser(_in_utf8(request.headers), counted(), max_files=1, max_fields=8, max_part_size=4096)
     try:
-        return await MultiPartParser(request.headers, counted(), max_files=1, max_fields=8).parse()
-    except (MultiPartException, KeyError) as error:
-        raise APIError(400, f"The upload is not valid multipart/form-data: {error}.", param="file") from None
+        return await parser.parse()
+    except MultiPartException as error:
+        said = error.message.rstrip(".")
+        raise APIError(400, f"The upload is not valid multipart/form-data: {said}.", param="file") from None
 
 
-def _length(request: Request) -> int:
-    """How long an upload says that it is, with what is around its file; 0 if it does not say."""
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() else 0
+def _in_utf8(headers: Headers) -> Headers:
+    """The content type without an encoding: names are UTF-8, and some of Python's encodings raise or lie."""
+    kind, options = parse_options_header(headers["content-type"])
+    boundary = b'; boundary="' + options[b"boundary"] + b'"' if b"boundary" in options else b""
+    return Headers(raw=[(b"content-type", kind + boundary)])
 
 
 def _too_large() -> APIError:
@@ -88,11 +91,16 @@ def _upload(form: FormData) -> tuple[UploadFile, str]:
     if not isinstance(upload, UploadFile):
         raise APIError(400, "'file' is a required property", param="file", code="missing_required_parameter")
     if purpose != "fine-tune":
-        message = f"This service takes files with purpose 'fine-tune', not {purpose!r}."
+        message = f"This service takes files with purpose 'fine-tune', not {brief(str(purpose))!r}."
         raise APIError(400, message, param="purpose", code="invalid_value")
     name = PurePath(upload.filename or "upload").name
+    if len(name) > _MOST_NAME:
+        raise too_long("file.filename", "string", _MOST_NAME, len(name))
+    if any(character < " " or character == "\x7f" for character in name):
+        message = "The file's name has a character that can't be shown. Rename the file."
+        raise APIError(400, message, param="file", code="invalid_value")
     if not name.lower().endswith(".jsonl"):
-        message = f"Invalid file format for Fine-Tuning API: {name}. Must be .jsonl"
+        message = f"Invalid file format for Fine-Tuning API: {brief(name)}. Must be .jsonl"
         raise APIError(400, message, param="file", code="invalid_file_format")
     return upload, name
 
@@ -139,7 +147,7 @@ def _find(request: Request) -> FileObject:
 
 
 def _missing(id_: str) -> APIError:
-    return APIError(404, f"No such File object: {id_}", param="id")
+    return APIError(404, f"No such File object: {brief(id_)}", param="id")
 
 
 def retrieve(request: Request) -> Response:
@@ -153,7 +161,15 @@ def content(request: Request) -> Response:
     path = context(request).home.files / file.id
     if not path.exists():  # it is just being deleted
         raise _missing(file.id)
-    return FileResponse(path, media_type="application/octet-stream")
+    return _Whole(path, media_type="application/octet-stream", headers={"accept-ranges": "none"})
+
+
+class _Whole(FileResponse):
+    """A file from its first byte to its last. Starlette refuses a wrong range in words that are not OpenAI's."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 def delete(request: Request) -> Response:

@@ -19,7 +19,7 @@ from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.fine_tune import RATE, Of2022, events, fine_tune
-from openai_local.service.parameters import read_body, refuse
+from openai_local.service.parameters import read_body, refuse, too_long
 from openai_local.service.records import ENDED
 from openai_local.service.routes.jobs import change, find, slug
 from openai_local.service.store import Store
@@ -28,6 +28,7 @@ from openai_local.service.submission import check_hyperparameters, submit
 N_EPOCHS = 4
 PROMPT_LOSS_WEIGHT = 0.01
 MODEL = "curie"
+MOST_CLASSES, MOST_BETAS, MOST_CHARACTERS = 1000, 16, 1000
 _POLL_SECONDS = 2.0
 
 
@@ -95,11 +96,15 @@ def _classification(body: dict[str, Any]) -> dict[str, Any] | None:
     found = {short: body[name] for short, name in names.items() if name in body}
     if not found:
         raise _invalid("classification_n_classes", "or 'classification_positive_class' is needed for that.")
-    if found.get("n_classes", 2) < 2:
-        raise _invalid("classification_n_classes", "must be 2 or more.")
+    if not 2 <= found.get("n_classes", 2) <= MOST_CLASSES:
+        raise _invalid("classification_n_classes", f"must be from 2 to {MOST_CLASSES}.")
+    if len(found.get("positive_class", "")) > MOST_CHARACTERS:
+        raise too_long("classification_positive_class", "string", MOST_CHARACTERS, len(found["positive_class"]))
     if "positive_class" in found and found.get("n_classes", 2) > 2:
         raise _invalid("classification_positive_class", "makes sense with two classes only.")
     betas = body.get("classification_betas", [])
+    if len(betas) > MOST_BETAS:
+        raise too_long("classification_betas", "array", MOST_BETAS, len(betas))
     if any(beta <= 0 for beta in betas):
         raise _invalid("classification_betas", "must be above 0.")
     return {**found, "betas": betas}
@@ -155,14 +160,17 @@ async def _stream(service: Context, id_: str) -> AsyncIterator[str]:
             await asyncio.sleep(_POLL_SECONDS)
             continue
         changes = now
-        job = service.store.get(FineTuningJob, id_)
-        new = service.store.events(id_, after=last, limit=-1, order="asc")
+        job, new = await service.store.aside(_news, service.store, id_, last)
         for event in events(new):
             yield f"data: {json.dumps(event)}\n\n"
         last = new[-1].id if new else last
         if job is None or job.status in ENDED:
             break
     yield "data: [DONE]\n\n"
+
+
+def _news(store: Store, job: str, after: str | None) -> tuple[FineTuningJob | None, list[Any]]:
+    return store.get(FineTuningJob, job), store.events(job, after=after, limit=-1, order="asc")
 
 
 ROUTES = [

@@ -18,9 +18,9 @@ from starlette.routing import Route
 
 from openai_local.service.context import context, identity
 from openai_local.service.contract import contract
-from openai_local.service.errors import APIError
+from openai_local.service.errors import APIError, brief
 from openai_local.service.paging import one, page
-from openai_local.service.parameters import read_body, refuse
+from openai_local.service.parameters import MOST_PAIRS, check_metadata, read_body, refuse
 from openai_local.service.submission import check_hyperparameters, submit
 
 _CREATE = contract(JobCreateParams)
@@ -72,10 +72,7 @@ def _check(body: dict[str, Any]) -> None:
         raise APIError(400, "'suffix' must have 1 to 64 characters.", param="suffix", code="invalid_value")
     if not 0 <= body.get("seed", 0) < 1 << 31:
         raise APIError(400, "'seed' must be from 0 to 2147483647.", param="seed", code="invalid_value")
-    metadata = body.get("metadata", {})
-    if len(metadata) > 16 or any(len(k) > 64 or len(v) > 512 for k, v in metadata.items()):
-        message = "'metadata' may have 16 pairs, with keys of up to 64 and values of up to 512 characters."
-        raise APIError(400, message, param="metadata", code="invalid_value")
+    check_metadata(body)
 
 
 def slug(suffix: str) -> str:
@@ -94,9 +91,12 @@ def _filter(request: Request) -> dict[str, Any]:
     params = request.query_params
     if params.get("metadata") == "null":
         return {"metadata": None}
-    return {
-        "having": {m[1]: value for name, value in params.items() if (m := re.fullmatch(r"metadata\[(.*)\]", name))}
-    }
+    asked = ((re.fullmatch(r"metadata\[(.*)\]", name), value) for name, value in params.items())
+    having = {found[1]: value for found, value in asked if found}
+    if len(having) > MOST_PAIRS:
+        message = f"A job has {MOST_PAIRS} pairs of metadata at most, so you can't ask for {len(having)}."
+        raise APIError(400, message, param="metadata", code="invalid_value")
+    return {"having": having}
 
 
 def find(request: Request) -> FineTuningJob:
@@ -109,7 +109,7 @@ def find(request: Request) -> FineTuningJob:
     today = f"ftjob-{id_.removeprefix('ft-')}" if id_.startswith("ft-") else id_
     job = context(request).store.get(FineTuningJob, today, identity(request).sees)
     if job is None:
-        message = f"Could not find fine tune: {id_}"
+        message = f"Could not find fine tune: {brief(id_)}"
         raise APIError(404, message, param="fine_tuning_job_id", code="fine_tune_not_found")
     return job
 
@@ -155,7 +155,8 @@ def events(request: Request) -> Response:
 
 def checkpoints(request: Request) -> Response:
     """The checkpoints of a job, newest first."""
-    fetch = partial(context(request).store.page, FineTuningJobCheckpoint, fine_tuning_job_id=find(request).id)
+    job, owner = find(request), identity(request).sees
+    fetch = partial(context(request).store.page, FineTuningJobCheckpoint, owner=owner, fine_tuning_job_id=job.id)
     return page(request, fetch, default=10, highest=1000, ends=True)
 
 

@@ -16,13 +16,13 @@ from starlette.routing import Route
 from openai_local.service.caller import Caller
 from openai_local.service.context import asked, context
 from openai_local.service.contract import contract
-from openai_local.service.conversation import read_message
-from openai_local.service.errors import APIError
+from openai_local.service.conversation import read_messages
+from openai_local.service.errors import APIError, brief
 from openai_local.service.formats import Schema, read_format
 from openai_local.service.generation import Ask, Generation
 from openai_local.service.parameters import read_body, refuse
 from openai_local.service.response import Reply
-from openai_local.service.sampling import check, invalid, sampling
+from openai_local.service.sampling import check, check_text, invalid, sampling
 
 _CREATE = contract(
     ResponseCreateParamsNonStreaming,
@@ -55,8 +55,8 @@ async def create(request: Request) -> Response:
     _refuse_more(body)
     schema, ask = _schema(body), _ask(body)
     service = context(request)
-    name, target = asked(request, body["model"])
-    generation = Generation(Caller(request), service.answering, service.load, target, [ask], schema=schema)
+    name, target, load = await service.store.aside(asked, request, body["model"])
+    generation = Generation(Caller(request), service.answering, load, target, [ask], schema=schema)
     reply = Reply(name, body)
     if body.get("stream"):
         return await generation.streamed(reply.encode)
@@ -86,15 +86,14 @@ def _messages(body: dict[str, Any]) -> list[dict[str, str]]:
         raise invalid("input", "'input' is empty: there is nothing to answer.")
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
+    for number, item in enumerate(given):
+        if item.get("type", "message") != "message":
+            message = f"This service reads messages only, not items of the type {brief(str(item['type']))!r}."
+            raise APIError(400, message, param=f"input[{number}].type", code="unsupported_value")
     instructions = [{"role": "system", "content": body["instructions"]}] if "instructions" in body else []
-    return instructions + [_message(item, f"input[{number}]") for number, item in enumerate(given)]
-
-
-def _message(item: dict[str, Any], param: str) -> dict[str, str]:
-    if item.get("type", "message") != "message":
-        message = f"This service reads messages only, not items of the type '{item['type']}'."
-        raise APIError(400, message, param=f"{param}.type", code="unsupported_value")
-    return read_message(item, param, {"input_text", "output_text"})
+    if "instructions" in body:
+        check_text(body["instructions"], "instructions")
+    return instructions + read_messages(given, "input", ("input_text", "output_text"))
 
 
 ROUTES = [Route("/responses", create, methods=["POST"])]
