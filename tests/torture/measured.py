@@ -1,0 +1,110 @@
+"""How long large training files take, and how much memory: ``python measured.py GROUP SCALE FOLDER SHAPE…``.
+
+For each shape it prints a line: seconds and mebibytes for a file, and for one that is four times as large. Each is
+measured in a process of its own, which has all modules already.
+"""
+
+import contextlib
+import io
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from openai_lesson import prepare
+from openai_lesson.cli.openai import main as command
+from openai_lesson.errors import LessonError
+from openai_lesson.prepare import tokens
+from openai_local.engine.base import SMOLLM2
+from openai_local.engine.examples import DataError, Encoder, count, read
+from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
+from openai_local.home import default_cache
+
+GOOD = json.dumps({"prompt": "What is sin?", "completion": " A want."}) + "\n"
+
+
+def filled(prompt: str) -> str:
+    return json.dumps({"prompt": prompt, "completion": " x"}) + "\n" + GOOD * 10
+
+
+def conversation(turns: int) -> str:
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}] * turns
+    return json.dumps({"messages": messages}) + "\n"
+
+
+def rows(count: int, cell: Callable[[int], str]) -> str:
+    return "prompt,completion\n" + "".join(f"{n} {cell(n)}?,{cell(n)} {n % 97}.\n" for n in range(count))
+
+
+MAKE: dict[str, tuple[str, Callable[[int], str]]] = {
+    "tiny lines": (".jsonl", lambda n: GOOD * (20_000 * n)),
+    "one huge line": (".jsonl", lambda n: filled("what is the end? " * (50_000 * n))),
+    "nested": (".jsonl", lambda n: GOOD * 10 + "[" * (50_000 * n)),
+    "a long conversation": (".jsonl", lambda n: conversation(2_000 * n) * 10),
+    "no spaces": (".jsonl", lambda n: filled("ab" * (200_000 * n))),
+    "only spaces": (".jsonl", lambda n: filled(" " * (400_000 * n) + "x")),
+    "one word": (".jsonl", lambda n: filled("\x00" * (100_000 * n))),
+    "rows": (".csv", lambda n: rows(10_000 * n, lambda n: "word")),
+    "cells of a megabyte": (".csv", lambda n: rows(2 * n, lambda n: "abc " * 200_000)),
+    "endings alike": (".csv", lambda n: rows(3, lambda m: "z" * (50_000 * n + m))),
+    "at signs": (".csv", lambda n: rows(20, lambda m: ("a" * 64 + "@") * (150 * n))),
+    "columns": (".csv", lambda n: ",".join(f"c{m}" for m in range(500 * n)) + "\n" + "a\n" * (2_000 * n)),
+    "one key a line": (".jsonl", lambda n: "".join(f'{{"k{m}": {m}}}\n' for m in range(5_000 * n))),
+    "nested tables": (".html", lambda n: "<table><tr><td>" * 200 + "<tr><td>a<td>b" * (500 * n)),
+}
+
+
+def measure(action: Callable[[], object]) -> tuple[float, float]:
+    """Seconds and mebibytes of something that is done in a process of its own."""
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+        action()
+        taken = time.perf_counter() - begun
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        os.write(writer, json.dumps([round(taken, 3), round(peak / 1024, 1)]).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        found = answer.read()
+    assert os.waitpid(child, 0)[1] == 0, "it ended badly"
+    return json.loads(found)
+
+
+def main() -> None:
+    group, scale, folder, *shapes = sys.argv[1:]
+    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    path_of_tokenizer = str(SMOLLM2.weights(default_cache()) / "tokenizer.json")
+    about = tokens.Machine("tiny", path_of_tokenizer, 2048, 13, 300.0, 15.0, "measured somewhere")
+    tokens.machine = lambda examples: about
+
+    def check(path: Path) -> None:
+        with contextlib.suppress(DataError):
+            count(path)
+            for record in read(path):
+                encoder.encode(record, EXAMPLE_TOKENS)
+
+    def prepared(path: Path) -> None:
+        with contextlib.suppress(LessonError):
+            report = prepare.analyse(path)
+            report.write(path.with_suffix(".out"))
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            command(["tools", "fine_tunes.prepare_data", "-q", "-f", str(path)])
+
+    for shape in shapes:
+        ending, make = MAKE[shape]
+        found: dict[str, object] = {"shape": shape}
+        for name, times in (("small", 1), ("large", 4)):
+            path = Path(folder) / f"{name}{ending}"
+            path.write_text(make(int(scale) * times), encoding="utf-8")
+            found["mebibytes"] = round(path.stat().st_size / 2**20, 2)
+            action = check if group == "engine" else prepared
+            found[name] = measure(lambda action=action, path=path: action(path))
+        print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
