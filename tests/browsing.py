@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,16 @@ def _wait_for(address: str) -> None:
 
 
 @contextmanager
-def page(width: int = 1300, height: int = 900, scheme: str = "light") -> Iterator[Any]:
+def page(
+    width: int = 1300, height: int = 900, scheme: str = "light", switches: Sequence[str] = ()
+) -> Iterator[Any]:
     """A page of a browser without a window (playwright's). Skips the test where there is no browser.
 
     Args:
         width: of the window, in pixels.
         height: of the window, in pixels.
         scheme: what the person who looks likes better, ``light`` or ``dark``.
+        switches: of the browser's command line, besides the usual ones.
     """
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not found:
@@ -84,7 +87,7 @@ def page(width: int = 1300, height: int = 900, scheme: str = "light") -> Iterato
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = player.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu", *switches])
         opened = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         opened.set_default_timeout(60_000)
         yield opened

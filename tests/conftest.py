@@ -1,11 +1,13 @@
 """What the tests share: the tiny base model, and a service of its own that answers from it."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,10 @@ import openai
 import pytest
 from openai.types.fine_tuning import FineTuningJob
 
+from openai_local.cli import main
+from openai_local.home import Home
+from openai_local.service.auth import make_key
+from openai_local.service.store import Store
 from tiny import make_cache
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -22,7 +28,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 pytest_plugins = ["tally"]
 
-WHOLE = ("clients", "notebooks", "kernel", "deploy", "page", "test_slurm.py", "test_slurm_service.py")
+WHOLE = (
+    "clients",
+    "notebooks",
+    "kernel",
+    "deploy",
+    "page",
+    "test_slurm.py",
+    "test_slurm_service.py",
+    "test_cluster_jobs.py",
+)
 """Folders and files whose tests start programs whole: other clients, notebooks, a browser, a Hub, Slurm."""
 
 
@@ -79,12 +94,14 @@ class Service:
         """What its commands need to know."""
         return {**os.environ, "OPENAI_LOCAL_HOME": str(self.home), "OPENAI_LOCAL_CACHE": str(self.cache)}
 
-    def command(self, *words: str) -> str:
-        """Run `openai-local` and return what it prints."""
-        command = [sys.executable, "-m", "openai_local", *words]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+    def command(self, *words: str, code: int = 0) -> str:
+        """What `openai-local` prints, or its sentence if it must fail. It runs here: a process takes a second."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            assert main(words) == code, err.getvalue()
+        return (err if code else out).getvalue().strip()
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
@@ -112,10 +129,12 @@ class Service:
             self.process.terminate()
             assert self.process.wait(timeout=30) in (0, -15), "the service did not end in good order"
 
-    def client(self, name: str = "tester") -> openai.OpenAI:
-        """The official client, with a key of its own."""
+    def client(self, name: str = "tester", *, instructor: bool = False) -> openai.OpenAI:
+        """The official client, with a key of its own. It is made as `openai-local keys new` makes it, but here."""
         if name not in self.keys:
-            self.keys[name] = self.command("keys", "new", name)
+            store = Store(Home.open(self.home).database)
+            self.keys[name] = make_key(store, name, instructor=instructor)
+            store.close()
         return openai.OpenAI(base_url=self.url, api_key=self.keys[name], max_retries=0)
 
 

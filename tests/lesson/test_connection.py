@@ -1,11 +1,14 @@
 import os
-import subprocess
-import sys
 
 import openai
 import pytest
 
 from openai_lesson import LessonError, connect, host, keys, local
+from openai_local.cli import main
+
+
+def stop():
+    assert main(["stop"]) == 0
 
 
 @pytest.fixture
@@ -14,11 +17,14 @@ def own_service(tmp_path, tiny_cache, monkeypatch):
     monkeypatch.setenv("OPENAI_LOCAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(tiny_cache))
     yield tmp_path / "home"
-    subprocess.run([sys.executable, "-m", "openai_local", "stop"], capture_output=True, check=True)
+    stop()
 
 
 def test_connect_starts_the_service_once_and_sets_the_environment(own_service, capsys):
+    """And it finds its way back when the service is gone. A key that is no longer known is replaced."""
+    keys.save(f"local:{own_service}", "sk-local-old")
     client = connect()
+    assert client.api_key != "sk-local-old"
     assert "Connected to the service on this machine" in capsys.readouterr().out
     assert os.environ["OPENAI_BASE_URL"].startswith("http://127.0.0.1:")
     assert openai.OpenAI().models.list().data, "any other code in the notebook reaches it too"
@@ -26,18 +32,9 @@ def test_connect_starts_the_service_once_and_sets_the_environment(own_service, c
     assert (again.base_url, again.api_key) == (client.base_url, client.api_key)
     assert host(client).local and host(client).model == "ada" and host(client).form == "completion"
     assert client.api_key not in capsys.readouterr().out
-
-
-def test_connect_finds_its_way_back_when_the_service_is_gone(own_service):
-    first = connect()
-    subprocess.run([sys.executable, "-m", "openai_local", "stop"], check=True, capture_output=True)
-    second = connect()
-    assert second.models.list().data and second.api_key == first.api_key
-
-
-def test_a_key_that_is_no_longer_known_is_replaced(own_service):
-    keys.save(f"local:{own_service}", "sk-local-old")
-    assert connect().models.list().data
+    stop()
+    back = connect()
+    assert back.models.list().data and back.api_key == client.api_key
 
 
 def test_an_address_that_the_learner_set_wins(service, client, monkeypatch):

@@ -1,14 +1,13 @@
 """Where the command goes, by what is set. No test of these leaves this machine."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from openai_lesson import LessonError, connect, destination, keys, local
 from openai_lesson.cli.openai import main
 from openai_lesson.local import Service
+from openai_local.cli import main as stop
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -47,7 +46,7 @@ def test_a_proxy_is_for_other_machines(here, monkeypatch):
 
 
 def test_a_known_local_key_is_used(here, monkeypatch):
-    own = here.command("keys", "new", "mine")
+    own = here.client("mine").api_key
     monkeypatch.setenv("OPENAI_API_KEY", own)
     assert destination.for_command().key == own
 
@@ -138,4 +137,4 @@ def test_the_command_starts_the_service_and_leaves_it_running(tmp_path, tiny_cac
         assert main(["api", "files.list"]) == 0
         assert capsys.readouterr().err.startswith("Using the service on this machine (http://127.0.0.1:")
     finally:
-        subprocess.run([sys.executable, "-m", "openai_local", "stop"], capture_output=True, check=True)
+        assert stop(["stop"]) == 0

@@ -166,11 +166,12 @@ def test_a_service_that_comes_back_at_another_port_is_found(new_service, pairs, 
     assert os.environ["OPENAI_LESSON_LOCAL_URL"] == service.url
 
 
-def test_patience_has_an_end(service, client, long_job, monkeypatch):
+def test_patience_has_an_end(service, client, trained, monkeypatch):
     lost = client.with_options(base_url=service.url)
     monkeypatch.setattr(watching, "PATIENCE", 0.0)
+    monkeypatch.setattr(watching, "PAUSE", 0.1)
     told = []
-    watcher = watching.Watcher(lost, long_job.id, tell=lambda _, text: told.append(text), come_back="come back")
+    watcher = watching.Watcher(lost, trained.id, tell=lambda _, text: told.append(text), come_back="come back")
     watcher.client = client.with_options(base_url="http://127.0.0.1:9/v1")
     monkeypatch.setattr(watching, "find_again", lambda _: None)
     lost.base_url = "http://127.0.0.1:9/v1"

@@ -6,35 +6,26 @@ from conftest import Service
 from openai_lesson import LessonError, watching
 
 
-def test_start_follow_ask(client, pairs, capsys):
-    job = lesson.start(client, pairs, "ada", suffix="followed", hyperparameters={"n_epochs": 2})
-    job = lesson.follow(client, job)
-    shown = capsys.readouterr()
-    assert job.status == "succeeded" and job.fine_tuned_model
-    assert "SmolLM2-135M-Instruct" in shown.out and "Epoch 2/2: training loss=" in shown.out
-    assert "succeeded" in shown.err and "|█████████████████████████|" in shown.err
-    assert lesson.latest_model(client) == job.fine_tuned_model
-    assert isinstance(lesson.ask(client, "What is sun?", job.fine_tuned_model), str)
-
-
-def test_following_again_shows_everything(client, pairs, capsys):
-    job = lesson.follow(client, lesson.start(client, pairs, hyperparameters={"n_epochs": 1}))
-    first = capsys.readouterr().out
-    again = lesson.follow(client)
-    assert again.id == job.id and capsys.readouterr().out == first
-
-
-def test_interrupting_stops_the_showing_not_the_training(client, pairs, capsys, monkeypatch):
-    job = lesson.start(client, pairs, hyperparameters={"n_epochs": 1})
+def test_start_follow_ask(client, pairs, capsys, monkeypatch):
+    """Interrupting stops the showing, not the training. Following again shows everything."""
+    started = lesson.start(client, pairs, "ada", suffix="followed", hyperparameters={"n_epochs": 2})
 
     def interrupt(_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(watching.time, "sleep", interrupt)
-        lesson.follow(client, job.id)
-    assert f"follow(client, '{job.id}')" in capsys.readouterr().out
-    assert lesson.follow(client, job.id).status == "succeeded"
+        lesson.follow(client, started.id)
+    assert f"follow(client, '{started.id}')" in capsys.readouterr().out
+    job = lesson.follow(client, started)
+    shown = capsys.readouterr()
+    assert job.status == "succeeded" and job.fine_tuned_model
+    assert "SmolLM2-135M-Instruct" in shown.out and "Epoch 2/2: training loss=" in shown.out
+    assert "succeeded" in shown.err and "|█████████████████████████|" in shown.err
+    assert lesson.latest_model(client) == job.fine_tuned_model
+    assert isinstance(lesson.ask(client, "What is sun?", job.fine_tuned_model), str)
+    again = lesson.follow(client)
+    assert again.id == job.id and capsys.readouterr().out == shown.out
 
 
 def test_a_failed_job_says_why(client, tmp_path):
@@ -66,8 +57,8 @@ def test_a_service_that_comes_back_is_found_again(new_service, pairs, monkeypatc
     assert lesson.follow(client, job).status == "succeeded"
 
 
-def test_missing_files_and_jobs(new_service):
-    client = new_service().client()
+def test_missing_files_and_jobs(service):
+    client = service.client("newcomer")
     with pytest.raises(LessonError, match="01-prepare-data"):
         lesson.start(client, "nothing.jsonl")
     with pytest.raises(LessonError, match="02-train"):

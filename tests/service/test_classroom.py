@@ -21,7 +21,7 @@ def school(tmp_path_factory, tiny_cache):
     """A service of its own, with an instructor's key."""
     service = Service(tmp_path_factory.mktemp("school"), tiny_cache)
     service.start()
-    service.keys["teacher"] = service.command("keys", "new", "teacher", "--instructor")
+    service.client("teacher", instructor=True)
     yield service
     service.stop()
 

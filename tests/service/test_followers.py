@@ -49,11 +49,9 @@ def test_odd_headers_are_not_obeyed():
     assert watching._pause({"openai-poll-after-ms": "9" * 12}) == 30.0
 
 
-def test_many_streams_of_one_fine_tune_tell_all_the_same(new_service, pairs):
+def test_many_streams_of_one_fine_tune_tell_all_the_same(service, client, pairs):
     """The API of 2022: thirty streams from the start to the end."""
-    service = new_service()
-    client = service.client()
-    headers = {"authorization": f"Bearer {service.keys['tester']}"}
+    headers = {"authorization": f"Bearer {client.api_key}"}
     file = client.files.create(file=pairs, purpose="fine-tune").id
     job = client.fine_tuning.jobs.create(model="ada", training_file=file, hyperparameters={"n_epochs": 5})
 

@@ -214,28 +214,10 @@ def test_each_checkpoint_is_a_model(client, trained):
     assert last.choices == client.completions.create(model=trained.fine_tuned_model, **ask).choices
 
 
-def test_a_checkpoint_can_be_deleted(client, pairs):
-    file = client.files.create(file=pairs, purpose="fine-tune").id
-    job = client.fine_tuning.jobs.create(training_file=file, model="ada", hyperparameters={"n_epochs": 2})
-    job = finished(client, job.id)
-    last, first = (c.fine_tuned_model_checkpoint for c in client.fine_tuning.jobs.checkpoints.list(job.id))
-    assert client.models.delete(last).deleted
-    assert [c.fine_tuned_model_checkpoint for c in client.fine_tuning.jobs.checkpoints.list(job.id)] == [first]
-    with pytest.raises(openai.NotFoundError):
-        client.completions.create(model=last, prompt="What is sun?")
-    assert client.completions.create(model=job.fine_tuned_model, prompt="What is sun?").choices, "that one stays"
-
-
-def test_the_same_seed_gives_the_same_losses(client, pairs):
-    tables = []
-    for _ in range(2):
-        job = client.fine_tuning.jobs.create(
-            training_file=upload(client, pairs.read_text()),
-            model="ada",
-            hyperparameters={"n_epochs": 2},
-            seed=11,
-        )
-        tables.append(client.files.content(finished(client, job.id).result_files[0]).text)
+def test_the_same_seed_gives_the_same_losses(client, trained, pairs):
+    file = upload(client, pairs.read_text())
+    again = client.fine_tuning.jobs.create(training_file=file, model="ada", seed=trained.seed)
+    tables = [client.files.content(job.result_files[0]).text for job in (trained, finished(client, again.id))]
     assert tables[0] == tables[1]
 
 

@@ -5,9 +5,11 @@ import time
 
 import openai
 import pytest
+from starlette.testclient import TestClient
 
 from openai_local.cli import main
 from openai_local.home import Home
+from openai_local.service.app import create_app
 from openai_local.service.store import Store
 
 
@@ -28,28 +30,26 @@ def asks(service, key):
     return openai.OpenAI(base_url=service.url, api_key=key, max_retries=0).models.list().data
 
 
-def test_a_key_counts_at_once_and_so_does_its_end(new_service, keys):
-    service = new_service()
-    first = keys("new", "ada", home=service.home)
+def test_a_key_counts_at_once_and_so_does_its_end(service, keys):
+    first = keys("new", "kay", home=service.home)
     assert asks(service, first)
-    second = keys("renew", "ada", home=service.home)
+    second = keys("renew", "kay", home=service.home)
     assert second != first and "\n" not in second and asks(service, second)
     with pytest.raises(openai.AuthenticationError):
         asks(service, first)
-    assert "1 key(s) of ada" in keys("revoke", "ada", home=service.home)
+    assert "1 key(s) of kay" in keys("revoke", "kay", home=service.home)
     with pytest.raises(openai.AuthenticationError):
         asks(service, second)
 
 
-def test_the_list_tells_all_but_the_key(new_service, keys):
-    service = new_service()
-    made = [keys("new", "ada", home=service.home), keys("new", "chief", "--instructor", home=service.home)]
-    asks(service, made[1])
-    service.stop()  # which writes down what is new
-    found = json.loads(keys("list", "--json", home=service.home))
+def test_the_list_tells_all_but_the_key(tiny_cache, tmp_path, keys):
+    made = [keys("new", "ada"), keys("new", "chief", "--instructor")]
+    with TestClient(create_app(Home.open(tmp_path), tiny_cache)) as http:  # its end writes down what is new
+        assert http.get("/v1/models", headers={"Authorization": f"Bearer {made[1]}"}).is_success
+    found = json.loads(keys("list", "--json"))
     assert [(key["name"], key["role"]) for key in found] == [("ada", "learner"), ("chief", "instructor")]
     assert found[0]["used_at"] is None and abs(found[1]["used_at"] - time.time()) < 60
-    table = keys("list", home=service.home)
+    table = keys("list")
     heading, ada, chief = table.splitlines()
     assert heading.split() == ["NAME", "ID", "ROLE", "MADE", "LAST", "USED"]
     assert found[0]["id"] in ada and ada.endswith("never") and "instructor" in chief

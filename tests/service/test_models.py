@@ -19,11 +19,16 @@ def test_a_base_can_not_be_deleted(client):
         client.models.delete("ada")
 
 
-def test_a_fine_tune_can_be_deleted(client, pairs):
-    with pairs.open("rb") as file:
-        upload = client.files.create(file=file, purpose="fine-tune")
-    job = client.fine_tuning.jobs.create(training_file=upload.id, model="ada", hyperparameters={"n_epochs": 1})
+def test_a_checkpoint_and_a_fine_tune_can_be_deleted(client, pairs):
+    upload = client.files.create(file=pairs, purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(training_file=upload.id, model="ada", hyperparameters={"n_epochs": 2})
     name = finished(client, job.id).fine_tuned_model
+    last, first = (c.fine_tuned_model_checkpoint for c in client.fine_tuning.jobs.checkpoints.list(job.id))
+    assert client.models.delete(last).deleted
+    assert [c.fine_tuned_model_checkpoint for c in client.fine_tuning.jobs.checkpoints.list(job.id)] == [first]
+    with pytest.raises(openai.NotFoundError):
+        client.completions.create(model=last, prompt="What is sun?")
+
     assert client.completions.create(model=name, prompt="a", max_tokens=2).usage.completion_tokens <= 2
     assert client.models.delete(name).deleted
     with pytest.raises(openai.NotFoundError):

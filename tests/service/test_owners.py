@@ -1,8 +1,9 @@
 """Each learner sees only their own; what is somebody else's answers as what does not exist."""
 
 import httpx2
-import openai
 import pytest
+
+from conftest import finished
 
 ROUTES = [
     ("GET", "/files/{file}"),
@@ -23,7 +24,11 @@ ROUTES = [
     ("GET", "/models/{model}"),
     ("DELETE", "/models/{model}"),
     ("GET", "/engines/{model}"),
+    ("GET", "/class/jobs/{job}/curve"),
+    ("POST", "/class/jobs/{job}/first"),
+    ("POST", "/class/jobs/{job}/last"),
 ]
+CURSORS = ("/files", "/fine_tuning/jobs", "/fine_tuning/jobs/{own}/events", "/fine_tuning/jobs/{own}/checkpoints")
 ASKS = [
     ("/completions", {"model": "{model}", "prompt": "Hello"}),
     ("/chat/completions", {"model": "{model}", "messages": [{"role": "user", "content": "Hello"}]}),
@@ -53,6 +58,19 @@ def stranger(service):
         yield client
 
 
+@pytest.fixture(scope="module")
+def wanderer(service, pairs):
+    """Somebody who has a job of their own, and its id."""
+    client = service.client("wanderer")
+    with pairs.open("rb") as file:
+        upload = client.files.create(file=file, purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(training_file=upload.id, model="ada", hyperparameters={"n_epochs": 1})
+    finished(client, job.id)
+    headers = {"authorization": f"Bearer {service.keys['wanderer']}"}
+    with httpx2.Client(base_url=service.url, headers=headers, trust_env=False) as http:
+        yield http, job.id
+
+
 def said(answer, ids):
     text = answer.text
     for name, id_ in ids.items():
@@ -79,6 +97,17 @@ def test_nobody_asks_or_trains_with_what_is_anothers(stranger, ids, path, body):
     assert theirs[0] in (400, 404)
 
 
+@pytest.mark.parametrize("path", CURSORS)
+def test_no_list_goes_on_behind_what_is_anothers(wanderer, ids, path):
+    """Else one could ask whether there is such an id: a model's name of 2022 can be guessed."""
+    http, own = wanderer
+    for kind in ids[0]:
+        theirs, nobodys = (
+            said(http.get(path.format(own=own), params={"after": each[kind]}), each) for each in ids
+        )
+        assert theirs == nobodys and theirs[0] == 400, kind
+
+
 def test_lists_hold_ones_own(stranger, service, ids):
     for path in ("/files", "/fine_tuning/jobs", "/fine-tunes"):
         assert stranger.get(path).json()["data"] == []
@@ -89,8 +118,7 @@ def test_lists_hold_ones_own(stranger, service, ids):
 
 
 def test_an_instructor_sees_and_asks_all(service, ids):
-    key = service.command("keys", "new", "teacher", "--instructor")
-    teacher = openai.OpenAI(base_url=service.url, api_key=key, max_retries=0)
+    teacher = service.client("teacher", instructor=True)
     assert ids[0]["job"] in [job.id for job in teacher.fine_tuning.jobs.list()]
     assert ids[0]["file"] in [file.id for file in teacher.files.list()]
     assert teacher.completions.create(model=ids[0]["model"], prompt="What is sun?", max_tokens=2).usage

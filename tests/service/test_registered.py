@@ -1,8 +1,6 @@
 """A base model of one's own, of another kind than Llama: added, listed, trained, asked, removed."""
 
 import json
-import subprocess
-import sys
 
 import openai
 import pytest
@@ -34,14 +32,6 @@ def added(service, folders):
     return told
 
 
-def fails(service, *words):
-    """Run a command that must fail, and return its sentence."""
-    command = [sys.executable, "-m", "openai_local", *words]
-    done = subprocess.run(command, env=service.environment, capture_output=True, text=True)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    return done.stderr
-
-
 def test_adding_says_what_it_takes(added):
     assert "tiny-qwen2 is ready: qwen2, 0.1 million parameters" in added["qwen2"]
     assert "takes about 0.8 GB of memory" in added["qwen2"]
@@ -71,9 +61,8 @@ def test_estimates_do_not_pretend(service, added):
     facts = json.loads(service.command("estimate", "--model", "tiny-qwen2", "--examples", "12", "--json"))
     assert facts["base"] == "tiny-qwen2" and facts["tokens_per_second"] is None
     assert "nobody has measured yet" in service.command("estimate", "--model", "tiny-qwen2", "--examples", "12")
-    assert "There is no base model nothing here" in fails(
-        service, "estimate", "--model", "nothing", "--examples", "1"
-    )
+    said = service.command("estimate", "--model", "nothing", "--examples", "1", code=1)
+    assert "There is no base model nothing here" in said
     assert "'<tool_call>'" in service.command("tokens", "--model", "tiny-qwen2", "--text", "a <tool_call>")
 
 
@@ -138,7 +127,7 @@ def merge(model, path):
 
 
 def test_a_base_that_is_needed_stays(service, client, learned, added):
-    said = fails(service, "bases", "remove", learned.model)
+    said = service.command("bases", "remove", learned.model, code=1)
     assert f"{learned.model} can't be removed" in said and "Delete the fine-tunes" in said
     with pytest.raises(openai.PermissionDeniedError, match="base model"):
         client.models.delete(learned.model)
@@ -151,7 +140,7 @@ def test_one_that_nothing_needs_goes(service, client, folders):
     with pytest.raises(openai.NotFoundError):
         client.completions.create(model="short-lived", prompt="a")
     assert (folders["qwen2"] / "config.json").exists()
-    assert "There is no base model short-lived" in fails(service, "bases", "remove", "short-lived")
+    assert "There is no base model short-lived" in service.command("bases", "remove", "short-lived", code=1)
 
 
 def test_a_new_one_of_the_same_name_is_the_new_one(service, client, folders, tmp_path):
@@ -175,4 +164,4 @@ def test_a_new_one_of_the_same_name_is_the_new_one(service, client, folders, tmp
     ],
 )
 def test_what_can_not_be_added_is_a_sentence(service, words, said):
-    assert said in fails(service, "bases", "add", *words)
+    assert said in service.command("bases", "add", *words, code=1)

@@ -17,7 +17,9 @@ from pathlib import Path
 import openai
 import pytest
 from filelock import FileLock
+from starlette.testclient import TestClient
 
+from conftest import Service
 from openai_local import addresses
 from openai_local.class_keys import make_class_keys
 from openai_local.cli import _parser, main
@@ -25,7 +27,8 @@ from openai_local.errors import LocalError
 from openai_local.handout import page_url
 from openai_local.home import Home
 from openai_local.roster import numbered
-from openai_local.serve_command import _settings
+from openai_local.serve_command import _open_class, _settings
+from openai_local.service.app import create_app
 from openai_local.service.settings import CLASS, Limits, Settings
 from openai_local.service.store import Store
 
@@ -79,11 +82,20 @@ def test_a_class_gets_keys_and_a_handout_that_works(new_service, capfd, tmp_path
         two.files.retrieve(made.id)
 
 
+@pytest.fixture
+def roster(tmp_path):
+    """A class in which two have the same name."""
+    path = tmp_path / "roster.csv"
+    path.write_text("name\nAda Lovelace\nAda Lovelace\n", encoding="utf-8")
+    return path
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="There is no bash to type the hand-out's lines in.")
-def test_what_a_strip_says_can_be_typed(new_service):
+def test_what_a_strip_says_can_be_typed(new_service, roster, capfd):
     """On this machine, as a network to come in by need not be there."""
-    service = new_service("--learners", "1")
+    service = new_service("--class", str(roster))
     _, page = handout(service.home)
+    assert "--host 0.0.0.0" in capfd.readouterr().err, "this address is of no use to others, and that is said"
     typed = html.unescape(re.findall(r"<pre>(.*?)</pre>", page.read_text(), re.S)[-2])
     python = "import openai_lesson as lesson; print(len(lesson.connect().models.list().data))"
     line = f'{typed}\n"{sys.executable}" -c "{python}"'
@@ -92,30 +104,33 @@ def test_what_a_strip_says_can_be_typed(new_service):
     assert int(done.stdout.splitlines()[-1]) > 0
 
 
-def test_who_has_a_key_keeps_it(new_service, capfd, tmp_path):
-    roster = tmp_path / "roster.csv"
-    roster.write_text("name\nAda Lovelace\nAda Lovelace\n", encoding="utf-8")
-    service = new_service("--class", str(roster))
-    rows, page = handout(service.home)
-    assert "--host 0.0.0.0" in capfd.readouterr().err, "this address is of no use to others, and that is said"
-    service.stop()
+def test_who_has_a_key_keeps_it(tmp_path, tiny_cache, roster, capsys):
+    home = Home.open(tmp_path / "home")
+
+    def open_class():
+        """What `serve` does before it listens. Returns what it said."""
+        arguments = _parser().parse_args(["serve", "--class", str(roster), "--port", "0"])
+        _open_class(home, arguments, _settings(arguments))
+        return capsys.readouterr().err
+
+    open_class()
+    rows, page = handout(home.path)
     page.unlink()
     page.with_suffix(".csv").unlink()
 
-    service.start()
-    said = capfd.readouterr().err
+    said = open_class()
     assert "2 learner(s) have keys already" in said and "keys renew NAME" in said
-    assert not list(service.home.glob("handout-*"))
-    service.stop()
+    assert not list(home.path.glob("handout-*"))
 
     roster.write_text("name\nAda Lovelace\nAda Lovelace\nInstructor\n", encoding="utf-8")
-    service.start()
-    new, page = handout(service.home)
-    assert f"2 learner(s) have keys already; keys for 1 new one(s) are in {page}" in capfd.readouterr().err
+    said = open_class()
+    new, page = handout(home.path)
+    assert f"2 learner(s) have keys already; keys for 1 new one(s) are in {page}" in said
     assert [(row["name"], row["learner"]) for row in new] == [("instructor-2", "Instructor")]
     assert [row["name"] for row in rows] == ["instructor", "ada-lovelace", "ada-lovelace-2"]
+    http = TestClient(create_app(home, tiny_cache))
     for row in [*rows, *new]:
-        assert client(service, row["key"]).models.list().data
+        assert http.get("/v1/models", headers={"Authorization": f"Bearer {row['key']}"}).json()["data"]
 
 
 def test_no_keys_are_made_for_a_service_that_can_not_start(refused, tmp_path):
@@ -212,16 +227,6 @@ def test_limits_are_for_those_who_share():
     assert settings("--most-requests", "9").limits == Limits(requests=9)
 
 
-def test_a_limit_is_kept(new_service):
-    service = new_service("--most-requests", "2")
-    asking = service.client()
-    for _ in range(2):
-        asking.models.list()
-    with pytest.raises(openai.RateLimitError) as raised:
-        asking.models.list()
-    assert int(raised.value.response.headers["retry-after"]) in range(1, 31)
-
-
 def test_a_hub_says_where_to_listen(monkeypatch):
     for name, value in {
         "API_URL": "http://127.0.0.1:8081/hub/api",
@@ -236,11 +241,30 @@ def test_a_hub_says_where_to_listen(monkeypatch):
     assert settings("--jupyterhub", "--port", "0").port == 0
 
 
-def test_a_prefix(new_service):
-    service = new_service("--prefix", "/lesson/")
-    assert service.url.endswith("/lesson/v1") and service.client().models.list().data
-    with urllib.request.urlopen(page_url(service.url)) as answer:
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory, tiny_cache):
+    """A service with a prefix, where everybody has two requests in a minute."""
+    service = Service(
+        tmp_path_factory.mktemp("limited"), tiny_cache, ("--prefix", "/lesson/", "--most-requests", "2")
+    )
+    service.start()
+    yield service
+    service.stop()
+
+
+def test_a_prefix(limited):
+    assert limited.url.endswith("/lesson/v1") and limited.client().models.list().data
+    with urllib.request.urlopen(page_url(limited.url)) as answer:
         assert answer.status == 200 and answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_limit_is_kept(limited):
+    asking = limited.client("another")
+    for _ in range(2):
+        asking.models.list()
+    with pytest.raises(openai.RateLimitError) as raised:
+        asking.models.list()
+    assert int(raised.value.response.headers["retry-after"]) in range(1, 31)
 
 
 # Addresses
@@ -297,7 +321,7 @@ def certificate(tmp_path_factory):
     return paths
 
 
-def test_with_a_certificate(new_service, certificate, capfd):
+def test_with_a_certificate(new_service, certificate, capfd, monkeypatch):
     words = ["--certificate", str(certificate[0]), "--private-key", str(certificate[1])]
     service = new_service("--host", "0.0.0.0", "--learners", "1", *words)
     rows, _ = handout(service.home)
@@ -305,14 +329,9 @@ def test_with_a_certificate(new_service, certificate, capfd):
     assert "without TLS" not in capfd.readouterr().err
     with pytest.raises(openai.APIConnectionError):
         client(service, rows[1]["key"]).models.list()
-    python = "import openai; print(len(openai.OpenAI().models.list().data))"
-    known = {
-        "OPENAI_BASE_URL": service.url.replace("0.0.0.0", "127.0.0.1"),
-        "OPENAI_API_KEY": rows[1]["key"],
-        "SSL_CERT_FILE": str(certificate[0]),
-    }
-    done = subprocess.run([sys.executable, "-c", python], env=os.environ | known, capture_output=True, text=True)
-    assert int(done.stdout) > 0, done.stderr
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with client(service, rows[1]["key"]) as trusting:
+        assert trusting.models.list().data
 
 
 def test_a_key_with_a_password(refused, certificate, tmp_path):
@@ -340,9 +359,9 @@ def test_a_service_on_another_machine_is_not_stopped_from_here(tmp_path, capsys)
     assert home.running.exists()
 
 
-def test_a_machine_that_got_another_name_stops_its_service(new_service):
-    service = new_service()
-    home = Home.at(service.home)
+def test_a_machine_that_got_another_name_stops_its_service(limited):
+    """The last that needs it."""
+    home = Home.at(limited.home)
     home.note_running(**{**home.read_running(), "host": "my-laptop.elsewhere"})
-    assert service.url in service.command("stop")
-    assert service.process.wait(timeout=20) in (0, -signal.SIGTERM)
+    assert limited.url in limited.command("stop")
+    assert limited.process.wait(timeout=20) in (0, -signal.SIGTERM)

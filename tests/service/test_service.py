@@ -1,6 +1,7 @@
 """The process: who gets in, and what survives."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from conftest import finished
+from openai_local.cli import main
 from openai_local.home import Home
 from openai_local.service.app import create_app
 from openai_local.service.auth import make_key
@@ -25,9 +27,14 @@ def start_job(client, pairs, **hyperparameters):
     return client.fine_tuning.jobs.create(training_file=upload.id, model="ada", hyperparameters=hyperparameters)
 
 
-def wait_for_steps(client, job):
-    while not any(event.type == "metrics" for event in client.fine_tuning.jobs.list_events(job.id)):
-        time.sleep(0.1)
+def wait_for_steps(client, job, known=0):
+    """Wait until a job has told of more steps than so many. Returns of how many."""
+    while True:
+        newest = client.fine_tuning.jobs.list_events(job.id, limit=5).data
+        told = max((int(event.data["step"]) for event in newest if event.type == "metrics"), default=0)
+        if told > known:
+            return told
+        time.sleep(0.05)
 
 
 def get(url, **headers):
@@ -38,8 +45,10 @@ def get(url, **headers):
         return error.code, json.load(error)
 
 
-def test_it_starts_quickly(new_service):
-    times = [new_service().start_seconds for _ in range(3)]
+def test_it_starts_quickly(service, new_service):
+    times = [service.start_seconds]
+    while min(times) >= 2.0 and len(times) < 4:  # another program may have been in its way
+        times.append(new_service().start_seconds)
     assert min(times) < 2.0, f"starting took {times} seconds"
 
 
@@ -60,25 +69,15 @@ def test_unknown_paths_answer_in_the_envelope(service, client):
         client.embeddings.create(model="ada", input="x")
 
 
-def test_two_services_do_not_share_a_home(service):
-    done = subprocess.run(
-        [sys.executable, "-m", "openai_local", "serve", "--port", "0"],
-        env=service.environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and service.url in done.stderr and "Traceback" not in done.stderr
+def test_two_services_do_not_share_a_home(service, capsys):
+    assert main(["serve", "--port", "0", "--home", str(service.home)]) == 1
+    assert service.url in capsys.readouterr().err
 
 
-def test_a_taken_port_is_explained(service, tmp_path):
+def test_a_taken_port_is_explained(service, tmp_path, capsys):
     port = service.url.split(":")[2].split("/")[0]
-    done = subprocess.run(
-        [sys.executable, "-m", "openai_local", "serve", "--port", port, "--home", str(tmp_path)],
-        env=service.environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and "Choose another port" in done.stderr
+    assert main(["serve", "--port", port, "--home", str(tmp_path)]) == 1
+    assert "Choose another port" in capsys.readouterr().err
 
 
 def test_answering_never_imports_torch(tiny_cache):
@@ -94,51 +93,33 @@ def test_answering_never_imports_torch(tiny_cache):
     assert done.stdout.strip() == "[]"
 
 
-def test_a_trained_model_answers_after_a_crash(new_service, pairs):
+def test_after_a_crash_a_trained_model_answers_and_a_running_job_goes_on(new_service, pairs):
+    """The training process is killed, and later the service."""
     service = new_service()
     client = service.client()
-    job = start_job(client, pairs, n_epochs=1)
-    before = finished(client, job.id)
+    before = finished(client, start_job(client, pairs, n_epochs=1).id)
     ask = {"model": before.fine_tuned_model, "prompt": "What is sun?", "temperature": 0}
     said = client.completions.create(**ask).choices
-    events = list(client.fine_tuning.jobs.list_events(job.id))
+    events = list(client.fine_tuning.jobs.list_events(before.id))
+    job = start_job(client, pairs, n_epochs=40, batch_size=1)
+    known = wait_for_steps(client, job)
+    os.kill(int((service.home / "jobs" / job.id / "pid").read_text()), signal.SIGKILL)
+    wait_for_steps(client, job, known)
 
     service.kill()
     service.start()
 
     client = service.client()
-    assert client.fine_tuning.jobs.retrieve(job.id) == before
-    assert list(client.fine_tuning.jobs.list_events(job.id)) == events
-    assert client.files.content(job.training_file).content == pairs.read_bytes()
+    assert client.fine_tuning.jobs.retrieve(before.id) == before
+    assert list(client.fine_tuning.jobs.list_events(before.id)) == events
+    assert client.files.content(before.training_file).content == pairs.read_bytes()
     assert client.completions.create(**ask).choices == said
-
-
-def test_a_running_job_outlives_the_service(new_service, pairs):
-    service = new_service()
-    client = service.client()
-    job = start_job(client, pairs, n_epochs=25, batch_size=1)
-    wait_for_steps(client, job)
-
-    service.kill()
-    service.start()
-
-    client = service.client()
     assert finished(client, job.id).status == "succeeded"
     events = list(client.fine_tuning.jobs.list_events(job.id, limit=100))
     steps = [event.data["step"] for event in events if event.type == "metrics"][::-1]
-    assert steps == list(range(1, 301)), "each step is told once, in order"
-
-
-def test_a_training_process_that_dies_is_started_again(new_service, pairs):
-    service = new_service()
-    client = service.client()
-    job = start_job(client, pairs, n_epochs=10, batch_size=1)
-    pid = service.home / "jobs" / job.id / "pid"
-    wait_for_steps(client, job)
-    subprocess.run(["kill", "-9", pid.read_text()], check=True)
-    assert finished(client, job.id).status == "succeeded"
-    words = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=100)]
-    assert sum(word.startswith("The training process ended without a result") for word in words) == 1
+    assert steps == list(range(1, 481)), "each step is told once, in order"
+    again = "The training process ended without a result"
+    assert sum(event.message.startswith(again) for event in events) == 1
 
 
 def test_it_stops_when_nobody_calls(new_service):
@@ -153,16 +134,6 @@ def test_it_stops_when_told(new_service):
     client.completions.create(model="ada", prompt="a", max_tokens=1)  # llama.cpp takes over signals here
     assert service.url in service.command("stop")
     assert service.process.wait(timeout=20) in (0, -signal.SIGTERM)
-
-
-def test_bad_names_of_keys_are_refused(service):
-    done = subprocess.run(
-        [sys.executable, "-m", "openai_local", "keys", "new", "a b"],
-        env=service.environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and "letters, digits" in done.stderr
 
 
 def test_a_crash_is_answered_in_the_envelope_and_ends_no_connection(tiny_cache, tmp_path, monkeypatch, caplog):

@@ -237,7 +237,7 @@ def test_the_service(new_service, monkeypatch):
     running = new_service()
     monkeypatch.setenv("OPENAI_LOCAL_HOME", str(running.home))
     assert service.service() == ok(f"The service on this machine answers at {running.url}.")
-    keys.save(f"local:{running.home}", running.command("keys", "new", "me"))
+    keys.save(f"local:{running.home}", running.client("me").api_key)
     assert service.service().text.endswith(f"answers at {running.url} and has 1 model.")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port()}")
     assert service.service().state is State.OK, "asked without the proxy"
