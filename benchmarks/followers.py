@@ -52,7 +52,8 @@ class Followers:
         path, told = f"fine_tuning/jobs/{self._job}", list[str]()
         while True:
             answer = await self._get(path, key)
-            told += (await self._news(f"{path}/events?limit=100", key, told))[::-1]
+            limit = 20 if told else 100
+            told += (await self._news(f"{path}/events?limit={limit}", key, told))[::-1]
             if answer.json()["status"] in ("succeeded", "failed", "cancelled"):
                 return told
             await asyncio.sleep(max(PAUSE, int(answer.headers.get("openai-poll-after-ms", 0)) / 1000))

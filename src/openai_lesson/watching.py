@@ -124,7 +124,8 @@ class Watcher:
     def _news(self) -> list[FineTuningJobEvent]:
         """The events that were not seen yet, oldest first."""
         new: list[FineTuningJobEvent] = []
-        for event in self.client.fine_tuning.jobs.list_events(self.job.id, limit=100):
+        limit = 20 if self._seen else 100  # there is little news, once the beginning is known
+        for event in self.client.fine_tuning.jobs.list_events(self.job.id, limit=limit):
             if event.id in self._seen:
                 break
             new.append(event)

@@ -5,28 +5,33 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 
 from conftest import finished
 from openai_lesson import watching
-from openai_local.service.pace import EACH_SECONDS, Pace
-
-
-def after(headers):
-    return int(headers["openai-poll-after-ms"]) / 1000
+from openai_local.service.pace import LOOK_SECONDS, STREAM_SECONDS, Pace
 
 
 def test_the_more_follow_the_more_seldom_each_looks(monkeypatch):
     now = 1000.0
     monkeypatch.setattr("openai_local.service.pace.time.monotonic", lambda: now)
     pace = Pace()
-    assert after(pace.look("ada", "ftjob-1")) == 1.0
-    assert after(pace.look("ada", "ftjob-1")) == 1.0, "looking twice is no second follower"
+    assert pace.look("ada", "ftjob-1") == 1.0
+    assert pace.look("ada", "ftjob-1") == 1.0, "looking twice is no second follower"
     for number in range(99):
         now += 0.01
         last = pace.look(f"learner {number}", "ftjob-1")
-    assert after(last) == 100 * EACH_SECONDS
-    now += 60
-    assert after(pace.look("ada", "ftjob-1")) == 1.0, "who is gone does not count"
+    assert last == pytest.approx(100 * LOOK_SECONDS)
+    now += 2 * last - 2
+    last = pace.look("ada", "ftjob-1", STREAM_SECONDS)
+    assert last == pytest.approx(99 * LOOK_SECONDS + STREAM_SECONDS), "who was told to wait is still there"
+    now += 2 * last
+    assert pace.look("ada", "ftjob-1") == 1.0, "who is gone does not count"
+
+
+def test_a_service_says_when_to_look_again(client, trained):
+    answer = client.fine_tuning.jobs.with_raw_response.retrieve(trained.id)
+    assert answer.headers["openai-poll-after-ms"] == "1000"
 
 
 def test_the_helper_obeys(service, trained, monkeypatch):

@@ -19,6 +19,7 @@ from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.fine_tune import RATE, Of2022, events, fine_tune
+from openai_local.service.pace import STREAM_SECONDS
 from openai_local.service.parameters import read_body, refuse, too_long
 from openai_local.service.records import ENDED
 from openai_local.service.routes.jobs import change, find, slug
@@ -148,16 +149,16 @@ def list_events(request: Request) -> Response:
     """What happened in a fine-tune, oldest first; with ``stream=true`` as it happens, until it is over."""
     service, job = context(request), find(request)
     if request.query_params.get("stream", "").lower() == "true":
-        return StreamingResponse(_stream(service, job.id), media_type="text/event-stream")
+        return StreamingResponse(_stream(service, job.id, identity(request).name), media_type="text/event-stream")
     return JSONResponse({"object": "list", "data": events(service.store.events(job.id, limit=-1, order="asc"))})
 
 
-async def _stream(service: Context, id_: str) -> AsyncIterator[str]:
+async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
     """The database is asked only when something has changed: a whole class may follow."""
     last, changes = None, -1
     while True:
         if changes == (now := service.store.changes(id_)):
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(max(_POLL_SECONDS, service.pace.look(who, id_, STREAM_SECONDS)))
             continue
         changes = now
         job, new = await service.store.aside(_news, service.store, id_, last)

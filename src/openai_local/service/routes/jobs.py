@@ -117,7 +117,8 @@ def find(request: Request) -> FineTuningJob:
 def retrieve(request: Request) -> Response:
     """One job as it is now."""
     job = find(request)
-    return one(job, context(request).pace.look(identity(request).name, job.id))
+    seconds = context(request).pace.look(identity(request).name, job.id)
+    return one(job, {"openai-poll-after-ms": f"{seconds * 1000:.0f}"})
 
 
 def cancel(request: Request) -> Response:
