@@ -26,7 +26,9 @@ CURVE = "mixed use: what the service holds at rest"
 EVERY_SECONDS = 300
 AT_ONCE = 4
 FEW = 4
-"""By how many handles or threads two moments may differ: a worker that is just about to end, a file just open."""
+"""By how many handles two moments may differ: a file that is just open."""
+POOL = 24
+"""And threads: a pool fills up when many ask at once. A thread lost in each round would be more than that."""
 GROWTH = 1.05
 """How much memory may grow from the second quarter to the last."""
 MEGABYTES = 12
@@ -193,7 +195,7 @@ def _grown(seen: list[tuple[float, Vitals]]) -> list[str]:
     """What is more in the last quarter than in the second one: sentences."""
     quarter = max(1, len(seen) // 4)
     early, late = (_middle(part) for part in (seen[quarter : 2 * quarter], seen[-quarter:]))
-    allowed = {"handles": FEW, "threads": FEW, "children": 0, "leftovers": 0}
+    allowed = {"handles": FEW, "threads": POOL, "children": 0, "leftovers": 0}
     allowed["megabytes"] = max(MEGABYTES, early["megabytes"] * (GROWTH - 1))
     return [
         f"{name}: {early[name]:.0f}, later {late[name]:.0f}"
