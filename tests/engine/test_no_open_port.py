@@ -1,6 +1,7 @@
 """llama.cpp's own server: nobody else on the machine, and no page in a browser, can talk to it."""
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -37,8 +38,9 @@ def ask(path, method, where, key=""):
     """The status of an answer."""
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(where)
-        bearer = f"Authorization: Bearer {key}\r\n" if key else ""
-        line.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        head = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Length: 0", "Connection: close"]
+        head += [f"Authorization: Bearer {key}"] if key else []
+        line.sendall("\r\n".join([*head, "", ""]).encode())
         return int(line.recv(65536).split()[1])
 
 
@@ -79,10 +81,12 @@ def test_it_wants_its_key_all_the_same(gguf, tried):
 
 def test_what_is_left_of_a_process_that_was_killed_goes(monkeypatch, tmp_path_factory):
     parent = tmp_path_factory.mktemp("s")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(parent))
+    monkeypatch.setenv("TMPDIR", str(parent))
     if len(str(parent)) > 60:
         pytest.skip("the folder for temporary files has too long a path for a socket")
-    code = "from openai_local.engine.sockets import SOCKETS; import os; print(SOCKETS.new(), flush=True); os._exit(9)"
+    code = (
+        "from openai_local.engine.sockets import SOCKETS; import os; print(SOCKETS.new(), flush=True); os._exit(9)"
+    )
     killed = Path(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip())
     assert killed.parent.exists()
     ours, others = Sockets(), Sockets()
@@ -99,6 +103,19 @@ def test_a_path_that_is_too_long_for_a_socket_is_not_taken(monkeypatch, tmp_path
     sockets = Sockets()
     assert sockets.new().parent.parent == Path("/tmp")
     sockets.close()
+
+
+def test_a_folder_that_somebody_cleaned_away_is_made_again(gguf):
+    """Some systems delete what is old below /tmp, and a service may run for weeks."""
+    answering, asked = Answering(), {"messages": [{"role": "user", "content": "x"}], "max_tokens": 2}
+    assert answering.complete(Target(gguf), asked)["choices"]
+    folder = SOCKETS.new().parent
+    shutil.rmtree(folder)
+    assert answering.tokens(Target(gguf), "x")
+    shutil.rmtree(SOCKETS.new().parent)
+    assert answering.complete(Target(gguf), asked)["choices"]
+    assert SOCKETS.new().parent != folder
+    answering.close()
 
 
 def test_answers_come_as_before_and_nothing_is_left(gguf):

@@ -73,9 +73,7 @@ class Answering:
         with self._servers(target).take(target.adapter) as server:
             return _complete(server, target, request)
 
-    def stream(
-        self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here
-    ) -> None:
+    def stream(self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here) -> None:
         """Answer a request chunk by chunk. Returns when the answer is over or `emit` returns True.
 
         Args:
@@ -177,7 +175,7 @@ class Answering:
 
     def _servers(self, target: Target) -> Lanes:
         with self._lock:
-            file = target.gguf, *_state(target.gguf)
+            file: tuple[Path | int, ...] = (target.gguf, *_state(target.gguf))
             lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load(), lambda: self.calm())
             self._lanes[file] = lanes  # the one asked last stands last
             for old in [*self._lanes][:-MOST_BASES]:

@@ -108,7 +108,8 @@ class Lanes:
         try:
             if gone():
                 raise GoneError
-            if lane.server is None or (adapter and adapter not in lane.server.adapters):
+            server = lane.server
+            if not server or not server.reachable or (adapter and adapter not in server.adapters):
                 self._load(lane, adapter)
             assert lane.server
             yield lane.server
@@ -120,7 +121,7 @@ class Lanes:
     def any(self) -> Server:
         """A server that may be answering somebody, for the questions that `Loopback` asks."""
         for lane in (self._wide, *self._lanes):
-            if server := lane.server:
+            if (server := lane.server) and server.reachable:
                 return server
         with self.take() as server:
             return server

@@ -86,7 +86,7 @@ class _Files(urllib.request.HTTPHandler):
         self._path = path
 
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Connection, self._path), request)  # type: ignore[arg-type]
+        return self.do_open(partial(_Connection, self._path), request)
 
 
 class _Connection(http.client.HTTPConnection):

@@ -33,13 +33,19 @@ class Server:
 
     `adapters` are those that it can answer with, in llama.cpp's order; `loopback` asks its small questions.
     `asker` had the last answer. What llama.cpp remembers of that prompt makes the next one quicker if it begins
-    alike, and that must not tell anybody what somebody else has asked.
+    alike, and that must not tell anybody what somebody else has asked. `socket` is the file where it listens.
     """
 
     handle: Any
     adapters: tuple[Path, ...]
     loopback: Loopback
     asker: str | None = None
+    socket: Path | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether its small questions can be asked. Some systems delete old files where its socket lies."""
+        return self.socket is None or self.socket.exists()
 
 
 def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
@@ -78,7 +84,7 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
         ) from None
     loopback = Loopback(handle.listening_address, key)
     loopback.wait_for_loop()  # a server that is let go of before its loop has begun would never end
-    server = Server(handle, tuple(adapters), loopback)
+    server = Server(handle, tuple(adapters), loopback, socket=socket)
     if socket:
         weakref.finalize(server, socket.unlink, missing_ok=True)
     return server

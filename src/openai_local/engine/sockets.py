@@ -1,8 +1,8 @@
 """Where llama.cpp's servers listen: at a socket file in a folder that only this user can enter.
 
 A port on the loopback address is open to every user of the machine, and to pages in a browser. llama.cpp asks for
-its key there, but it tells everybody that it lives, and who connects and says nothing keeps its one thread busy. On
-Windows, and where no folder has a path that is short enough for a socket, it is a port all the same.
+its key there. But it tells everybody that it lives, and whoever connects and says nothing keeps its one thread
+busy. On Windows, and where no folder has a path that is short enough for a socket, it is a port all the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -37,28 +38,38 @@ class Sockets:
         if sys.platform == "win32":
             return None
         with self._lock:
-            if self._folder is None:
+            if self._folder is None or not self._folder.is_dir():  # what cleans up /tmp may have taken it
+                self._leave()
                 self._make()
             return self._folder and self._folder / f"{next(self._numbers)}.sock"
 
     def close(self) -> None:
         """Remove the folder; the next path lies in a new one."""
         with self._lock:
-            if self._folder and self._held:
-                self._held.release()
-                shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._folder and self._held:
+            self._held.release()
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = self._held = None
 
     def _make(self) -> None:
-        for parent in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR"), "/tmp")):  # noqa: S108
-            if len(os.fsencode(parent)) + len(f"/{_PREFIX}12345678/123456.sock") > _LONGEST:
-                continue
+        for parent in [*_parents()] * 2:  # twice, as another process may take a new folder for one that was left
             with contextlib.suppress(OSError):
-                _clear(Path(parent))
-                self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-                self._held = FileLock(self._folder / "lock", timeout=0)
-                self._held.acquire()
+                _clear(parent)
+                folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+                held = FileLock(folder / "lock", timeout=0, thread_local=False)
+                held.acquire()
+                self._folder, self._held = folder, held
                 return
+
+
+def _parents() -> Iterator[Path]:
+    """Folders whose paths are short enough. The session's own is the last: it goes when the user logs out."""
+    for parent in (os.environ.get("TMPDIR"), f"{os.sep}tmp", os.environ.get("XDG_RUNTIME_DIR")):
+        if parent and len(os.fsencode(parent)) + len(f"/{_PREFIX}12345678/123456.sock") <= _LONGEST:
+            yield Path(parent)
 
 
 def _clear(parent: Path) -> None:
