@@ -33,8 +33,8 @@ def is_url(text: str) -> bool:
 def name_of(url: str) -> str:
     """What the file at an address is called, without folders; empty if it has no name.
 
-    Whoever made the address chose the name. So what could lead to another folder, on any system, or means something
-    to a shell, becomes ``_``, and a very long name loses its beginning.
+    Whoever made the address chose the name. So what could lead to another folder, on any system, or means
+    something to a shell, becomes ``_``, and a very long name loses its beginning.
     """
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     return _NOT_IN_NAMES.sub("_", name)[-_LONGEST_NAME:]

@@ -26,7 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
     arguments = _parser().parse_args(argv)
     before = os.umask(0o077)  # whatever is written into the home is the user's alone
-    if arguments.run in (_fetch, _export):  # others may read a base model, and what is taken home, but not change it
+    if arguments.run in (
+        _fetch,
+        _export,
+    ):  # others may read a base model, and what is taken home, but not change it
         os.umask(before | 0o022)
     try:
         arguments.run(arguments)

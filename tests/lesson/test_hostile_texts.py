@@ -100,7 +100,9 @@ def test_figures_and_tables():
     pane.tokens = [Token(HOSTILE, 0.5, ((HOSTILE, 0.4),))]
     pane.draw(True)
     pages = [
-        Comparison(pd.DataFrame([[HOSTILE] * 3], columns=["question", "base model", "trained model"]))._repr_html_(),
+        Comparison(
+            pd.DataFrame([[HOSTILE] * 3], columns=["question", "base model", "trained model"])
+        )._repr_html_(),
         Queue([(HOSTILE,) * 5])._repr_html_(),
         boxes_html([Box(HOSTILE, (1, 2), True)], legend=True, below=[HOSTILE]),
         pane.widget.value,
@@ -114,7 +116,9 @@ def test_figures_and_tables():
 @pytest.mark.usefixtures("machine")
 def test_a_hostile_data_set_in_prepare_data(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    rows = [(f"Which {n}?{HOSTILE[:-1]}", [f"yes{ESC}[2J", "$(touch owned)`touch owned`"][n % 2]) for n in range(40)]
+    rows = [
+        (f"Which {n}?{HOSTILE[:-1]}", [f"yes{ESC}[2J", "$(touch owned)`touch owned`"][n % 2]) for n in range(40)
+    ]
     pd.DataFrame(rows, columns=["prompt", "completion"]).to_csv("x.csv", index=False)
     assert main(["tools", "fine_tunes.prepare_data", "-f", "x.csv", "-q"]) == 0
     said = capsys.readouterr()
@@ -135,11 +139,16 @@ def test_a_command_to_copy_does_nothing_but_what_it_says(tmp_path, monkeypatch, 
     (command,) = (line[2:] for line in capsys.readouterr().out.splitlines() if line.startswith("> openai"))
     assert "classification_positive_class" in command
     words = subprocess.run(
-        ["bash", "-c", f'openai() {{ printf "%s\\n" "$@"; }}\n{command}'], capture_output=True, text=True, check=True
+        ["bash", "-c", f'openai() {{ printf "%s\\n" "$@"; }}\n{command}'],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     assert not (tmp_path / "owned").exists()
     assert f" {bad}" in words or bad in words
-    assert [word for word in words if word.endswith(".jsonl")] == [str(p) for p in ("x$(touch owned)_prepared_train.jsonl", "x$(touch owned)_prepared_valid.jsonl")]
+    assert [word for word in words if word.endswith(".jsonl")] == [
+        str(p) for p in ("x$(touch owned)_prepared_train.jsonl", "x$(touch owned)_prepared_valid.jsonl")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the lesson's commands and the service that they start leave behind is the user's alone, whatever the umask."""
+"""What the lesson's commands and their service leave behind is the user's alone, whatever the umask."""
 
 import os
 import subprocess
@@ -17,7 +17,17 @@ def test_a_command_under_a_loose_umask(tiny_cache, tmp_path, pairs):
         "OPENAI_LESSON_CONFIG": str(folders["config"]),
         "CI": "1",
     }
-    train = [sys.executable, "-m", "openai_lesson.cli.openai", "api", "fine_tunes.create", "-m", "ada", "--n_epochs", "1"]
+    train = [
+        sys.executable,
+        "-m",
+        "openai_lesson.cli.openai",
+        "api",
+        "fine_tunes.create",
+        "-m",
+        "ada",
+        "--n_epochs",
+        "1",
+    ]
     stop = [sys.executable, "-m", "openai_local", "stop"]
     before = os.umask(0)
     try:

@@ -1,8 +1,8 @@
-"""A page of somebody else in the learner's browser tries to reach the service. A real browser, and nothing comes back.
+"""A page of somebody else in the learner's browser tries to reach the service: a real browser, and no answer.
 
-The page lies at another port, and under a name that means this machine ("DNS rebinding"). It tries what a page can:
-fetch in all its modes, forms, pictures, scripts, styles, frames, streams, sockets, beacons, and a window of its own.
-It even knows a learner's key, which a real one would not.
+The page lies at another port, and under a name that means this machine ("DNS rebinding"). It tries what a page
+can: fetch in all its modes, forms, pictures, scripts, styles, frames, streams, sockets, beacons, and a window of
+its own. It even knows a learner's key, which a real one would not.
 """
 
 import contextlib
@@ -20,7 +20,8 @@ PAGE = b"""<!doctype html><title>A game</title><body><iframe name="hole" id="hol
 ATTACK = """
 async ([service, key]) => {
   const got = {};
-  const within = (promise) => Promise.race([promise, new Promise((done) => setTimeout(() => done("nothing"), 3000))]);
+  const nothing = () => new Promise((done) => setTimeout(() => done("nothing"), 3000));
+  const within = (promise) => Promise.race([promise, nothing()]);
   const read = async (name, path, how) => {
     got[name] = await within(
       fetch(service + path, how).then(async (a) => `${a.type} ${a.status} ${await a.text()}`, (e) => "refused"));
@@ -37,7 +38,8 @@ async ([service, key]) => {
   await read("same origin", "/v1/models", { mode: "same-origin" });
   await read("delete", "/v1/models/x", { method: "DELETE", headers: bearer });
   await read("simple post", "/v1/fine_tuning/jobs", { method: "POST", mode: "no-cors", body: '{"model":"ada"}' });
-  await read("post with the key", "/v1/completions", { method: "POST", headers: json, body: '{"model":"ada","prompt":"x"}' });
+  const body = '{"model":"ada","prompt":"x"}';
+  await read("post with the key", "/v1/completions", { method: "POST", headers: json, body });
   const form = new FormData();
   form.append("purpose", "fine-tune");
   form.append("file", new File(["{}"], "evil.jsonl"));
@@ -58,10 +60,16 @@ async ([service, key]) => {
   await element("video", "video", "/v1/files");
   await element("object", "object", "/", "data");
   const events = new EventSource(service + "/v1/fine-tunes/x/events?stream=true");
-  got.events = await within(new Promise((done) => { events.onmessage = () => done("loaded"); events.onerror = () => done("refused"); }));
+  got.events = await within(new Promise((done) => {
+    events.onmessage = () => done("loaded");
+    events.onerror = () => done("refused");
+  }));
   events.close();
   const socket = new WebSocket(service.replace("http", "ws") + "/v1/models");
-  got.socket = await within(new Promise((done) => { socket.onopen = () => done("loaded"); socket.onerror = () => done("refused"); }));
+  got.socket = await within(new Promise((done) => {
+    socket.onopen = () => done("loaded");
+    socket.onerror = () => done("refused");
+  }));
   navigator.sendBeacon(service + "/v1/fine_tuning/jobs", '{"model":"ada"}');
   const sent = document.createElement("form");
   Object.assign(sent, { method: "post", action: service + "/v1/files", target: "hole", enctype: "text/plain" });
@@ -78,7 +86,7 @@ def port():
     """A server of somebody else's: its page, under any name."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 (the library's name)
+        def do_GET(self):
             self.send_response(200)
             self.send_header("content-type", "text/html")
             self.end_headers()
@@ -134,7 +142,7 @@ def test_nothing_gets_through_to_another_page(browser, service, victim, port, tr
 
 @pytest.mark.parametrize("path", ["", "v1/models", "health", "page/main.js"])
 def test_a_borrowed_name_is_refused_when_one_goes_there(browser, service, path):
-    """Rebinding: the page's own name means this machine all of a sudden, so the browser takes it for the same place."""
+    """Rebinding: the page's own name means this machine all of a sudden. The browser takes both for one place."""
     answer = browser.goto(f"{at(service, EVIL)}/{path}")
     assert answer.status == 403 and json.loads(answer.text())["error"]["code"] == "forbidden"
     assert browser.evaluate("fetch('/v1/models').then((a) => a.status, () => 'refused')") == "refused"

@@ -122,7 +122,10 @@ def test_no_name_forges_a_line_in_the_log(tmp_path, tiny_cache, pairs):
             http.post("/completions", json={"model": name, "prompt": "x"})
             http.post("/completions", json={"model": "ada", "prompt": name[:100], "max_tokens": 1})
             http.post("/chat/completions", json={"model": "ada", "messages": [{"role": name, "content": name}]})
-            http.get("/models", headers={"user-agent": name.encode("ascii", "replace").split(b"\n")[0].replace(NUL.encode(), b"")})
+            http.get(
+                "/models",
+                headers={"user-agent": name.encode("ascii", "replace").split(b"\n")[0].replace(NUL.encode(), b"")},
+            )
     service.stop()
     written = log.read_text(errors="replace")
     assert "forged" not in written and ESC not in written and "#SBATCH" not in written, written
@@ -158,7 +161,9 @@ def test_the_handout(tmp_path, name):
     reader.feed(path.read_text(encoding="utf-8"))
     assert not reader.tags & {"script", "img", "a", "iframe"}
     rows = list(csv.reader(path.with_suffix(".csv").open(encoding="utf-8-sig", newline="")))
-    assert len(rows) == 3 and not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t"))]
+    assert len(rows) == 3 and not [
+        cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t"))
+    ]
 
 
 @each
@@ -174,7 +179,11 @@ def test_a_roster(tmp_path, name):
 @each
 def test_the_terminal_of_the_command(capsys, tmp_path, name):
     """What was typed comes back in the error; it may have been copied from somewhere."""
-    for words in (["keys", "revoke", name], ["export", name, "--to", str(tmp_path / "x")], ["tokens", "--model", name, "--text", "x"]):
+    for words in (
+        ["keys", "revoke", name],
+        ["export", name, "--to", str(tmp_path / "x")],
+        ["tokens", "--model", name, "--text", "x"],
+    ):
         assert main([*words, *(["--home", str(tmp_path)])]) == 1
         said = capsys.readouterr().err
         assert ESC not in said and CSI not in said and BIDI not in said and BEL not in said

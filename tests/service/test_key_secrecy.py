@@ -1,4 +1,4 @@
-"""A key is where it must be, and nowhere else: after a tour, all bytes of the home, the log and the errors are read."""
+"""A key is where it must be and nowhere else: after a tour, all of the home, the log and the errors is read."""
 
 import base64
 import csv

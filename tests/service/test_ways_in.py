@@ -1,4 +1,4 @@
-"""Ways in without a key, tried on a service that listens: odd requests byte by byte, as no client would send them."""
+"""Ways in without a key, tried on a service that listens: requests byte by byte, as no client would send them."""
 
 import json
 import socket
@@ -149,7 +149,7 @@ def test_a_path_in_disguise_gets_nothing(send, path):
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_who_asks_is_seen_in_the_request(send, method, lines, expected):
-    """A broken request is refused by the web server (400), another's page by the guard, the rest for want of a key."""
+    """The web server refuses a broken request (400), the guard another's page, and the rest has no key."""
     length = "\nContent-Length: 0" if method == "POST" else ""
     status, headers, _ = send(
         f"{method} /v1/models HTTP/1.1\n{lines}\nConnection: close{length}".replace("\n\n", "\n")
@@ -161,12 +161,13 @@ def test_who_asks_is_seen_in_the_request(send, method, lines, expected):
 def test_a_form_of_another_page_is_turned_away(send):
     """A form needs no leave to be sent (no "preflight"), so it must fail by what it says of itself."""
     for kind in ("multipart/form-data; boundary=x", "text/plain", "application/x-www-form-urlencoded"):
-        form = f"POST /v1/files HTTP/1.1\nHost: HOST\nOrigin: http://evil.example\nContent-Type: {kind}\nContent-Length: 0"
-        assert send(f"{form}\nConnection: close")[0] == 403
+        form = f"POST /v1/files HTTP/1.1\nHost: HOST\nOrigin: http://evil.example\nContent-Type: {kind}"
+        assert send(f"{form}\nContent-Length: 0\nConnection: close")[0] == 403
 
 
 def test_there_are_no_websockets(send):
-    upgrade = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA=="
+    upgrade = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n"
+    upgrade += "Sec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA=="
     for path in ("/", "/v1/models", "/health"):
         status, headers, _ = send(f"GET {path} HTTP/1.0\nHost: HOST\n{upgrade}")
         assert status != 101 and "sec-websocket-accept" not in headers

@@ -122,7 +122,10 @@ class Preparation:
             return []
         classes = examples.frame().completion.value_counts()
         if len(classes) == 2:
-            return ["--compute_classification_metrics", f"--classification_positive_class {_typed(classes.index[0])}"]
+            return [
+                "--compute_classification_metrics",
+                f"--classification_positive_class {_typed(classes.index[0])}",
+            ]
         return ["--compute_classification_metrics", f"--classification_n_classes {len(classes)}"]
 
     def _advise(self, examples: Examples, files: list[Path], options: list[str]) -> None:
@@ -131,9 +134,9 @@ class Preparation:
         training, *rest = map(_typed, map(str, files))
         valid = f" -v {rest[0]}" if rest else ""
         if report.form == "chat":
-            say(f'> openai api fine_tuning.job.create -t {training}{valid} -m {_CHAT_MODEL}\n')
+            say(f"> openai api fine_tuning.job.create -t {training}{valid} -m {_CHAT_MODEL}\n")
         else:
-            say(" ".join([f'> openai api fine_tunes.create -t {training}{valid} -m ada', *options]) + "\n")
+            say(" ".join([f"> openai api fine_tunes.create -t {training}{valid} -m ada", *options]) + "\n")
             for line in _reminders(report, examples):
                 say(line)
         for line in _costs(report):

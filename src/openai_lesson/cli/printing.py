@@ -1,6 +1,7 @@
 """What the command prints: answers as JSON on standard output, notes for the person on standard error.
 
-Names and messages come from others. What a terminal would obey in them is shown as a code (`openai_lesson.visible`).
+Names and messages come from others. What a terminal would obey in them is shown as a code
+(`openai_lesson.visible`).
 """
 
 from __future__ import annotations
@@ -40,13 +41,15 @@ def say(text: str) -> None:
 
 
 def speak(text: str) -> None:
-    """Print a piece of what a model wrote, or a file holds, as it is; only a terminal gets codes in place of what it would obey."""
+    """Print a piece of what a model wrote or a file holds: as it is, but to a terminal nothing that it obeys."""
     print(visible.answer(text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
 def tell(created_at: float, message: str) -> None:
     """Print an event of a fine-tune as in 2022: ``[2022-12-07 17:10:04] Fine-tune started``."""
-    print(f"[{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(created_at))}] {visible.line(message)}", flush=True)
+    print(
+        f"[{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(created_at))}] {visible.line(message)}", flush=True
+    )
 
 
 def _plain(found: BaseModel | dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,9 @@ def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
             yield " │ ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
 
     rule = "─┼─".join("─" * width for width in widths)
-    blocks = ["\n".join(lines([visible.answer(str(cell)) for cell in row])) for row in table.itertuples(index=False)]
+    blocks = [
+        "\n".join(lines([visible.answer(str(cell)) for cell in row])) for row in table.itertuples(index=False)
+    ]
     return "\n".join([*lines(list(table.columns)), rule, f"\n{rule}\n".join(blocks)])
 
 

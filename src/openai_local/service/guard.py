@@ -31,7 +31,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""What a browser is told with each answer that says nothing else itself: it is data, for nobody else, not to keep."""
+"""What a browser is told with each answer that says nothing else itself: it is data, for it alone, not to keep."""
 
 
 class Visitors:
