@@ -34,11 +34,12 @@ WHOLE = (
     "kernel",
     "deploy",
     "page",
+    "torture",
     "test_slurm.py",
     "test_slurm_service.py",
     "test_cluster_jobs.py",
 )
-"""Folders and files whose tests start programs whole: other clients, notebooks, a browser, a Hub, Slurm."""
+"""Folders and files whose tests start programs whole, or try to break things: clients, notebooks, a browser, a Hub."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
