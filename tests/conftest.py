@@ -39,7 +39,7 @@ WHOLE = (
     "test_slurm_service.py",
     "test_cluster_jobs.py",
 )
-"""Folders and files whose tests start programs whole, or try to break things: clients, notebooks, a browser, a Hub."""
+"""Folders and files whose tests start whole programs (other clients, a browser, a Hub), or try to break things."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
