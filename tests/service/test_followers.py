@@ -31,7 +31,7 @@ def test_the_more_follow_the_more_seldom_each_looks(monkeypatch):
 
 def test_a_service_says_when_to_look_again(client, trained):
     answer = client.fine_tuning.jobs.with_raw_response.retrieve(trained.id)
-    assert answer.headers["openai-poll-after-ms"] == "1000"
+    assert int(answer.headers["openai-poll-after-ms"]) >= 1000
 
 
 def test_the_helper_obeys(service, trained, monkeypatch):
