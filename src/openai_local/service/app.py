@@ -24,8 +24,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.engine.answering import Answering
@@ -151,7 +151,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         *page.ROUTES,
         Mount(
             "/v1",
-            routes=[route for resource in resources for route in resource.ROUTES],
+            _router([route for resource in resources for route in resource.ROUTES]),
             middleware=[
                 Middleware(RequireKey, doors=doors),
                 Middleware(Counted, quota=quota, activity=activity),
@@ -159,7 +159,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         ),
     ]
     app = Starlette(
-        routes=[Mount(settings.prefix, routes=routes)] if settings.prefix else routes,
+        routes=_below(settings.prefix, routes) if settings.prefix else routes,
         middleware=[Middleware(NoteCalls, shared=shared), Middleware(Visitors, names=settings.names)],
         exception_handlers={
             errors.APIError: errors.on_api_error,
@@ -171,7 +171,22 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         lifespan=lifespan,
     )
     app.state.context = shared
+    app.router.redirect_slashes = False
     return app
+
+
+def _router(routes: list[BaseRoute]) -> Router:
+    """Starlette's own would send on whoever writes a slash too many, to an address made of their ``Host``."""
+    return Router(routes, redirect_slashes=False)
+
+
+def _below(prefix: str, routes: list[BaseRoute]) -> list[BaseRoute]:
+    """All routes under a path, whose page is found without the slash at its end too."""
+
+    async def to_the_page(_: Request) -> Response:
+        return RedirectResponse(f"{prefix}/")
+
+    return [Route(prefix, to_the_page, methods=["GET"]), Mount(prefix, _router(routes))]
 
 
 async def _write_activity(activity: Activity, troubles: Troubles) -> None:
@@ -254,8 +269,10 @@ async def _serve(app: Starlette, home: Home, listener: socket.socket, url: str, 
         uvicorn.Config(
             app,
             http=Connection,
-            log_level="warning",
+            log_level="error",  # what is no HTTP is no news: whoever sends it would fill the disk
             access_log=False,
+            ws="none",
+            proxy_headers=False,  # anybody on this machine could write them, and so be somebody else at each guess
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -14,6 +14,9 @@ import socket
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from openai_local.service.errors import APIError, respond
+from openai_local.service.guard import HEADERS
+
 SILENT_SECONDS = 60.0
 """How long a client that owes the rest of a request may send nothing."""
 _KEEPALIVE = {
@@ -46,6 +49,18 @@ class Connection(H11Protocol):
         """Something came; uvicorn stops the clock first."""
         super().data_received(data)
         self._expect()
+
+    def send_400_response(self, msg: str) -> None:
+        """Who breaks the rules of HTTP is told so, in the envelope, and gets no other answer."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            answer = respond(APIError(400, msg, headers={**HEADERS, "connection": "close"}))
+            head = h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request")
+            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _expect(self) -> None:
         """Start the clock, if the client owes something and no clock runs."""

@@ -51,10 +51,15 @@ class Visitors:
                     headers.setdefault(name, value)
             await send(message)
 
-        if scope["type"] == "http" and (problem := self._problem(Headers(scope=scope))):
-            error = APIError(403, problem, code="forbidden")
+        if scope["type"] == "http" and (error := self._error(Headers(scope=scope))):
             return await respond(error)(scope, receive, told)
         return await self.app(scope, receive, told)
+
+    def _error(self, headers: Headers) -> APIError | None:
+        if "transfer-encoding" in headers and "content-length" in headers:
+            return APIError(400, _TWO_LENGTHS, headers={"connection": "close"})
+        problem = self._problem(headers)
+        return APIError(403, problem, code="forbidden") if problem else None
 
     def _problem(self, headers: Headers) -> str:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
@@ -83,6 +88,9 @@ class Visitors:
 
 
 _OTHERS = "Pages of other addresses may not use this service."
+_TWO_LENGTHS = "A request has a Content-Length or a Transfer-Encoding, not both."
+"""A proxy may go by the other of the two. What it takes for one request would be two here, the second with the key
+of whoever the proxy lets in next ("request smuggling")."""
 
 
 def _is_a_visit(headers: Headers) -> bool:
