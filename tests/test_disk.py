@@ -63,7 +63,7 @@ def test_numpy_says_it_in_its_own_words():
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 def test_a_command_that_may_not_write_ends_with_a_sentence(tmp_path, capsys):
     (tmp_path / "home").mkdir()
-    (tmp_path / "home/openai-local.db").mkdir()
+    (tmp_path / "home/openai-local.db").symlink_to(tmp_path / "nowhere/openai-local.db")
     assert main(["keys", "list", "--home", str(tmp_path / "home")]) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"openai-local: {tmp_path / 'home'} can't be written to (unable to open database file).")

@@ -36,13 +36,13 @@ def contract(params: Any, **overrides: Any) -> TypeAdapter[dict[str, Any]]:
     checked = _as_lists(params, {})
     others = {name: _as_lists(override, {}) for name, override in overrides.items()}
     fields = get_type_hints(checked, include_extras=True) | others
-    return TypeAdapter(_typed_dict(params.__name__, fields, unknown="allow"))
+    return TypeAdapter(_typed_dict(params.__name__, fields))
 
 
-def _typed_dict(name: str, fields: dict[str, Any], unknown: Literal["allow", "ignore"] = "ignore") -> Any:
+def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
     make: Any = TypedDict
     made = make(name, fields, total=False)
-    made.__pydantic_config__ = ConfigDict(allow_inf_nan=False, extra=unknown)
+    made.__pydantic_config__ = ConfigDict(allow_inf_nan=False, extra="allow")
     return made
 
 
