@@ -66,4 +66,5 @@ def test_a_command_that_may_not_write_ends_with_a_sentence(tmp_path, capsys):
     (tmp_path / "home/openai-local.db").symlink_to(tmp_path / "nowhere/openai-local.db")
     assert main(["keys", "list", "--home", str(tmp_path / "home")]) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"openai-local: {tmp_path / 'home'} can't be written to (unable to open database file).")
+    home = tmp_path / "home"
+    assert said.startswith(f"openai-local: {home} can't be written to (unable to open database file).")

@@ -43,14 +43,14 @@ _HERE: dict[Refusal, str] = {
     "damaged": "The database of {where} is damaged ({why}). Nothing was changed. {advice}",
 }
 _THERE: dict[Refusal, str] = {
-    "full": "There is no room left on the service's disk, so this was not kept. What was there is unharmed. Delete "
-    "files and models that nobody needs, or ask for room, and try again.",
-    "shut": "The service can't write to its folder at the moment, so this was not kept. What was there is unharmed. "
-    "Try again later.",
+    "full": "There is no room left on the service's disk, so this was not kept. What was there is unharmed. "
+    "Delete files and models that nobody needs, or ask for room, and try again.",
+    "shut": "The service can't write to its folder at the moment, so this was not kept. What was there is "
+    "unharmed. Try again later.",
     "sick": "The service's disk does not work as it should, so this was not done. Try again later.",
     "busy": "The service's database is in use by another program. Try again in a moment.",
-    "damaged": "The service's database is damaged, so this was not done. Whoever runs the service finds in its log "
-    "what to do.",
+    "damaged": "The service's database is damaged, so this was not done. Whoever runs the service finds in its "
+    "log what to do.",
 }
 
 
@@ -84,8 +84,8 @@ def sentence(error: BaseException, where: Path) -> str | None:
 def anew(home: Path) -> str:
     """What to do when the database of a home is lost."""
     return (
-        "Put it back from a backup. If there is none, give the folder another name and start again, with new keys. "
-        f"In the old one, uploads lie in {home.name}/files, and trained models in {home.name}/jobs/*/adapter.gguf."
+        "Put it back from a backup. If there is none, give the folder another name and start again, with new "
+        f"keys. In the old one, uploads lie in {home.name}/files, and trained models in {home.name}/jobs/*/adapter.gguf."
     )
 
 

@@ -88,7 +88,9 @@ def test_where_the_log_can_not_be_had_it_does_without(tmp_path, monkeypatch):
     path = tmp_path / "openai-local.db"
     uri = f"{path.as_uri()}?vfs=unix-dotfile"
     monkeypatch.setattr(
-        database, "_connect", lambda _: sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+        database,
+        "_connect",
+        lambda _: sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None),
     )
     db = Database(path)
     db.change(PUT, ["ada"])

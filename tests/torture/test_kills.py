@@ -12,10 +12,10 @@ from itertools import cycle, islice
 import httpx2
 import openai
 import psutil
+from ledger import Ledger, trainings
 from openai.types.fine_tuning import FineTuningJob
 
 from conftest import NAMES, Service, finished
-from ledger import Ledger, trainings
 
 PAIRS = "".join(json.dumps({"prompt": f"What is {n}?", "completion": f" It is the {n}."}) + "\n" for n in NAMES)
 SETTINGS = {"n_epochs": 20, "batch_size": 2}

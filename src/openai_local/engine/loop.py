@@ -36,8 +36,8 @@ WARM_UP = 6
 ROW_TOKENS = 512
 ESTIMATE_SECONDS = 5.0
 SNAPSHOT_SHARE = 0.01
-"""How much of the time may be spent on writing down where training is. How often follows from that: with the lesson's
-model and a disk of 700 MB/s it is every six seconds."""
+"""How much of the time may be spent on writing down where training is. How often follows from that: with the
+lesson's model and a disk of 700 MB/s it is every six seconds."""
 
 
 @dataclass(frozen=True)

@@ -82,5 +82,5 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     checksum = 0
     for name in sorted(tensors):
         data = tensors[name].cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-        checksum = zlib.crc32(memoryview(data), checksum)
+        checksum = zlib.crc32(data.data, checksum)
     return f"{checksum:08x}"

@@ -1,7 +1,7 @@
 """The SQLite file below the store: opened with care, then written by one connection and read by another.
 
-With SQLite's write-ahead log (WAL), who only looks something up need not wait until the disk has taken what somebody
-else writes. WAL takes memory that all who open the file share, so it does not work on a network file system, where
+With SQLite's write-ahead log (WAL), who only looks something up need not wait until the disk has taken what
+somebody else writes. WAL takes memory that all who open the file share, so it does not work on a network file system, where
 they may be on two machines. There the file is used in SQLite's old way, and one connection does everything.
 
 A file that can't be used is never written to. It is said what is wrong with it and what to do.
@@ -38,7 +38,7 @@ class Database:
     """The database of one home. Its methods may be called from several threads at once."""
 
     def __init__(self, path: Path, *, check: bool = False) -> None:
-        """Open or create it, and bring it to today's form. With `check`, read all of it and see whether it is sound.
+        """Open or create it, and bring it to today's form. With `check`, read all of it to see whether it is sound.
 
         Raises:
             LocalError: it is damaged or gone, or comes from a newer version of this package.
@@ -112,14 +112,14 @@ class Database:
             return self._reader.execute(query, values).fetchall()
 
     def _reserve(self) -> None:
-        """Make the log and the database longer than they need be. On a full disk, what is deleted, and what happens
-        to jobs, can then still be written down."""
+        """Make the log and the database longer than they need be. On a full disk, what is deleted, and what
+        happens to jobs, can then still be written down."""
         for query in (_RESERVE, "DELETE FROM activity WHERE name = ''"):
             self.change(query)
         self._make_room()
 
     def _make_room(self) -> None:
-        """Move what stands in the log into the database, so that the next to write, such as a deletion, has room."""
+        """Move what stands in the log into the database, so that the next to write (a deletion) has room."""
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
@@ -130,7 +130,8 @@ def _look_at(path: Path, *, thoroughly: bool) -> None:
     if not path.exists():
         return
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as db:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as db:
             schema.check_version(db, path)
             if thoroughly and (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise _damaged(path, found.splitlines()[-1])
@@ -145,7 +146,7 @@ def _damaged(path: Path, why: str) -> LocalError:
 
 
 def _require_not_lost(path: Path) -> None:
-    """Raise `LocalError` if there is no database where there was one: a new one would know nothing of the files."""
+    """Raise `LocalError` if there is none where there was one: a new one would know nothing of the files."""
     if path.exists() and path.stat().st_size:
         return
     home = Home(path.parent)

@@ -1,4 +1,4 @@
-"""Files that come and go together with the database, so that a kill at any moment leaves neither without the other.
+"""Files that come and go together with the database: a kill at any moment leaves neither without the other.
 
 On its way a file has a hidden name. What the database knows when the service starts gets its name back; what it
 does not know is removed. So nothing that was acknowledged is lost, and nothing half-written is ever seen.

@@ -226,7 +226,8 @@ class Queue:
     def _uploaded(self, file: str, param: str) -> Path:
         path = self.records.home.files / file
         if path.parent.exists() and not path.exists():
-            raise DataError("invalid_training_file", f"The file {file} is no longer there. Upload it again.", param)
+            gone = f"The file {file} is no longer there. Upload it again."
+            raise DataError("invalid_training_file", gone, param)
         return path
 
     def _prepare(self, job: FineTuningJob, journal: Journal) -> None:

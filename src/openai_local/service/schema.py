@@ -1,7 +1,7 @@
 """The tables of the database, and how one of an older version becomes one of today.
 
-SQLite keeps a number in the file for us, ``user_version``; 0 is a new file. A change of version is one transaction:
-it is done whole or not at all.
+SQLite keeps a number in the file for us, ``user_version``; 0 is a new file. A change of version is one
+transaction: it is done whole or not at all.
 """
 
 from __future__ import annotations
