@@ -85,7 +85,8 @@ def anew(home: Path) -> str:
     """What to do when the database of a home is lost."""
     return (
         "Put it back from a backup. If there is none, give the folder another name and start again, with new "
-        f"keys. In the old one, uploads lie in {home.name}/files, and trained models in {home.name}/jobs/*/adapter.gguf."
+        f"keys. In the old one, uploads lie in {home.name}/files, and trained models in "
+        f"{home.name}/jobs/*/adapter.gguf."
     )
 
 

@@ -1,8 +1,8 @@
 """The SQLite file below the store: opened with care, then written by one connection and read by another.
 
 With SQLite's write-ahead log (WAL), who only looks something up need not wait until the disk has taken what
-somebody else writes. WAL takes memory that all who open the file share, so it does not work on a network file system, where
-they may be on two machines. There the file is used in SQLite's old way, and one connection does everything.
+somebody else writes. WAL takes memory that all who open the file share, so it does not work on a network file
+system, where they may be on two machines. There the file is used in SQLite's old way, and one connection does everything.
 
 A file that can't be used is never written to. It is said what is wrong with it and what to do.
 """
@@ -38,7 +38,7 @@ class Database:
     """The database of one home. Its methods may be called from several threads at once."""
 
     def __init__(self, path: Path, *, check: bool = False) -> None:
-        """Open or create it, and bring it to today's form. With `check`, read all of it to see whether it is sound.
+        """Open or create it, and bring it to today's form. With `check`, read all of it to see if it is sound.
 
         Raises:
             LocalError: it is damaged or gone, or comes from a newer version of this package.
