@@ -2,7 +2,8 @@
 
 With SQLite's write-ahead log (WAL), who only looks something up need not wait until the disk has taken what
 somebody else writes. WAL takes memory that all who open the file share, so it does not work on a network file
-system, where they may be on two machines. There the file is used in SQLite's old way, and one connection does everything.
+system, where they may be on two machines. There the file is used in SQLite's old way, and one connection does
+everything.
 
 A file that can't be used is never written to. It is said what is wrong with it and what to do.
 """
