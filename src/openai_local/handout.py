@@ -127,7 +127,8 @@ def _grouped(key: str) -> str:
 def _table(url: str, strips: Sequence[Strip]) -> str:
     text = io.StringIO("\ufeff")  # by this mark Excel knows UTF-8
     text.seek(1)
-    rows = csv.writer(text, lineterminator="\n")
+    # All in quotes: where Excel divides at semicolons, one in a name would begin a cell.
+    rows = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     rows.writerow(["learner", "name", "role", "address", "key"])
     for strip in strips:
         role = "instructor" if strip.instructor else "learner"

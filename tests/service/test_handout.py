@@ -75,6 +75,13 @@ def test_the_same_as_csv(write):
     assert rows[2]["learner"] == "'=1+1" and rows[3]["learner"] == "José, Muñoz"
 
 
+def test_a_name_stays_in_its_cell_where_semicolons_divide(write):
+    """As in Excel in half of the world's countries, where what comes behind one could be a formula."""
+    path, _ = write(Strip("x", "Ada;=1+1;@SUM(A1)", key("x")))
+    (_, row) = csv.reader(path.with_suffix(".csv").open(encoding="utf-8-sig", newline=""), delimiter=";")
+    assert not [cell for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
 def test_three_strips_on_a_sheet_and_the_instructors_on_its_own(write):
     path, _ = write(CHIEF, *(Strip(f"l-{at}", f"Learner {at}", key("k")) for at in range(6)))
     with page() as browser:
