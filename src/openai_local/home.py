@@ -107,6 +107,10 @@ class Home:
             raise LocalError(message) from None
         return home
 
+    def hidden(self, text: str) -> str:
+        """A text for those who call the service. Where its home lies is not their business."""
+        return text.replace(str(self.path), "HOME")
+
     def require_room(self) -> None:
         """See whether something can be written, as a service that can't would be of little use.
 

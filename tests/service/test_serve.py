@@ -253,6 +253,18 @@ def limited(tmp_path_factory, tiny_cache):
     service.stop()
 
 
+def test_where_one_was_that_was_killed_is_forgotten_at_once(tmp_path):
+    """Its port may be somebody else's by now, and the lesson would send its key there."""
+    home = Home.open(tmp_path)
+    home.note_running(url="http://127.0.0.1:1/v1", pid=1, host=socket.gethostname())
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        words = ["serve", "--home", str(tmp_path), "--port", str(other.getsockname()[1])]
+        done = subprocess.run([sys.executable, "-m", "openai_local", *words], capture_output=True, text=True)
+    assert "Choose another port" in done.stderr and home.read_running() is None
+
+
 def test_a_prefix(limited):
     assert limited.url.endswith("/lesson/v1") and limited.client().models.list().data
     with urllib.request.urlopen(page_url(limited.url)) as answer:

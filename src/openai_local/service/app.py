@@ -224,6 +224,7 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
         lock.acquire()
     except Timeout:
         raise LocalError(f"{home.taken()} Use it, or stop it with:  openai-local stop") from None
+    home.running.unlink(missing_ok=True)  # of one that was killed: its port may be somebody else's by now
     _allow_handles()
     if hasattr(os, "umask"):
         os.umask(0o077)  # whatever the service and its trainings write is the user's alone

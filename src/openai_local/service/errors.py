@@ -75,8 +75,7 @@ async def on_local_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for errors of the engine: llama.cpp's refusals, a base model that is missing."""
     shared = request.app.state.context
     found = explain(error)
-    for folder, name in ((shared.home.path, "HOME"), (shared.bases.cache, "CACHE")):
-        found.message = found.message.replace(str(folder), name)  # where things lie is not the caller's business
+    found.message = shared.home.hidden(found.message).replace(str(shared.bases.cache), "CACHE")
     return respond(found)
 
 

@@ -51,7 +51,7 @@ class Records:
             object="fine_tuning.job.event",
             created_at=int(time.time()),
             level=level,
-            message=message,
+            message=self.home.hidden(message),
             type="message",
         )
         self.store.add_events(job, [event])
@@ -92,7 +92,8 @@ class Records:
 
         def change(item: FineTuningJob) -> None:
             if item.status not in ENDED:
-                item.status, item.error = "failed", Error(code=code, message=message, param=param)
+                error = Error(code=code, message=self.home.hidden(message), param=param)
+                item.status, item.error = "failed", error
                 item.finished_at, item.estimated_finish = int(time.time()), None
 
         with self.store.together():

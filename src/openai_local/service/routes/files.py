@@ -174,15 +174,14 @@ class _Whole(FileResponse):
 
 def delete(request: Request) -> Response:
     """Remove a file, unless a job that is not over needs it."""
-    service, file = context(request), _find(request)
+    service, file, who = context(request), _find(request), identity(request)
     with going(service.home.files / file.id) as go, service.store.together():
         for job in service.store.page(FineTuningJob):
             if job.status not in ENDED and file.id in (job.training_file, job.validation_file):
-                message = (
-                    f"The file {file.id} is needed by the fine-tuning job {job.id}. "
-                    "Cancel the job or wait for it."
-                )
-                raise APIError(409, message, param="id", code="file_in_use")
+                needed = "an instructor's job. Wait for it."
+                if service.store.get(FineTuningJob, job.id, who.sees):
+                    needed = f"the fine-tuning job {job.id}. Cancel the job or wait for it."
+                raise APIError(409, f"The file {file.id} is needed by {needed}", param="id", code="file_in_use")
         go()
         service.store.delete(FileObject, file.id)
     return one(FileDeleted(id=file.id, object="file", deleted=True))
