@@ -124,6 +124,13 @@ def test_nobody_is_sent_elsewhere(send, path, key):
     assert lines == (["location: /lesson/"] if path == "" else [])
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/%0A", "/v1/x%0A/y", "/v1/models%0A", "/v1/%0D%0Ax", "/v1/%00", "/v1/%E2%80%A8x"]
+)
+def test_an_odd_path_wants_a_key_too(send, path):
+    assert send(f"GET /lesson{path} HTTP/1.1\nHost: HOST\nConnection: close\n\n").split()[1] == "401"
+
+
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "CONNECT", "PUT", "PATCH", "PROPFIND", "get"])
 def test_other_methods_do_nothing(send, method):
     for path in ("models", "files", "fine_tuning/jobs", "class", "completions"):

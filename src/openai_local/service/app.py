@@ -24,8 +24,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.engine.answering import Answering
@@ -36,6 +36,7 @@ from openai_local.home import Home
 from openai_local.service import errors
 from openai_local.service.activity import Activity
 from openai_local.service.auth import KeyDoor, RequireKey
+from openai_local.service.branch import Branch, behind
 from openai_local.service.connections import Connection
 from openai_local.service.context import Context
 from openai_local.service.forecast import Forecast
@@ -149,9 +150,9 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
     routes: list[BaseRoute] = [
         Route("/health", health),
         *page.ROUTES,
-        Mount(
+        Branch(
             "/v1",
-            _router([route for resource in resources for route in resource.ROUTES]),
+            [route for resource in resources for route in resource.ROUTES],
             middleware=[
                 Middleware(RequireKey, doors=doors),
                 Middleware(Counted, quota=quota, activity=activity),
@@ -159,7 +160,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         ),
     ]
     app = Starlette(
-        routes=_below(settings.prefix, routes) if settings.prefix else routes,
+        routes=behind(settings.prefix, routes) if settings.prefix else routes,
         middleware=[Middleware(NoteCalls, shared=shared), Middleware(Visitors, names=settings.names)],
         exception_handlers={
             errors.APIError: errors.on_api_error,
@@ -173,20 +174,6 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
     app.state.context = shared
     app.router.redirect_slashes = False
     return app
-
-
-def _router(routes: list[BaseRoute]) -> Router:
-    """Starlette's own would send on whoever writes a slash too many, to an address made of their ``Host``."""
-    return Router(routes, redirect_slashes=False)
-
-
-def _below(prefix: str, routes: list[BaseRoute]) -> list[BaseRoute]:
-    """All routes under a path, whose page is found without the slash at its end too."""
-
-    async def to_the_page(_: Request) -> Response:
-        return RedirectResponse(f"{prefix}/")
-
-    return [Route(prefix, to_the_page, methods=["GET"]), Mount(prefix, _router(routes))]
 
 
 async def _write_activity(activity: Activity, troubles: Troubles) -> None:
