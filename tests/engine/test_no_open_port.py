@@ -79,11 +79,34 @@ def test_it_wants_its_key_all_the_same(gguf, tried):
     tried("llama.cpp without its key", f"{len(PATHS) * 6} requests", 0)
 
 
-def test_what_is_left_of_a_process_that_was_killed_goes(monkeypatch, tmp_path_factory):
+@pytest.fixture
+def parent(monkeypatch, tmp_path_factory):
+    """Where the folders with the sockets come to lie."""
     parent = tmp_path_factory.mktemp("s")
     monkeypatch.setenv("TMPDIR", str(parent))
     if len(str(parent)) > 60:
         pytest.skip("the folder for temporary files has too long a path for a socket")
+    return parent
+
+
+def test_a_service_leaves_nothing_even_if_it_is_killed(parent, new_service):
+    service = new_service()
+    asked = {"model": "ada", "prompt": "x", "max_tokens": 1}
+    assert not list(parent.iterdir()), "nobody has asked yet"
+    assert service.client().completions.create(**asked)
+    (killed,) = parent.iterdir()
+    assert [path.name for path in sorted(killed.iterdir())] == ["1.sock", "lock"]
+    service.kill()
+    service.start()
+    assert killed.exists()
+    assert service.client().completions.create(**asked)
+    (folder,) = parent.iterdir()
+    assert folder != killed
+    service.stop()
+    assert not list(parent.iterdir())
+
+
+def test_what_is_left_of_a_process_that_was_killed_goes(parent):
     code = (
         "from openai_local.engine.sockets import SOCKETS; import os; print(SOCKETS.new(), flush=True); os._exit(9)"
     )
