@@ -90,6 +90,17 @@ def test_a_suffix_has_letters_digits_and_dashes(mine, pairs):
     mine.delete(f"/files/{file}")
 
 
+def test_a_name_can_not_turn_what_stands_beside_it_on_the_page(service, mine):
+    """Nor begin a line there, or say something else than it is: ``nosj.exe`` for ``exe.json``, read backwards."""
+    file = upload(mine, f"{BIDI}lnosj{CSI}.jsonl").json()["id"]
+    job = mine.post("/fine_tuning/jobs", json={"model": "ada", "training_file": file}).json()["id"]
+    mine.post(f"/fine_tuning/jobs/{job}/cancel")
+    time.sleep(1.1)
+    (shown,) = [one for one in mine.get("/class").json()["jobs"] if one["id"] == job]
+    assert shown["file"] == "\\u202elnosj\\x9b.jsonl"
+    mine.delete(f"/files/{file}")
+
+
 @each
 def test_an_answer_is_json_whatever_it_repeats(mine, name):
     """Errors repeat what was asked for. None can leave its line, its header or its string."""

@@ -17,6 +17,7 @@ import psutil
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob
 
+from openai_local import visible
 from openai_local.runners.local import LocalRunner
 from openai_local.service.activity import Seen
 from openai_local.service.context import Context
@@ -102,7 +103,9 @@ class Classroom:
         """All jobs, newest first; their losses only where they are shown to anybody."""
         fields = [f"body.{name}" for name in _JOB]
         rows = self._service.store.table(FineTuningJob, *fields, "body.error.message", "private.model_name")
-        files = {id_: name for id_, _, name in self._service.store.table(FileObject, "body.filename")}
+        files = {
+            id_: visible.line(name) for id_, _, name in self._service.store.table(FileObject, "body.filename")
+        }
         places, shown, jobs = self._service.queue.places(), Counter[str](), []
         for number, (id_, owner, *values, error, name) in enumerate(rows):
             job = dict(zip(_JOB, values, strict=True))
@@ -116,7 +119,7 @@ class Classroom:
                     **job,
                     "file": files.get(job["training_file"]),
                     "suffix": _suffix(name or ""),
-                    "error": error,
+                    "error": error and visible.sentence(error),
                     "ahead": place.ahead if place else None,
                     "starts_in": place.starts_in if place else None,
                     "waits": self._waits(id_) if job["status"] == "queued" and place is None else None,
