@@ -14,6 +14,8 @@ from openai_local.service.routes.files import MOST_BYTES as MOST_FILE
 from openai_local.service.sampling import MOST_TEXT
 
 CHAT = [{"role": "user", "content": "hi"}]
+MANY = "object_above_max_properties"
+PARTS = [{"type": [], "text": "x"}]
 ANSWERS = {
     "completions": {"model": "ada", "prompt": "x", "max_tokens": 1},
     "chat/completions": {"model": "ada", "messages": CHAT, "max_tokens": 1},
@@ -60,7 +62,7 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read(http, path):
         ("completions", {"max_tokens": 10**9}, "max_tokens", "invalid_value"),
         ("completions", {"prompt": "x" * (MOST_TEXT + 1)}, "prompt", "context_length_exceeded"),
         ("completions", {"stop": "x" * 1001}, "stop", "string_above_max_length"),
-        ("completions", {"logit_bias": {str(n): 1 for n in range(301)}}, "logit_bias", "object_above_max_properties"),
+        ("completions", {"logit_bias": dict.fromkeys(map(str, range(301)), 1)}, "logit_bias", MANY),
         ("completions", {"logit_bias": {"1" * 5000: 1}}, "logit_bias", "invalid_value"),
         ("chat/completions", {"n": 33, "max_tokens": 5000}, "max_tokens", "invalid_value"),
         ("chat/completions", {"messages": CHAT * 2049}, "messages", "array_above_max_length"),
@@ -70,12 +72,12 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read(http, path):
         ("responses", {"input": CHAT * 9000}, "input", "array_above_max_length"),
         ("responses", {"input": "x" * (MOST_TEXT + 1)}, "input", "context_length_exceeded"),
         ("responses", {"instructions": "x" * (MOST_TEXT + 1)}, "instructions", "context_length_exceeded"),
-        ("responses", {"input": [{"role": "user", "content": [{"type": [], "text": "x"}]}]}, "input[0].content", None),
+        ("responses", {"input": [{"role": "user", "content": PARTS}]}, "input[0].content", "unsupported_value"),
     ],
 )
 def test_an_answer_can_not_be_asked_for_a_million_times(http, path, more, param, code):
     error = refused(http.post(f"/v1/{path}", json=ANSWERS[path] | more))
-    assert (error["param"], error["code"]) == (param, code or "unsupported_value")
+    assert (error["param"], error["code"]) == (param, code)
     assert len(error["message"]) < 400
 
 
@@ -141,7 +143,7 @@ def upload(http, name="a.jsonl", kind="multipart/form-data; boundary=b", disposi
     return http.post("/v1/files", content="".join(parts).encode(), headers={"content-type": kind})
 
 
-@pytest.mark.parametrize("charset", ["idna", "unicode_escape", "utf-7", "punycode", "\0", "x" * 3000, "rot13", "utf-8"])
+@pytest.mark.parametrize("charset", ["idna", "unicode_escape", "utf-7", "punycode", "\0", "x" * 3000, "utf-8"])
 def test_an_upload_can_not_choose_how_its_names_are_read(http, charset):
     kind = f"multipart/form-data; boundary=b; charset={charset}"
     name = "+2D0-\\ud83d.jsonl"

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STREAM = "text/event-stream"
-_BUG = re.compile(r"Traceback|File \"|\.py\b|Exception|\bline \d+, in\b| at 0x|<class '|NoneType|pydantic|starlette")
+_BUG = re.compile(
+    r"Traceback|File \"|\.py\b|Exception|\bline \d+, in\b| at 0x|<class '|NoneType|pydantic|starlette"
+)
 
 
 @dataclass
