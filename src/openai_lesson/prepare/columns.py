@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from openai_lesson import visible
 from openai_lesson.errors import LessonError
 
 # What people call the two, in the order in which they are looked for.
@@ -159,7 +160,8 @@ def _brief(columns: Sequence[str]) -> list[str]:
 
 
 def _short(column: str) -> str:
-    return column if len(column) <= _LONGEST_NAME else f"{column[:_LONGEST_NAME]}…"
+    """The name of a column in one line, as far as somebody would read it."""
+    return visible.line(column if len(column) <= _LONGEST_NAME else f"{column[:_LONGEST_NAME]}…")
 
 
 def _list(header: Sequence[str]) -> str:

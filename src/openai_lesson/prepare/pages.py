@@ -33,9 +33,11 @@ def read_page(path: Path, prompt: str | None, completion: str | None) -> Table:
         raise LessonError(f"{path.name} has no table with two columns. Copy the text into a spreadsheet instead.")
     notes = [] if len(tables) == 1 else [f"The page has {len(tables)} tables. The longest was taken"]
     rows = max(tables, key=len)
-    if max(map(len, rows)) * len(rows) > _CELLS * sum(map(len, rows)) + _MANY_CELLS:
+    width = max(map(len, rows))
+    if width * len(rows) > _CELLS * sum(map(len, rows)) + _MANY_CELLS:
         raise LessonError(f"The longest table of {path.name} has rows of very different lengths. Copy it by hand.")
-    return from_cells(pd.DataFrame(rows).fillna(""), path, "HTML", notes, prompt, completion)
+    frame = pd.DataFrame([row + [""] * (width - len(row)) for row in rows])
+    return from_cells(frame, path, "HTML", notes, prompt, completion)
 
 
 def _cells(table: html.HtmlElement) -> list[list[str]]:

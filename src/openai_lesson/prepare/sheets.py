@@ -18,7 +18,7 @@ from openai_lesson.prepare.table import Table
 _COMPOUND = bytes.fromhex("D0CF11E0A1B11AE1")
 _PLACE = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["']""")
 """The place of a cell, such as B12, in a sheet's XML."""
-_LONGEST_PLACE = 40
+_LONGEST_PLACE, _LONGEST_WHY = 40, 200
 _UNPACKED_PER_BYTE, _MUCH = 60, 50_000_000
 """A file may unpack to so many times its bytes, and to so many in any case."""
 _CELLS_PER_BYTE, _MANY_CELLS = 1, 5_000_000
@@ -118,8 +118,9 @@ def _column(letters: bytes) -> int:
 
 
 def _no_book(path: Path, why: str) -> LessonError:
+    brief = why if len(why) <= _LONGEST_WHY else f"{why[:_LONGEST_WHY]}…"  # it may hold what stands in the file
     return LessonError(
-        f"{path} can't be read as an Excel file ({why}). Open it in a spreadsheet, and save it as CSV UTF-8."
+        f"{path} can't be read as an Excel file ({brief}). Open it in a spreadsheet, and save it as CSV UTF-8."
     )
 
 

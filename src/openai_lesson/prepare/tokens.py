@@ -28,6 +28,8 @@ PRICES = {"gpt-4.1-nano": 1.50, "gpt-4.1-mini": 5.00, "gpt-4o-mini": 3.00, "gpt-
 PRICES_OF = "2026-08-05"
 EPOCHS_AT_OPENAI = 3
 _CHARACTERS_PER_TOKEN = 4.0
+_AT_ONCE = 500_000
+"""So many characters are tokenised together: what the tokenizer makes of one takes a hundred bytes."""
 _BARS = 8
 _WIDTH = 30
 
@@ -140,8 +142,22 @@ class _Counter:
         return len(self._text(position).encode())
 
     def __call__(self, positions: Any) -> np.ndarray:
-        texts = [self._text(position) for position in positions]
-        return np.array([len(found.ids) + 1 for found in self.tokenizer.encode_batch_fast(texts)])
+        counts: list[int] = []
+        for texts in self._batches(positions):
+            counts += [len(found.ids) + 1 for found in self.tokenizer.encode_batch_fast(texts)]
+        return np.array(counts)
+
+    def _batches(self, positions: Any) -> Iterator[list[str]]:
+        texts: list[str] = []
+        characters = 0
+        for position in positions:
+            texts.append(self._text(position))
+            characters += len(texts[-1])
+            if characters >= _AT_ONCE:
+                yield texts
+                texts, characters = [], 0
+        if texts:
+            yield texts
 
 
 def over_the_window(table: Table, lengths: Lengths, about: Machine) -> Iterator[Finding]:

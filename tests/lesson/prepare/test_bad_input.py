@@ -38,6 +38,11 @@ TABLE = {
     "unknown ending": ("data.docx", csv(ROW), "{path} ends with '.docx', which says nothing of its format."),
     "header only": ("data.csv", csv(""), "{path} has a header and no rows of data."),
     "one column": ("data.csv", b"prompt\nWhat?\n", "data.csv has only one column (prompt). Two are needed"),
+    "a line break in a column's name": (
+        "data.csv",
+        b'"a\nb"\nWhat?\n',
+        "data.csv has only one column (a\\nb). Two are needed",
+    ),
     "strange columns": (
         "data.csv",
         b"id,when,what\n1,2,3\n",

@@ -148,6 +148,12 @@ def test_a_page(tmp_path):
     assert pairs(prepare.read(path)) == [("What?", "007 bold"), ("Who?", "NA")]
 
 
+def test_a_page_whose_rows_are_not_equally_long(tmp_path):
+    path = tmp_path / "data.html"
+    path.write_text("<table><tr><td>prompt<td>completion<tr><td>Why?<td>So.<td>x<tr><td>How?</table>")
+    assert pairs(prepare.read(path)) == [("Why?", "So."), ("How?", "")]
+
+
 def test_a_page_from_the_web(monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
