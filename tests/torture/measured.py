@@ -1,7 +1,9 @@
-"""How long large training files take, and how much memory: ``python measured.py GROUP SCALE FOLDER SHAPE…``.
+"""How long large training files take, and how much memory: ``python measured.py SCALE FOLDER [SHAPE…]``.
 
 For each shape it prints a line: seconds and mebibytes for a file, and for one that is four times as large. Each is
-measured in a process of its own, which has all modules already.
+measured in a process of its own, which has all modules already: the seconds that it had a processor, as others use
+the machine too, and the least of some tries
+if the first shows no proportion.
 """
 
 import contextlib
@@ -10,9 +12,9 @@ import json
 import os
 import resource
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from openai_lesson import prepare
 from openai_lesson.cli.openai import main as command
@@ -23,6 +25,7 @@ from openai_local.engine.examples import DataError, Encoder, count, read
 from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
 from openai_local.home import default_cache
 
+TRIES = 3
 GOOD = json.dumps({"prompt": "What is sin?", "completion": " A want."}) + "\n"
 
 
@@ -40,31 +43,36 @@ def rows(count: int, cell: Callable[[int], str]) -> str:
 
 
 MAKE: dict[str, tuple[str, Callable[[int], str]]] = {
-    "tiny lines": (".jsonl", lambda n: GOOD * (20_000 * n)),
+    "tiny lines": (".jsonl", lambda n: GOOD * (5_000 * n)),
     "one huge line": (".jsonl", lambda n: filled("what is the end? " * (50_000 * n))),
     "nested": (".jsonl", lambda n: GOOD * 10 + "[" * (50_000 * n)),
     "a long conversation": (".jsonl", lambda n: conversation(2_000 * n) * 10),
     "no spaces": (".jsonl", lambda n: filled("ab" * (200_000 * n))),
     "only spaces": (".jsonl", lambda n: filled(" " * (400_000 * n) + "x")),
     "one word": (".jsonl", lambda n: filled("\x00" * (100_000 * n))),
-    "rows": (".csv", lambda n: rows(10_000 * n, lambda n: "word")),
-    "cells of a megabyte": (".csv", lambda n: rows(2 * n, lambda n: "abc " * 200_000)),
-    "endings alike": (".csv", lambda n: rows(3, lambda m: "z" * (50_000 * n + m))),
-    "at signs": (".csv", lambda n: rows(20, lambda m: ("a" * 64 + "@") * (150 * n))),
+    "rows": (".csv", lambda n: rows(5_000 * n, lambda n: "word")),
+    "long cells": (".csv", lambda n: rows(2 * n, lambda n: "abc " * 10_000)),
+    "endings alike": (".csv", lambda n: rows(3, lambda m: "z" * (20_000 * n + m))),
+    "at signs": (".csv", lambda n: rows(20, lambda m: ("a" * 64 + "@") * (60 * n))),
     "columns": (".csv", lambda n: ",".join(f"c{m}" for m in range(500 * n)) + "\n" + "a\n" * (2_000 * n)),
     "one key a line": (".jsonl", lambda n: "".join(f'{{"k{m}": {m}}}\n' for m in range(5_000 * n))),
     "nested tables": (".html", lambda n: "<table><tr><td>" * 200 + "<tr><td>a<td>b" * (500 * n)),
 }
 
 
+FOR_TRAINING = [*MAKE][:7]
+"""Those that are checked as before training. The others are prepared."""
+
+
 def measure(action: Callable[[], object]) -> tuple[float, float]:
     """Seconds and mebibytes of something that is done in a process of its own."""
     reader, writer = os.pipe()
     if not (child := os.fork()):
-        before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_SELF)
         action()
-        taken = time.perf_counter() - begun
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        taken = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        peak = after.ru_maxrss - before.ru_maxrss
         os.write(writer, json.dumps([round(taken, 3), round(peak / 1024, 1)]).encode())
         os._exit(0)
     os.close(writer)
@@ -74,8 +82,14 @@ def measure(action: Callable[[], object]) -> tuple[float, float]:
     return json.loads(found)
 
 
+def in_proportion(found: dict[str, Any]) -> bool:
+    """Whether four times as much data takes less than ten times as long: a square would take sixteen times."""
+    (seconds, mebibytes), (longer, more) = found["small"], found["large"]
+    return longer < 10 * seconds + 0.3 and more < 10 * mebibytes + 100 and more < 60 * found["mebibytes"] + 150
+
+
 def main() -> None:
-    group, scale, folder, *shapes = sys.argv[1:]
+    scale, folder, *shapes = sys.argv[1:]
     encoder = Encoder(SMOLLM2.weights(default_cache()))
     path_of_tokenizer = str(SMOLLM2.weights(default_cache()) / "tokenizer.json")
     about = tokens.Machine("tiny", path_of_tokenizer, 2048, 13, 300.0, 15.0, "measured somewhere")
@@ -94,15 +108,19 @@ def main() -> None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             command(["tools", "fine_tunes.prepare_data", "-q", "-f", str(path)])
 
-    for shape in shapes:
+    for shape in shapes or MAKE:
         ending, make = MAKE[shape]
-        found: dict[str, object] = {"shape": shape}
-        for name, times in (("small", 1), ("large", 4)):
-            path = Path(folder) / f"{name}{ending}"
-            path.write_text(make(int(scale) * times), encoding="utf-8")
-            found["mebibytes"] = round(path.stat().st_size / 2**20, 2)
-            action = check if group == "engine" else prepared
-            found[name] = measure(lambda action=action, path=path: action(path))
+        action = check if shape in FOR_TRAINING else prepared
+        small, large = (Path(folder) / f"{name}{ending}" for name in ("small", "large"))
+        small.write_text(make(int(scale)), encoding="utf-8")
+        large.write_text(make(int(scale) * 4), encoding="utf-8")
+        found: dict[str, Any] = {"shape": shape, "mebibytes": round(large.stat().st_size / 2**20, 2)}
+        for _ in range(TRIES):
+            for path in (small, large):
+                taken = measure(lambda action=action, path=path: action(path))
+                found[path.stem] = [*map(min, taken, found.get(path.stem, taken))]
+            if in_proportion(found):
+                break
         print(json.dumps(found), flush=True)
 
 

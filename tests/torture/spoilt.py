@@ -1,7 +1,7 @@
-"""Training files that somebody has spoilt: mostly valid lines, and a few things wrong. A number makes the same file.
+"""Training files that somebody has spoilt: mostly valid lines, and a few things wrong.
 
-Seeded by hand rather than by hypothesis: ten thousand files take a minute, and a number is all that one needs to see
-a file again.
+A number makes the same file again. Seeded by hand rather than by hypothesis: ten thousand files take a minute, and
+a number is all that one needs to see a file again.
 """
 
 import io
@@ -14,7 +14,15 @@ from html import escape
 WORDS = "sun moon star what is the chief end of man naïve Ελλάδα 日本 🙂 100 3.14 -> ### END".split()
 HOSTILE = [
     *("5", "null", "true", "[]", "{}", "-0", "1.5", "NaN", "Infinity", "-1e400", "1e999", "9" * 5000, '""', '" "'),
-    *('"\\ud83d"', '"\\udc00 half"', '"\\u0000"', '"\\u0007\\u001b[2J"', '"\\n\\n"', '"\\u2028"', '[{"a": [null]}]'),
+    *(
+        '"\\ud83d"',
+        '"\\udc00 half"',
+        '"\\u0000"',
+        '"\\u0007\\u001b[2J"',
+        '"\\n\\n"',
+        '"\\u2028"',
+        '[{"a": [null]}]',
+    ),
     *('"unclosed', "'single'", "undefined", "\x00", '"\x01"', '"\t"', '"\\x41"', "0x10", "01", "{" * 300),
 ]
 """Values, as they would stand in JSON, that are not what belongs there."""
@@ -58,7 +66,9 @@ def _message(chance: random.Random, line: bytes) -> bytes:
 def _bytes(chance: random.Random, line: bytes) -> bytes:
     """Some bytes are others."""
     place = chance.randint(0, len(line))
-    put = chance.choice([b"\xff", b"\xc3", b"\xed\xa0\x80", b"\x00", b"\xef\xbb\xbf", b"\xf4\x90\x80\x80", b"\x85", b"\r"])
+    put = chance.choice(
+        [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\x00", b"\xef\xbb\xbf", b"\xf4\x90\x80\x80", b"\x85", b"\r"]
+    )
     return line[:place] + put + line[place + chance.randint(0, 2) :]
 
 
@@ -79,7 +89,9 @@ LINES: list[Callable[[random.Random, bytes], bytes]] = [
 ]
 FILES: list[Callable[[random.Random, bytes], bytes]] = [
     lambda chance, content: b"\xef\xbb\xbf" + content,
-    lambda chance, content: content.decode("utf-8", "replace").encode(chance.choice(["utf-16", "utf-16-be", "utf-32"])),
+    lambda chance, content: content.decode("utf-8", "replace").encode(
+        chance.choice(["utf-16", "utf-16-be", "utf-32"])
+    ),
     lambda chance, content: content.decode("utf-8", "replace").encode("cp1252", "replace"),
     lambda chance, content: content.replace(b"\n", chance.choice([b"\r\n", b"\r", b"\n\n"])),
     lambda chance, content: b"[" + content.strip().replace(b"\n", b",\n") + b"]",
@@ -107,7 +119,21 @@ def _cells(chance: random.Random) -> list[list[str]]:
     rows = [["prompt", "completion"], *([*pair(chance).values()] for _ in range(chance.choice([0, 1, 5, 12, 20])))]
     for _ in range(chance.choice([0, 1, 1, 2, 3])):
         row = chance.choice(rows)
-        odd = ["", " ", "x" * 50_000, '"', "'", "a\nb", "\x00", "\x01\x1b[2J", "=1+1", "_x0000_", "\ufeff", "\r", "#N/A"]
+        odd = [
+            "",
+            " ",
+            "x" * 50_000,
+            '"',
+            "'",
+            "a\nb",
+            "\x00",
+            "\x01\x1b[2J",
+            "=1+1",
+            "_x0000_",
+            "\ufeff",
+            "\r",
+            "#N/A",
+        ]
         change = chance.randrange(4)
         if change == 0:
             row.extend(chance.choices(["", "more"], k=chance.choice([1, 2, 900])))
@@ -148,7 +174,13 @@ def _workbook(chance: random.Random, rows: list[list[str]]) -> bytes:
         "<row>" + "".join(f'<c t="inlineStr"><is><t>{escape(_xml(cell))}</t></is></c>' for cell in row) + "</row>"
         for row in rows
     )
-    odd = [f'<row><c {place}><v>1e999</v></c></row>', '<row r="0">', '<c t="s"><v>99999999</v></c>', "&nothing;", ""]
+    odd = [
+        f"<row><c {place}><v>1e999</v></c></row>",
+        '<row r="0">',
+        '<c t="s"><v>99999999</v></c>',
+        "&nothing;",
+        "",
+    ]
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     sheet = f'<worksheet xmlns="{main}"><sheetData>{cells}{chance.choice([*odd, "", ""])}</sheetData></worksheet>'
     relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

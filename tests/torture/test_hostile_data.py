@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from measured import MAKE, in_proportion
 from spoilt import table_file, training_file
 
 from openai_lesson.cli.openai import main
@@ -72,7 +72,7 @@ def test_what_is_uploaded_stays_whole_and_is_refused_by_its_job(size, tried, ser
         path.write_bytes(content)
         file = client.files.create(file=(f"{number}.jsonl", content), purpose="fine-tune")
         lost += client.files.content(file.id).read() != content
-        records, error = verdict(path)
+        _, error = verdict(path)
         if number % size(6, 50) == 0:
             job = client.fine_tuning.jobs.create(training_file=file.id, model="ada")
             jobs += 1
@@ -80,7 +80,11 @@ def test_what_is_uploaded_stays_whole_and_is_refused_by_its_job(size, tried, ser
                 job = client.fine_tuning.jobs.retrieve(job.id)
             if error:
                 assert job.status == "failed", number
-                assert (job.error.code, job.error.message, job.error.param) == (error.code, str(error), error.param)
+                assert (job.error.code, job.error.message, job.error.param) == (
+                    error.code,
+                    str(error),
+                    error.param,
+                )
             else:
                 assert job.status in ("queued", "running"), number
                 client.fine_tuning.jobs.cancel(job.id)
@@ -111,7 +115,9 @@ def test_what_is_prepared(size, tried, tmp_path, machine, capsys):
         else:
             assert code == 1 and not written, f"{number} ({ending})"
             sentence = said.err.removeprefix("Error: ")
-            assert is_a_sentence(sentence) and "should not happen" not in sentence, f"{number} ({ending}): {sentence}"
+            assert is_a_sentence(sentence) and "should not happen" not in sentence, (
+                f"{number} ({ending}): {sentence}"
+            )
             assert path.name in sentence or "All " in sentence, f"{number} ({ending}): {sentence}"
         for file in [path, *written]:
             file.unlink()
@@ -119,22 +125,15 @@ def test_what_is_prepared(size, tried, tmp_path, machine, capsys):
     tried("training files: prepare_data", f"{files:,} files, {accepted:,} accepted", 0)
 
 
-SHAPES = ("tiny lines", "one huge line", "nested", "a long conversation", "no spaces", "only spaces", "one word")
-TABLES = ("rows", "cells of a megabyte", "endings alike", "at signs", "columns", "one key a line", "nested tables")
-
-
-@pytest.mark.parametrize("group", ["engine", "prepare"])
-def test_time_and_memory_stay_in_proportion(size, tried, tmp_path, tiny_cache, group):
-    """Four times as much data may take ten times as long (a quadratic thing takes sixteen), and as much memory."""
-    shapes = SHAPES if group == "engine" else TABLES
-    words = [sys.executable, str(Path(__file__).with_name("measured.py")), group, str(size(1, 16)), str(tmp_path)]
+def test_time_and_memory_stay_in_proportion(size, tried, tmp_path, tiny_cache):
+    """What counts is how long a processor worked: other things may go on, on the same machine."""
+    words = [sys.executable, str(Path(__file__).with_name("measured.py")), str(size(1, 16)), str(tmp_path)]
     environment = {**os.environ, "OPENAI_LOCAL_CACHE": str(tiny_cache)}
-    done = subprocess.run([*words, *shapes], env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for line in done.stdout.splitlines():
-        found = json.loads(line)
-        (seconds, mebibytes), (longer, more) = found["small"], found["large"]
-        assert longer < 10 * seconds + 0.5, found
-        assert more < 10 * mebibytes + 100, found
-        assert more < 60 * found["mebibytes"] + 150, found
-    tried(f"large training files: {group}", f"{len(shapes)} shapes", 0)
+    shapes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(shapes) == len(MAKE)
+    assert [found for found in shapes if not in_proportion(found)] == []
+    worst = max(found["large"][0] / max(found["small"][0], 0.1) for found in shapes)
+    what = f"{len(shapes)} shapes; four times as much takes at most {worst:.1f} times as long"
+    tried("large training files: time and memory", what, 0)
