@@ -188,6 +188,21 @@ def test_a_token_that_takes_the_space_before_it_is_found_out(bases, folder):
     refused(bases, folder, "cut the text 'a <mask> b' into different tokens")
 
 
+@pytest.mark.parametrize(
+    "single",
+    [
+        [{"SpecialToken": {"id": "<gone>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        [{"Sequence": {"id": "A", "type_id": 0}}] * 2,
+        [{"Sequence": {"id": "B", "type_id": 0}}],
+    ],
+)
+def test_a_start_that_the_tokenizers_package_panics_at(bases, folder, single):
+    post = {"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": {}}
+    for processor in (post, {"type": "Sequence", "processors": [post]}):
+        change(folder / "tokenizer.json", post_processor=processor)
+        refused(bases, folder, "adds other tokens to a text than one at its start")
+
+
 def test_a_template_that_differs_leaves_prompts_and_completions(bases, folder):
     change(folder / "tokenizer_config.json", chat_template=TEMPLATE + "{{ strftime_now('%Y') }}")
     said = []

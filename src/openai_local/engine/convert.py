@@ -91,7 +91,8 @@ def _write_weights(path: Path, config: dict[str, Any], numbers: Callable[[str], 
             kind = tensor.gguf.split(".")[-2]
             if kind in heads:
                 array = unpermute(array, heads[kind])
-            half = np.ascontiguousarray(array, dtype="<f2")
+            with np.errstate(over="ignore"):  # it is told of below
+                half = np.ascontiguousarray(array, dtype="<f2")
             if not np.isfinite(half).all():
                 raise LocalError(f"The tensor {tensor.gguf} has numbers that 16 bits can't hold.")
             half.tofile(file)

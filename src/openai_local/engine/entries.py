@@ -14,6 +14,7 @@ from typing import Any
 from gguf import TokenType
 
 from openai_local.engine.header import Header
+from openai_local.engine.templates import check_template
 from openai_local.errors import LocalError
 
 _TOKENIZER = {
@@ -98,6 +99,8 @@ def check_entries(header: Header, architecture: str, where: str) -> None:
             raise LocalError(
                 f"{where} can't be used: its entry {key} is of type {type_}; it should be {expected}."
             )
+        if key.startswith("tokenizer.chat_template") and type_ == "str":
+            check_template(header.fields[key], where)
     _check_vocabulary(header.fields, where)
 
 

@@ -170,4 +170,4 @@ def _prompts_agree(encoder: Encoder, answering: Answering, target: Target) -> bo
         prompt = answering.tokens(target, answering.prompt(target, _CONVERSATION[:1]))
     except (DataError, AnswerError):
         return False
-    return example.tokens[: example.counts.index(True)] == prompt
+    return True in example.counts and example.tokens[: example.counts.index(True)] == prompt

@@ -163,6 +163,8 @@ def _tokenizer(read: dict[str, Any], path: Path) -> Tokenizer:
     """The tokenizer, made of what `_kind` has looked at and of what it puts before a text."""
     _kind(read, path)
     kept = ("version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "model")
+    if not _is_plain_start(read.get("post_processor")):
+        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
     try:
         return Tokenizer.from_str(json.dumps({key: read[key] for key in kept if key in read}))
     except Exception as error:  # the package has no error of its own
@@ -184,6 +186,27 @@ def _kind(read: dict[str, Any], path: Path) -> str:
     raise LocalError(
         f"The tokenizer in {path} is not one that works here: byte-level BPE that cuts texts as one of "
         f"{', '.join(KINDS)} does."
+    )
+
+
+def _is_plain_start(told: Any) -> bool:
+    """Whether what is put around a text is of a form that the `tokenizers` package does not panic at."""
+    kind = told.get("type") if isinstance(told, dict) else None
+    if kind == "Sequence":
+        inner = told.get("processors")
+        return isinstance(inner, list) and all(
+            isinstance(item, dict) and item.get("type") != "Sequence" and _is_plain_start(item) for item in inner
+        )
+    if kind != "TemplateProcessing":
+        return told is None or kind in ("ByteLevel", "BertProcessing", "RobertaProcessing")
+    pieces, known = told.get("single"), told.get("special_tokens")
+    if not isinstance(pieces, list) or not isinstance(known, dict):
+        return False
+    inserted = [piece.get("SpecialToken") if isinstance(piece, dict) else None for piece in pieces]
+    texts = [piece for piece, token in zip(pieces, inserted, strict=True) if token is None]
+    named = [token.get("id") if isinstance(token, dict) else None for token in inserted if token is not None]
+    return texts == [{"Sequence": {"id": "A", "type_id": 0}}] and all(
+        isinstance(name, str) and name in known for name in named
     )
 
 
