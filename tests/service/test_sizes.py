@@ -63,6 +63,9 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read(http, path):
         ("completions", {"prompt": "x" * (MOST_TEXT + 1)}, "prompt", "context_length_exceeded"),
         ("completions", {"stop": "x" * 1001}, "stop", "string_above_max_length"),
         ("completions", {"logit_bias": dict.fromkeys(map(str, range(301)), 1)}, "logit_bias", MANY),
+        ("completions", {"stop": ["x"] * 5}, "stop", "invalid_value"),
+        ("completions", {"best_of": 21}, "best_of", "invalid_value"),
+        ("completions", {"n": 129}, "n", "invalid_value"),
         ("completions", {"logit_bias": {"1" * 5000: 1}}, "logit_bias", "invalid_value"),
         ("chat/completions", {"n": 33, "max_tokens": 5000}, "max_tokens", "invalid_value"),
         ("chat/completions", {"messages": CHAT * 2049}, "messages", "array_above_max_length"),
@@ -134,6 +137,41 @@ def test_more_metadata_than_a_job_can_have_can_not_be_asked_for(http):
 def test_what_a_fine_tune_of_2022_measures_has_an_end(http, more, param):
     asked = {"compute_classification_metrics": True, "classification_n_classes": 2, "validation_file": "v"}
     assert refused(http.post("/v1/fine-tunes", json={"training_file": "f", **asked, **more}))["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"batch_size": 257}}, "hyperparameters.batch_size"),
+        ({"suffix": "x" * 65}, "suffix"),
+        ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
+        ({"metadata": {"x" * 65: ""}}, "metadata"),
+        ({"metadata": {"x": "x" * 513}}, "metadata"),
+    ],
+)
+def test_a_job_has_an_end(http, more, param):
+    asked = {"model": "ada", "training_file": "f", **more}
+    assert refused(http.post("/v1/fine_tuning/jobs", json=asked))["param"] == param
+
+
+@pytest.mark.parametrize(("path", "most"), [("files", 10_000), ("fine_tuning/jobs", 1000)])
+def test_a_page_has_an_end(http, path, most):
+    assert http.get(f"/v1/{path}", params={"limit": most}).status_code == 200
+    assert refused(http.get(f"/v1/{path}", params={"limit": most + 1}))["param"] == "limit"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("file", ("a.jsonl", b"{}")), ("file", ("b.jsonl", b"{}"))],
+        [(f"x{n}", (None, b"1")) for n in range(9)],
+        [("purpose", (None, b"x" * 4097))],
+    ],
+    ids=["two files", "nine fields", "a long field"],
+)
+def test_an_upload_has_so_many_parts(http, parts):
+    assert "multipart" in refused(http.post("/v1/files", files=parts))["message"]
 
 
 def upload(http, name="a.jsonl", kind="multipart/form-data; boundary=b", disposition=None):

@@ -93,7 +93,7 @@ class Place:
         """A job that was taken by the way is not to be trained."""
         if case.method == "POST" and answer.status_code == 200 and case.path in CREATES:
             id_ = answer.json()["id"]
-            self.learner.fine_tuning.jobs.cancel(id_ if id_.startswith("ftjob-") else f"ftjob-{id_[3:]}")
+            self.teacher.fine_tuning.jobs.cancel(id_ if id_.startswith("ftjob-") else f"ftjob-{id_[3:]}")
 
 
 def _short(body):
