@@ -46,12 +46,15 @@ def verdict(packages: list[dict[str, Any]], reason: str, pinned: int) -> tuple[s
         why = reason or next((one["skip_reason"] for one in packages if "skip_reason" in one), "it gave no answer")
         return f"NOT CHECKED: the index was asked about {pinned} packages and answered for {len(known)}: {why}", 2
     lines = [
-        f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'no version'}"
+        f"{package['name']} {package['version']}: {hole['id']}, "
+        f"mended in {', '.join(hole['fix_versions']) or 'no version'}"
         for package in known
         for hole in package["vulns"]
     ]
     if lines:
-        return "\n".join([*lines, f"{len(lines)} known holes: change these lines in constraints.txt, then  make lock"]), 1
+        return "\n".join(
+            [*lines, f"{len(lines)} known holes: change these lines in constraints.txt, then  make lock"]
+        ), 1
     return f"No hole is known in any of {pinned} packages.", 0
 
 

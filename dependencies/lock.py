@@ -2,9 +2,9 @@
 
     make lock
 
-uv finds out what `pyproject.toml` asks for, on every system and from Python 3.11 on, and asks the package index for
-the hashes. Versions stay as they are in `constraints.txt`. To take others, change or delete lines there first. That
-file is written anew, too: the same versions, without hashes.
+uv finds out what `pyproject.toml` asks for, on every system and from Python 3.11 on, and asks the package index
+for the hashes. Versions stay as they are in `constraints.txt`. To take others, change or delete lines there first.
+That file is written anew, too: the same versions, without hashes.
 
 PyTorch's own index has smaller files of the same version, without what graphics cards need. Their hashes stand in
 `torch-cpu.txt` and are added, so that pip takes either.
@@ -27,7 +27,9 @@ HEAD = """\
 # The versions are chosen in constraints.txt.
 """
 OLDEST = "3.11"
-_ENTRY = re.compile(r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]*[^\\\s]))?((?: \\\n +--hash=sha256:\w{64})*)$", re.MULTILINE)
+_ENTRY = re.compile(
+    r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]*[^\\\s]))?((?: \\\n +--hash=sha256:\w{64})*)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def with_smaller(text: str, listed: str) -> str:
     files = [line.split() for line in listed.splitlines() if not line.startswith("#")]
     for _, name in files:
         if not name.startswith(f"torch-{torch.version}+cpu-"):
-            sys.exit(f"{SMALLER.name} has {name}, but PyTorch is {torch.version} now. Its first lines say what to do.")
+            sys.exit(
+                f"{SMALLER.name} has {name}, but PyTorch is {torch.version} now. Its first lines say what to do."
+            )
     more = "".join(f" \\\n    --hash=sha256:{sha256}" for sha256, _ in files)
     return _ENTRY.sub(lambda entry: entry[0] + more if entry[1] == "torch" else entry[0], text)
 

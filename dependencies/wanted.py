@@ -1,6 +1,7 @@
 """Prints what `pyproject.toml` asks for, a line each; with names of extras, also what these ask for.
 
-pip can't check hashes and install a folder in one go. So make installs these first, with hashes, and then the folder.
+pip can't check hashes and install a folder in one go. So make installs these first, with hashes, and then the
+folder.
 """
 
 import sys

@@ -35,7 +35,7 @@ def reasons() -> dict[str, set[str]]:
     for line in TEXT.splitlines():
         if found := re.match(r"([\w.-]+)==", line):
             asked[name := canonicalize_name(found[1])] = set()
-        elif line.startswith("    # via ") or line.startswith("    #   "):
+        elif line.startswith(("    # via ", "    #   ")):
             asked[name].add(line.removeprefix("    #").removeprefix(" via").strip())
     return asked
 
@@ -99,7 +99,11 @@ def test_what_is_installed_here_is_in_it():
     ("system", "here", "not_here"),
     [
         ({"sys_platform": "win32", "os_name": "nt"}, {"colorama", "pywinpty"}, {"appnope", "pexpect", "triton"}),
-        ({"sys_platform": "darwin", "os_name": "posix"}, {"appnope", "pexpect"}, {"colorama", "pywinpty", "triton"}),
+        (
+            {"sys_platform": "darwin", "os_name": "posix"},
+            {"appnope", "pexpect"},
+            {"colorama", "pywinpty", "triton"},
+        ),
         ({"sys_platform": "linux", "os_name": "posix"}, {"nvidia-nccl-cu13", "triton"}, {"colorama", "appnope"}),
     ],
 )
@@ -190,9 +194,24 @@ UNKNOWN = {"name": "lower", "skip_reason": "Dependency not found"}
     [
         ([WHOLE, WHOLE], "", 0, "No hole is known in any of 2 packages."),
         ([WHOLE, HOLE], "", 1, "upper 1.0: PYSEC-2026-1, mended in 1.1"),
-        ([HOLE, UNKNOWN], "", 2, "NOT CHECKED: the index was asked about 2 packages and answered for 1: Dependency"),
-        ([WHOLE], "", 2, "NOT CHECKED: the index was asked about 2 packages and answered for 1: it gave no answer"),
-        ([], "no route to it", 2, "NOT CHECKED: the index was asked about 2 packages and answered for 0: no route"),
+        (
+            [HOLE, UNKNOWN],
+            "",
+            2,
+            "NOT CHECKED: the index was asked about 2 packages and answered for 1: Dependency",
+        ),
+        (
+            [WHOLE],
+            "",
+            2,
+            "NOT CHECKED: the index was asked about 2 packages and answered for 1: it gave no answer",
+        ),
+        (
+            [],
+            "no route to it",
+            2,
+            "NOT CHECKED: the index was asked about 2 packages and answered for 0: no route",
+        ),
     ],
 )
 def test_the_release_check_says_what_it_knows(packages, reason, code, said):
@@ -208,5 +227,7 @@ def test_the_release_check_believes_only_a_report(tmp_path):
     program.chmod(0o755)
     assert audit.asked(program, pins) == ([], "ERROR: could not connect")
     report = json.dumps({"dependencies": [HOLE]})
-    program.write_text(f"""#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\necho '{report}' > "$2"\nexit 1\n""")
+    program.write_text(
+        f"""#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\necho '{report}' > "$2"\nexit 1\n"""
+    )
     assert audit.asked(program, pins) == ([HOLE], "")

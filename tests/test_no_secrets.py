@@ -33,9 +33,12 @@ KEYS = {
     "a password in an address": r"://[^\s/:@\"'`{}$<]+:[^\s/:@\"'`{}$<]+@(?![\w.-]+\.example\b)",
 }
 ASSIGNED = re.compile(
-    r"(?i:key|token|secret|passwo?r?d|credential)s?[\"'\\]*\]?(?:: *\w+)? *[:=]+ *[\\]?[\"']([^\s\"'\\]{16,})[\\]?[\"']"
+    r"(?i:key|token|secret|passwo?r?d|credential)s?[\"'\\]*\]?"  # a name
+    r"(?:: *\w+)? *[:=]+ *[\\]?[\"']([^\s\"'\\]{16,})[\\]?[\"']"  # and its value
 )
-HOMES = re.compile(r"(?:/(?:home|Users)/|[A-Za-z]:\\+Users\\+)(?!you\b|NAME\b|jovyan\b)[A-Za-z0-9._-]+|/root\b(?!-)")
+HOMES = re.compile(
+    r"(?:/(?:home|Users)/|[A-Za-z]:\\+Users\\+)(?!you\b|NAME\b|jovyan\b)[A-Za-z0-9._-]+|/root\b(?!-)"
+)
 ALLOWED = frozenset[str]()
 """What looks like a secret and is none: here it may be written down, with the reason beside it."""
 
@@ -46,7 +49,16 @@ def files() -> list[Path]:
     try:
         names = subprocess.run(listed, capture_output=True, check=True, text=True).stdout.split("\0")
     except (OSError, subprocess.CalledProcessError):
-        passed = {".git", ".venv", "dist", "lesson-run", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+        passed = {
+            ".git",
+            ".venv",
+            "dist",
+            "lesson-run",
+            "__pycache__",
+            ".pytest_cache",
+            ".mypy_cache",
+            ".ruff_cache",
+        }
         paths = [path for path in ROOT.rglob("*") if not passed.intersection(path.relative_to(ROOT).parts)]
     else:
         paths = [ROOT / name for name in names if name]
@@ -84,7 +96,9 @@ def found(text: str) -> list[str]:
 
 def test_no_file_holds_a_key():
     all_found = {name: said for name, text in texts() if (said := found(text))}
-    assert not all_found, "If one of these is no secret, build it at run time, or add it to ALLOWED with the reason"
+    assert not all_found, (
+        "If one of these is no secret, build it at run time, or add it to ALLOWED with the reason"
+    )
 
 
 def test_no_file_names_a_home_folder_or_this_machine():
@@ -98,7 +112,11 @@ def test_no_file_names_a_home_folder_or_this_machine():
 def letters(count: int) -> str:
     """Random letters and digits, at least one digit among the first twelve."""
     alphabet = string.ascii_letters + string.digits
-    return "".join(secrets.choice(alphabet) for _ in range(5)) + "7x" + "".join(secrets.choice(alphabet) for _ in range(count - 7))
+    return (
+        "".join(secrets.choice(alphabet) for _ in range(5))
+        + "7x"
+        + "".join(secrets.choice(alphabet) for _ in range(count - 7))
+    )
 
 
 def web_token() -> str:
@@ -122,7 +140,7 @@ def web_token() -> str:
         lambda: f"Authorization: Bearer {letters(30)}",
         lambda: f"https://jane:{letters(20)}@index.test/simple",
         lambda: f'password = "{letters(24)}"',
-        lambda: f"\"api_key\\\": \\\"{letters(24)}\\\",",
+        lambda: f'"api_key\\": \\"{letters(24)}\\",',
     ],
 )
 def test_what_it_finds(make, made):

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or slow, for tests: real ones where this may be done, limits of the process elsewhere."""
+"""Disks that are full, read-only or slow: real ones where this may be done, limits of the process elsewhere."""
 
 import contextlib
 import os

@@ -1,22 +1,17 @@
-"""A clock that jumps, two services on one home, a disk that is slow: nothing is lost, and nobody waits for long."""
+"""A clock that jumps, two services on one home, a slow disk: nothing is lost, and nobody waits for long."""
 
 import json
-import os
-import re
-import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import httpx2
 import psutil
 import pytest
+from disks import slowed
+from learner import SHORT, answer, begun, create, lost, refused_to_start, serving, upload
 
 from conftest import Service, finished
-from disks import slowed
-from learner import LONG, SHORT, answer, begun, create, lost, refused_to_start, serving, upload, wait
 
 # The clock
 
@@ -60,7 +55,7 @@ def test_a_clock_that_jumps_changes_no_order_and_no_wait(tmp_path, tiny_cache, s
             shift.write_text(str(jump))
             known.append(upload(client))
             assert abs(known[-1].created_at - time.time() - jump) < 30, "the clock of the service has jumped"
-            assert [listed.id for listed in client.files.list()][0] == known[-1].id, "what came last stands first"
+            assert next(iter(client.files.list())).id == known[-1].id, "what came last stands first"
             service.command("keys", "new", f"who-{number}")
             assert answer(client)
             left = client.fine_tuning.jobs.retrieve(job).estimated_finish
@@ -144,7 +139,11 @@ def test_a_slow_disk_holds_up_nobody_who_only_looks(tmp_path, tiny_cache, networ
     finally:
         service.stop()
     slowest = f"slowest health check {max(health):.2f} s, slowest list {max(looks):.2f} s"
-    tried(f"faults: a {'network' if network else 'local'} disk on which each write takes 0.1 s ({slowest})", "1", gone)
+    tried(
+        f"faults: a {'network' if network else 'local'} disk on which each write takes 0.1 s ({slowest})",
+        "1",
+        gone,
+    )
     assert gone == 0
     assert max(health) < 1 and max(looks) < 3, slowest
 
