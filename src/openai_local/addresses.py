@@ -17,7 +17,7 @@ from openai_local.home import Home
 if TYPE_CHECKING:
     from openai_local.service.settings import Settings
 
-_EVERYWHERE = ("", "0.0.0.0", "::")
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - to know it, not to listen there
 _SOMEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses that nobody has (RFC 5737 and 3849). They only serve to ask by which way one would go there."""
 

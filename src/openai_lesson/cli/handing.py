@@ -74,7 +74,7 @@ def hand_on(argv: Sequence[str], words: Sequence[str], ours: Sequence[str]) -> i
     if sys.platform == "win32":
         return subprocess.run([other, *argv]).returncode
     sys.stdout.flush()
-    os.execv(other, [other, *argv])
+    os.execv(other, [other, *argv])  # noqa: S606 - the other command `openai` on the PATH
 
 
 def explain(words: Sequence[str], ours: Sequence[str]) -> str:

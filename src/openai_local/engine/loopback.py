@@ -54,7 +54,7 @@ class Loopback:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         address = "http://llama" if self._file else self.address
-        request = urllib.request.Request(address + path, data, headers)
+        request = urllib.request.Request(address + path, data, headers)  # noqa: S310 - llama.cpp's own
         try:
             return self._answer(request)
         except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
