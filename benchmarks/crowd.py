@@ -226,7 +226,7 @@ async def crowd(url: str, keys: Sequence[str], seconds: float, pause: float) -> 
     """So many clients at once as there are keys. All connect in the same moment."""
     limits = openai.DEFAULT_CONNECTION_LIMITS
     async with openai.DefaultAsyncHttpxClient(limits=limits, trust_env=False) as http:
-        plain = openai.AsyncOpenAI(base_url=url, api_key="", http_client=http, max_retries=0, timeout=PATIENCE)
+        plain = openai.AsyncOpenAI(base_url=url, api_key="none", http_client=http, max_retries=0, timeout=PATIENCE)
         clients = [Client(plain.with_options(api_key=key)) for key in keys]
         watching = asyncio.ensure_future(_watch(clients[0].seen.seconds[LAG]))
         await asyncio.gather(*(client.use(seconds, pause) for client in clients))
