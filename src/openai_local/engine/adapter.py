@@ -148,7 +148,7 @@ def check_adapter(path: Path) -> Header:
     Raises:
         LocalError: it is not, or the training went astray.
     """
-    header = read_header(path, _AGAIN)
+    header = read_header(path, AGAIN)
     problem = _problem(header)
     digest, finite = hashlib.sha256(), True
     for tensor in header.tensors.values() if not problem else ():
@@ -158,7 +158,7 @@ def check_adapter(path: Path) -> Header:
     if not problem and header.fields.get(SHA256, digest.hexdigest()) != digest.hexdigest():
         problem = "its SHA-256 is another one"
     if problem:
-        raise LocalError(f"The trained model's file {path} was changed or damaged: {problem}. {_AGAIN}")
+        raise LocalError(f"The trained model's file {path} was changed or damaged: {problem}. {AGAIN}")
     if not finite:
         raise LocalError(
             "The training of this model went astray: its numbers grew beyond all bounds. Train again, with a "
@@ -167,7 +167,8 @@ def check_adapter(path: Path) -> Header:
     return header
 
 
-_AGAIN = "Put this file of a trained model back from a copy of yours, or train the model again."
+AGAIN = "Put this file of a trained model back from a copy of yours, or train the model again."
+"""What to do when such a file is damaged."""
 
 
 def _problem(header: Header) -> str | None:

@@ -20,6 +20,7 @@ from openai_local.engine.lanes import GoneError, Lanes, here
 from openai_local.engine.loopback import Loopback, LoopbackError
 from openai_local.engine.server import CONTEXT_TOKENS, Server
 from openai_local.engine.sockets import SOCKETS
+from openai_local.engine.soundness import base_state
 from openai_local.errors import LocalError
 
 MOST_BASES = 2
@@ -175,25 +176,12 @@ class Answering:
 
     def _servers(self, target: Target) -> Lanes:
         with self._lock:
-            file: tuple[Path | int, ...] = (target.gguf, *_state(target.gguf))
+            file: tuple[Path | int, ...] = (target.gguf, *base_state(target.gguf))
             lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load(), lambda: self.calm())
             self._lanes[file] = lanes  # the one asked last stands last
             for old in [*self._lanes][:-MOST_BASES]:
                 del self._lanes[old]
             return lanes
-
-
-def _state(gguf: Path) -> tuple[int, ...]:
-    """What tells a file from another that got its name, or from itself before somebody wrote into it.
-
-    llama.cpp reads a model where it lies, whenever it needs a part. If the file has become shorter meanwhile, that
-    ends the process. So servers that have such a file are not asked any more.
-    """
-    try:
-        found = gguf.stat()
-    except OSError as error:
-        raise LocalError(f"The base model's file {gguf.name} can't be read: {error.strerror}.") from None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _complete(server: Server, target: Target, request: dict[str, Any]) -> dict[str, Any]:

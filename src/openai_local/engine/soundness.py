@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from openai_local.engine.adapter import check_adapter
+from openai_local.engine.adapter import AGAIN, check_adapter
 from openai_local.engine.architectures import find_architecture
 from openai_local.engine.entries import check_entries
 from openai_local.engine.header import read_header
 from openai_local.errors import LocalError
+
+_FETCH = "Fetch it again with:  openai-local bases fetch  (a base of your own: remove it, and add it again)."
 
 
 def require_sound(gguf: Path, adapters: Sequence[Path]) -> None:
@@ -22,16 +24,28 @@ def require_sound(gguf: Path, adapters: Sequence[Path]) -> None:
     Raises:
         LocalError: one is damaged, or was changed by somebody else than this program.
     """
-    _look(gguf, False, *_state(gguf))
+    _look(gguf, False, *base_state(gguf))
     for adapter in adapters:
-        _look(adapter, True, *_state(adapter))
+        _look(adapter, True, *_state(adapter, AGAIN))
 
 
-def _state(path: Path) -> tuple[int, ...]:
+def base_state(gguf: Path) -> tuple[int, ...]:
+    """What tells a base model's file from another that got its name, or from itself before somebody wrote into it.
+
+    llama.cpp reads a model where it lies, whenever it needs a part. If the file has become shorter meanwhile, that
+    ends the process. So servers that have such a file must not be asked any more.
+
+    Raises:
+        LocalError: it is gone.
+    """
+    return _state(gguf, _FETCH)
+
+
+def _state(path: Path, advice: str) -> tuple[int, ...]:
     try:
         found = path.stat()
     except OSError as error:
-        raise LocalError(f"{path} can't be read: {error.strerror}.") from None
+        raise LocalError(f"{path} can't be read: {error.strerror}. {advice}") from None
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
@@ -40,6 +54,6 @@ def _look(path: Path, is_adapter: bool, *state: int) -> None:
     if is_adapter:
         check_adapter(path)
         return
-    header = read_header(path)
+    header = read_header(path, _FETCH)
     kind = find_architecture(header.fields.get("general.architecture"), path.name)
     check_entries(header, kind.name, path.name)
