@@ -17,7 +17,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import openai
@@ -246,7 +246,7 @@ def main() -> None:
     """Call, and print what was seen."""
     url, seconds, pause = sys.argv[1:]
     for seen in asyncio.run(crowd(url, sys.stdin.read().split(), float(seconds), float(pause))):
-        print(json.dumps(asdict(seen)))
+        print(json.dumps(vars(seen)))
 
 
 if __name__ == "__main__":

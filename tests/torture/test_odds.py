@@ -12,6 +12,7 @@ from disks import slowed
 from learner import SHORT, answer, begun, create, lost, refused_to_start, serving, upload
 
 from conftest import Service, finished
+from openai_local.service import database
 
 # The clock
 
@@ -112,6 +113,8 @@ def test_a_slow_disk_holds_up_nobody_who_only_looks(tmp_path, tiny_cache, networ
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
+        if network:  # for the key too, which is made in this process
+            patch.setattr(database, "is_network", lambda path: True)
         service.start()
         client = service.client()
     try:
