@@ -73,9 +73,11 @@ def at_service(service, client, monkeypatch):
 
 
 @pytest.fixture
-def long_job(client, pairs):
+def long_job(client, pairs, tmp_path):
     """A job that takes its time; it is cancelled at the end."""
-    job = lesson.start(client, pairs, hyperparameters={"n_epochs": 50})
+    path = tmp_path / "many.jsonl"
+    path.write_bytes(pairs.read_bytes() * 20)
+    job = lesson.start(client, path, hyperparameters={"n_epochs": 50, "batch_size": 1})
     yield job
     if client.fine_tuning.jobs.retrieve(job.id).status not in watching.ENDED:
         client.fine_tuning.jobs.cancel(job.id)

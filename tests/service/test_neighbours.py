@@ -24,7 +24,7 @@ def people(service, pairs, tmp_path_factory):
     """Ada's ids and names, and how to call the service as Ben and as the instructor."""
     ada = service.client(f"{SECRET}-ada")
     text = pairs.read_text().replace("moon", SECRET)
-    upload = ada.files.create(file=(f"{SECRET}.jsonl", text.encode()), purpose="fine-tune").id
+    upload = ada.files.create(file=(f"{SECRET}.jsonl", text.encode() * 20), purpose="fine-tune").id
     asked = {"training_file": upload, "model": "ada", "suffix": SECRET, "metadata": {SECRET: SECRET}}
     done = finished(ada, ada.fine_tuning.jobs.create(**asked, hyperparameters={"n_epochs": 1}).id)
     assert done.status == "succeeded"
@@ -32,7 +32,7 @@ def people(service, pairs, tmp_path_factory):
     bad = ada.files.create(file=(f"{SECRET}-bad.jsonl", broken.encode()), purpose="fine-tune").id
     failed = finished(ada, ada.fine_tuning.jobs.create(training_file=bad, model="ada").id)
     assert failed.status == "failed"
-    runs = ada.fine_tuning.jobs.create(**asked, hyperparameters={"n_epochs": 50})
+    runs = ada.fine_tuning.jobs.create(**asked, hyperparameters={"n_epochs": 50, "batch_size": 1})
     secrets = {upload, bad, SECRET} | {job.id.removeprefix("ftjob-") for job in (done, failed, runs)}
     ben, chief = service.client("ben"), service.client("chief", instructor=True)
     yield ada, ben, chief, secrets, runs
@@ -79,7 +79,8 @@ def test_a_file_that_an_instructors_job_needs_does_not_tell_which(people, pairs)
     """An instructor may train with a learner's file. The learner can't delete it then, and gets no id."""
     _, ben, chief, _, _ = people
     own = ben.files.create(file=pairs.open("rb"), purpose="fine-tune").id
-    theirs = chief.fine_tuning.jobs.create(training_file=own, model="ada").id
+    settings = {"n_epochs": 50, "batch_size": 1}
+    theirs = chief.fine_tuning.jobs.create(training_file=own, model="ada", hyperparameters=settings).id
     with pytest.raises(openai.ConflictError, match="an instructor's job") as raised:
         ben.files.delete(own)
     assert theirs not in raised.value.response.text
