@@ -35,6 +35,7 @@ WHOLE = (
     "deploy",
     "page",
     "torture",
+    "benchmarks",
     "test_slurm.py",
     "test_slurm_service.py",
     "test_cluster_jobs.py",
