@@ -170,10 +170,13 @@ class Records:
                 self.store.delete(FineTuningJobCheckpoint, checkpoint)
             return self.store.delete(Model, name)
 
+    def alive(self) -> list[FineTuningJob]:
+        """The jobs that are not over. Those that are may be thousands, and are not loaded."""
+        return [job for status in ALIVE for job in self.store.page(FineTuningJob, status=status)]
+
     def needing(self, base: str) -> list[str]:
         """The fine-tunes, and the jobs that are not over, that need a base model."""
-        jobs = [job for job in self.store.page(FineTuningJob) if job.status not in ENDED]
-        needing = [job.id for job in jobs if self.store.private(FineTuningJob, job.id)["base"] == base]
+        needing = [job.id for job in self.alive() if self.store.private(FineTuningJob, job.id)["base"] == base]
         models = [model.id for model in self.store.page(Model)]
         return needing + [name for name in models if self.store.private(Model, name)["base"] == base]
 

@@ -27,7 +27,6 @@ from openai_local.service.errors import APIError, brief
 from openai_local.service.moving import coming, going
 from openai_local.service.paging import one, page
 from openai_local.service.parameters import refuse, said_length, too_long
-from openai_local.service.records import ENDED
 
 MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
@@ -176,8 +175,8 @@ def delete(request: Request) -> Response:
     """Remove a file, unless a job that is not over needs it."""
     service, file, who = context(request), _find(request), identity(request)
     with going(service.home.files / file.id) as go, service.store.together():
-        for job in service.store.page(FineTuningJob):
-            if job.status not in ENDED and file.id in (job.training_file, job.validation_file):
+        for job in service.records.alive():
+            if file.id in (job.training_file, job.validation_file):
                 needed = "an instructor's job. Wait for it."
                 if service.store.get(FineTuningJob, job.id, who.sees):
                     needed = f"the fine-tuning job {job.id}. Cancel the job or wait for it."
