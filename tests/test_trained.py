@@ -99,7 +99,7 @@ def copied(service, trained, tmp_path):
     return home
 
 
-@pytest.mark.parametrize("name", ["adapter.gguf", "training_file.jsonl", "job.json"])
+@pytest.mark.parametrize("name", ["adapter.gguf", "data.json", "job.json"])
 def test_a_file_that_is_gone(export, trained, copied, name):
     (copied / "jobs" / trained.id / name).unlink()
     code, said = export(trained.fine_tuned_model, "--home", str(copied))

@@ -14,6 +14,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.engine.bases import Bases
 from openai_local.engine.export.source import Source
+from openai_local.engine.origin import noted
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service.records import Records
@@ -47,12 +48,13 @@ def find(home: Home, cache: Path, model: str) -> Source:
 
 def _source(records: Records, bases: Bases, model: str) -> Source:
     store = records.store
-    private, adapter = store.private(Model, model), records.adapter(model)
+    private = store.private(Model, model)
+    adapter = records.adapter(private)
     job, base = store.get(FineTuningJob, private["job"]), bases.require(private["base"])
     if job is None:
         raise LocalError(f"The job that made {model} is not in the database any more. Train the model again.")
     journal = records.journal(job.id)
-    for file in (adapter, journal.folder / "training_file.jsonl", journal.folder / "job.json"):
+    for file in (adapter, noted(journal.folder), journal.folder / "job.json"):
         if not file.exists():
             raise LocalError(f"{file}, which belongs to {model}, is gone. Train the model again.")
     point = store.get(FineTuningJobCheckpoint, private.get("checkpoint", ""))

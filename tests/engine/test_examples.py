@@ -3,7 +3,7 @@ import json
 import pytest
 
 from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import DataError, Encoder, read
+from openai_local.engine.examples import MOST_LINE, DataError, Encoder, read
 
 GOOD = {"prompt": "What is sin?", "completion": " A want of conformity."}
 
@@ -26,6 +26,17 @@ def encoder(tiny_cache):
 def test_good_files_are_read(write):
     assert read(write(*[json.dumps(GOOD)] * 10)) == [GOOD] * 10
     assert len(read(write("\ufeff" + json.dumps(GOOD), "", *[json.dumps(GOOD)] * 9))) == 10
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_line_has_an_end(write, ends):
+    """It is not read to its end, which may be far away."""
+    good = json.dumps(GOOD)
+    long = ('{"prompt": [' + "[]," * (MOST_LINE // 3)).encode() + b"\n" * ends
+    with pytest.raises(DataError, match=r"^Line 2 has more than 1,000,000 bytes\. Make it shorter, or several"):
+        read(write(good, long, *[good] * 10 * ends))
+    fits = json.dumps(GOOD | {"prompt": "x" * (MOST_LINE - len(good) + len(GOOD["prompt"]) - 1)})
+    assert len(read(write(*[good] * 10, fits))) == 11
 
 
 @pytest.mark.parametrize(

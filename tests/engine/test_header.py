@@ -1,5 +1,6 @@
 """GGUF files that are not what they say are refused before anything believes them."""
 
+import os
 import struct
 
 import pytest
@@ -24,6 +25,31 @@ def changed(path, place, form, *values):
 
 def test_a_good_file_is_good(path):
     read_header(path)
+
+
+@pytest.mark.parametrize("alignment", [0, 8, 16, 33, 64, 1 << 17])
+def test_numbers_begin_where_llama_cpp_needs_them(path, alignment):
+    """It would end the whole process at 8 and 16."""
+    key = b"general.alignment"
+    entry = struct.pack("<Q", len(key)) + key + struct.pack("<II", 4, alignment)
+    path.write_bytes(path.read_bytes()[:8] + struct.pack("<QQ", 0, 1) + entry + bytes(64))
+    if alignment == 64:
+        assert read_header(path).fields == {"general.alignment": 64}
+        return
+    with pytest.raises(LocalError, match="its alignment is no power of two from 32 to 65,536"):
+        read_header(path)
+
+
+def test_a_head_has_an_end(path, tmp_path):
+    """A file with holes takes no room on the disk, and would take eight times its length in memory."""
+    head = bytearray(path.read_bytes()[:24])
+    struct.pack_into("<QQ", head, 8, 0, 1)
+    entry = struct.pack("<Q1sIIQ", 1, b"x", 9, 0, 1 << 27)
+    endless = tmp_path / "endless.gguf"
+    endless.write_bytes(head + entry)
+    os.truncate(endless, 1 << 28)
+    with pytest.raises(LocalError, match=r"its head does not end within 32,000,000 bytes"):
+        read_header(endless)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 20, 24, 1_000, 5_000, -40_000, -100])

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+import transformers
 
 from openai_local.engine.base import SMOLLM2
 from openai_local.engine.llama import GROUPS, Linear, Llama
@@ -29,7 +29,7 @@ def states(llama, ids):
 @torch.no_grad()
 def test_its_numbers_are_those_of_transformers(llama, folder):
     ids = torch.randint(0, 200, (60,), generator=torch.Generator().manual_seed(0))
-    theirs = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    theirs = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     torch.testing.assert_close(
         states(llama, ids) @ llama.head.T, theirs(ids[None]).logits[0], atol=2e-5, rtol=1e-4
     )

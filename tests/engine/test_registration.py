@@ -1,6 +1,7 @@
 """From a file or a folder to a base model; and what is refused, with nothing left behind."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -203,6 +204,41 @@ def test_a_start_that_the_tokenizers_package_panics_at(bases, folder, single):
         refused(bases, folder, "adds other tokens to a text than one at its start")
 
 
+@pytest.mark.parametrize(
+    "told", [5, {}, {"shape": 1.5}, {"shape": None}, {"data_offsets": [0]}, {"data_offsets": 7}]
+)
+def test_a_tensor_of_which_nonsense_is_said(bases, folder, told):
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    head = json.loads(content[8 : 8 + length])
+    name = next(key for key in head if key != "__metadata__")
+    head[name] = {**head[name], **told} if told and isinstance(told, dict) else told
+    text = json.dumps(head).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    refused(bases, folder, r"what it says of .* can't be")
+
+
+def test_an_index_that_names_a_file_without_end(bases, folder):
+    index = {"weight_map": {"model.norm.weight": "x" * 5000 + ".safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    refused(bases, folder, "index.json names the file x{100}, which is not in")
+
+
+def test_two_that_add_tokens_are_one_too_many(bases, folder):
+    """The tokenizers package panics at the second: it is given the pieces of the first."""
+    read = json.loads((folder / "tokenizer.json").read_text())
+    token = next(iter(read["model"]["vocab"]))
+    known = {token: {"id": token, "ids": [read["model"]["vocab"][token]], "tokens": [token]}}
+    single = [{"SpecialToken": {"id": token, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    post = {"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": known}
+    level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
+    change(folder / "tokenizer.json", post_processor={"type": "Sequence", "processors": [post, post]})
+    refused(bases, folder, "adds other tokens to a text than one at its start")
+    change(folder / "tokenizer.json", post_processor={"type": "Sequence", "processors": [level, post]})
+    register(bases, "one", folder)
+
+
 def test_a_template_that_differs_leaves_prompts_and_completions(bases, folder):
     change(folder / "tokenizer_config.json", chat_template=TEMPLATE + "{{ strftime_now('%Y') }}")
     said = []
@@ -222,6 +258,14 @@ def test_a_template_that_changes_earlier_answers_teaches_one(bases, folder):
         encoder.encode({"messages": turns}, 100)
     turns[1] = {**turns[1], "weight": 0}
     assert encoder.encode({"messages": turns}, 100).n_targets
+
+
+def test_a_template_without_end_is_not_read(bases, folder):
+    """A file with holes takes no room on the disk, but in memory."""
+    path = folder / "chat_template.jinja"
+    path.write_text("")
+    os.truncate(path, 1 << 40)
+    refused(bases, folder, r"chat_template\.jinja is too large for a chat template: it may have 1,000,000 bytes")
 
 
 def test_what_llama_cpp_can_not_load_is_refused(bases, folder):

@@ -30,7 +30,10 @@ def read_json(path: Path, prompt: str | None, completion: str | None) -> Table:
         records = _whole(path, encoding) if lines else list(_by_line(path, encoding))
         forms = ("JSONL", "JSON") if lines else ("JSON", "JSONL")
         notes = [f"Your {forms[0]} file appears to be in a {forms[1]} format. Both are read"]
-    return _table(path, records, lines and not notes, prompt, completion, notes)
+    table = _table(path, records, lines and not notes, prompt, completion, notes)
+    if not encoding.startswith("utf-8"):  # a training file has to be
+        table.changes.insert(0, f"Write the text as UTF-8; now it is {encoding}")
+    return table
 
 
 class _OtherForm(Exception):  # noqa: N818 (no error: the file is read in the other way then)
@@ -143,7 +146,7 @@ def _table(
         raise LessonError(f"{path} holds no records. Put one example into each line.")
     header = _header(path, records, unit)
     if header == ["messages"]:
-        return _conversations(path, records, unit)
+        return _conversations(path, records, lines)
     choice = choose(header, path.name, prompt, completion)
     wanted = header[choice.prompt], header[choice.completion]
     first, second = (
@@ -167,8 +170,9 @@ def _header(path: Path, records: list[_Numbered], unit: str) -> list[str]:
     return list(found)
 
 
-def _conversations(path: Path, records: list[_Numbered], unit: str) -> Table:
-    """Chat examples with one question and one answer each."""
+def _conversations(path: Path, records: list[_Numbered], lines: bool) -> Table:
+    """Chat examples with one question and one answer each. Those in lines may be trained on as they are."""
+    unit, form = ("line", "chat") if lines else ("record", "JSON")
     prompts: list[str] = []
     completions: list[str] = []
     for number, record in records:
@@ -185,7 +189,7 @@ def _conversations(path: Path, records: list[_Numbered], unit: str) -> Table:
             texts.append(_text(message.get("content"), path, unit, number, "content"))
     note = "Your file holds conversations; each has one question and one answer"
     numbers = [number for number, _ in records]
-    return Table(prompts, completions, numbers, path.name, "chat", unit, [note])
+    return Table(prompts, completions, numbers, path.name, form, unit, [note])
 
 
 def _text(value: Any, path: Path, unit: str, number: int, key: str) -> str:

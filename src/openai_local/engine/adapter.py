@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -177,6 +178,10 @@ def _problem(header: Header) -> str | None:
         del known[SHA256]
     if header.types != known or fields["general.architecture"] not in ARCHITECTURES:
         return "its entries are not those of an adapter"
+    if (fields["general.type"], fields[gguf.Keys.Adapter.TYPE]) != (gguf.GGUFType.ADAPTER, "lora"):
+        return "it says that it is something else"
+    if not math.isfinite(fields[gguf.Keys.Adapter.LORA_ALPHA]):
+        return "its alpha is no number"
     twins = str.maketrans("ab", "ba")
     for name, tensor in header.tensors.items():
         if not _MATRIX.fullmatch(name) or name[:-1] + name[-1].translate(twins) not in header.tensors:

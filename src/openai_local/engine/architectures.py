@@ -62,7 +62,7 @@ def find_architecture(name: Any, where: str) -> Architecture:
     if not isinstance(name, str) or name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise LocalError(
-            f"{where} has the architecture {name!r}, which can't be trained here. These can: {known}."
+            f"{where} has the architecture {repr(name)[:40]}, which can't be trained here. These can: {known}."
         )
     return ARCHITECTURES[name]
 
@@ -122,7 +122,9 @@ def check_tensors(config: dict[str, Any], found: dict[str, tuple[int, ...]], whe
         if name not in found:
             raise LocalError(f"{where} lacks the tensor {name}. Is it whole? Copy or fetch it again.")
         if found[name] != shape:
-            raise LocalError(f"The tensor {name} in {where} has the shape {found[name]}; it should be {shape}.")
+            raise LocalError(
+                f"The tensor {name} in {where} has the shape {str(found[name])[:60]}; it should be {shape}."
+            )
     if others := sorted(found.keys() - expected):
         raise LocalError(
             f"{where} has {len(others)} tensor(s) that a plain {config['model_type']} has not, such as "

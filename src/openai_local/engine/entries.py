@@ -115,7 +115,7 @@ def _of_the_tokenizer(key: str) -> str | None:
 def _of_the_network(key: str, value: Any, what: str) -> str | None:
     expected, only = _NETWORK.get(key, (None, None))
     if only is not None and type(value) is type(only) and value != only:
-        raise LocalError(f"{what} is {value}, and only {only} can be trained here.")
+        raise LocalError(f"{what} is {str(value)[:40]}, and only {only} can be trained here.")
     return expected
 
 

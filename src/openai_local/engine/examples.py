@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from openai_local.errors import LocalError
 TEMPLATES = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
 """Renders chat templates with the settings of transformers and llama.cpp."""
 MINIMUM = 10
+MOST_LINE = 1_000_000
+"""Bytes of a line, at most: hundreds of times as much as is trained of an example. A file is checked inside the
+service, where a line without end would hold everybody up, and fill the memory."""
 _CHARACTERS = 16  # for each token that is wanted, this much of a text is tokenised at first
 ROLES = ("system", "developer", "user", "assistant")
 _UNEXPECTED = "Unexpected file format, expected either prompt/completion pairs or chat messages."
@@ -118,7 +122,10 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(iter(partial(file.readline, MOST_LINE + 1), b""), start=1):
+            if len(raw) > MOST_LINE:
+                message = f"Line {number} has more than {MOST_LINE:,} bytes. Make it shorter, or several of it."
+                raise DataError("invalid_training_file", message)
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError as error:

@@ -36,7 +36,9 @@ _SCALARS = {
 """GGUF's numbers for the types of values: a short name, and the form for `struct` and numpy."""
 _STRING, _ARRAY = 8, 9
 _MOST_KEYS, _MOST_TENSORS, _MOST_DIMENSIONS = 65_536, 65_536, 4
-_LONGEST_KEY, _LONGEST_NAME = 65_535, 63
+_LONGEST_KEY, _LONGEST_NAME = 255, 63
+_MOST_BYTES = 32_000_000
+"""Of a head. Half a million tokens and as many merges take half of that, and in memory up to eight times."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,9 @@ class _Head:
             return f"[{self._type(inner)}]", values
         (value,) = self._values(kind, 1)
         if key == "general.alignment":
-            if kind != 4 or value not in (1 << power for power in range(3, 17)):
-                raise _UnsoundError("its alignment is no power of two from 8 to 65,536")
+            if kind != 4 or value not in (1 << power for power in range(5, 17)):
+                # llama.cpp ends the process where numbers do not begin at a multiple of 32.
+                raise _UnsoundError("its alignment is no power of two from 32 to 65,536")
             self.alignment = value
         return self._type(kind), value
 
@@ -222,6 +225,8 @@ class _Head:
 
     def _take(self, count: int) -> bytes:
         self.place += count
+        if self.place > _MOST_BYTES:
+            raise _UnsoundError(f"its head does not end within {_MOST_BYTES:,} bytes")
         taken = self.file.read(count) if self.place <= self.size else b""
         if len(taken) < count:
             raise _UnsoundError("it ends within its own head (was it cut short?)")

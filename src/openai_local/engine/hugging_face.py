@@ -21,6 +21,9 @@ from openai_local.engine.vocabulary import from_folder
 from openai_local.engine.weights import Weights, find, read_json
 from openai_local.errors import LocalError
 
+MOST_TEMPLATE = 1_000_000
+"""Bytes of a chat template; those of today's models have up to twenty thousand."""
+
 
 def write_gguf(folder: Path, target: Path, title: str) -> None:
     """Write the model in a Hugging Face folder as a GGUF file.
@@ -127,6 +130,8 @@ def _token(told: Any, tokens: list[str]) -> int | None:
 def _template(folder: Path, told: dict[str, Any]) -> str:
     path = find(folder, "chat_template.jinja")
     if path.exists():
+        if path.stat().st_size > MOST_TEMPLATE:
+            raise LocalError(f"{path} is too large for a chat template: it may have {MOST_TEMPLATE:,} bytes.")
         try:
             return path.read_text(encoding="utf-8")
         except ValueError:

@@ -22,11 +22,12 @@ def require_sound(gguf: Path, adapters: Sequence[Path]) -> None:
     """Look at a base model's head, and at all of its adapters.
 
     Raises:
-        LocalError: one is damaged, or was changed by somebody else than this program.
+        LocalError: one is damaged, was changed by somebody else than this program, or belongs to another base.
     """
-    _look(gguf, False, *base_state(gguf))
+    state = base_state(gguf)
+    _base(gguf, *state)
     for adapter in adapters:
-        _look(adapter, True, *_state(adapter, AGAIN))
+        _look(adapter, _state(adapter, AGAIN), gguf, state)
 
 
 def base_state(gguf: Path) -> tuple[int, ...]:
@@ -49,11 +50,24 @@ def _state(path: Path, advice: str) -> tuple[int, ...]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-@lru_cache(maxsize=4096)
-def _look(path: Path, is_adapter: bool, *state: int) -> None:
-    if is_adapter:
-        check_adapter(path)
-        return
+@lru_cache(maxsize=64)
+def _base(path: Path, *state: int) -> tuple[str, dict[str, tuple[int, ...]]]:
+    """A base model's architecture, and the shapes of its tensors in numpy's order."""
     header = read_header(path, _FETCH)
     kind = find_architecture(header.fields.get("general.architecture"), path.name)
     check_entries(header, kind.name, path.name)
+    return kind.name, {name: tensor.shape for name, tensor in header.tensors.items()}
+
+
+@lru_cache(maxsize=4096)
+def _look(path: Path, state: tuple[int, ...], gguf: Path, base: tuple[int, ...]) -> None:
+    """Check an adapter, and that it fits its base: A is (rank, inputs), B is (outputs, rank)."""
+    header = check_adapter(path)
+    architecture, shapes = _base(gguf, *base)
+    fits = header.fields["general.architecture"] == architecture
+    for name, tensor in header.tensors.items():
+        if name.endswith(".lora_a"):
+            (rank, inputs), (outputs, columns) = tensor.shape, header.tensors[f"{name[:-1]}b"].shape
+            fits = fits and rank == columns and shapes.get(name.removesuffix(".lora_a")) == (outputs, inputs)
+    if not fits:
+        raise LocalError(f"The trained model's file {path} belongs to another base than {gguf}. {AGAIN}")

@@ -12,8 +12,6 @@ Left out: architectures whose layers differ among themselves.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,17 +177,10 @@ def choose_device() -> torch.device:
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where this processor multiplies matrices at least three times as fast in it, otherwise float32.
+    """bfloat16 on a GPU that has it, otherwise float32.
 
-    Processors with AMX are four times as fast in it, those with AVX-512 alone at most twice.
+    Some processors have units for bfloat16 (AMX). Single products are three to six times as fast there, but a
+    whole step is not. And it is not measured before each training which is faster: a job that goes on later must
+    get the same numbers.
     """
-    if device.type != "cpu":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    times = dict.fromkeys((torch.bfloat16, torch.float32), math.inf)
-    factors = {dtype: (torch.randn(128, 512).to(dtype), torch.randn(512, 512).to(dtype)) for dtype in times}
-    for _ in range(20):  # in turn, and the best of each: so it does not depend on what else runs
-        for dtype, (a, b) in factors.items():
-            start = time.perf_counter()
-            a @ b
-            times[dtype] = min(times[dtype], time.perf_counter() - start)
-    return torch.bfloat16 if times[torch.bfloat16] * 3 < times[torch.float32] else torch.float32
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

@@ -58,15 +58,15 @@ def _problem(template: nodes.Template) -> str | None:
             return "has a loop that calls itself"
         if isinstance(node, nodes.Macro):
             if node.name in defined:
-                return f"has the macro {node.name!r} twice"
+                return f"has the macro {node.name[:40]!r} twice"
             defined.add(node.name)
             macro = node.name
         if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in defined:
             if node.node.name == macro:
-                return f"has the macro {macro!r}, which calls itself"
+                return f"has the macro {macro[:40]!r}, which calls itself"
             called.add(id(node.node))
         elif isinstance(node, nodes.Name) and node.name in macros and id(node) not in called:
-            return f"uses the macro {node.name!r} before it is made, or otherwise than by calling it"
+            return f"uses the macro {node.name[:40]!r} before it is made, or otherwise than by calling it"
         left += [(child, depth + 1, macro) for child in reversed([*node.iter_child_nodes()])]
     return None
 

@@ -77,7 +77,8 @@ def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
     model, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
     if model != "gpt2" or not isinstance(pre, str) or pre not in KINDS:
         raise LocalError(
-            f"{where} has a tokenizer that can't be trained with here: {model!r}, which cuts texts as {pre!r}. "
+            f"{where} has a tokenizer that can't be trained with here: {repr(model)[:40]}, "
+            f"which cuts texts as {repr(pre)[:40]}. "
             f"These can: 'gpt2' with {', '.join(KINDS)}."
         )
     tokens, types, merges = (fields.get(f"tokenizer.ggml.{key}", []) for key in ("tokens", "token_type", "merges"))
@@ -88,7 +89,7 @@ def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
     try:
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=KINDS[pre].whole))
     except Exception as error:  # the package has no error of its own
-        raise LocalError(f"The tokenizer in {where} is not sound: {error}.") from None
+        raise LocalError(f"The tokenizer in {where} is not sound: {_in_a_line(error)}.") from None
     tokenizer.pre_tokenizer = KINDS[pre].cut()
     tokenizer.decoder = decoders.ByteLevel()
     typed = [*zip(tokens, types, strict=True)]
@@ -168,7 +169,12 @@ def _tokenizer(read: dict[str, Any], path: Path) -> Tokenizer:
     try:
         return Tokenizer.from_str(json.dumps({key: read[key] for key in kept if key in read}))
     except Exception as error:  # the package has no error of its own
-        raise LocalError(f"{path} can't be read: {error}.") from None
+        raise LocalError(f"{path} can't be read: {_in_a_line(error)}.") from None
+
+
+def _in_a_line(error: Exception) -> str:
+    """What the package tokenizers says of an error, which may be several lines."""
+    return " ".join(str(error).split())[:200]
 
 
 def _kind(read: dict[str, Any], path: Path) -> str:
@@ -194,9 +200,11 @@ def _is_plain_start(told: Any) -> bool:
     kind = told.get("type") if isinstance(told, dict) else None
     if kind == "Sequence":
         inner = told.get("processors")
-        return isinstance(inner, list) and all(
-            isinstance(item, dict) and item.get("type") != "Sequence" and _is_plain_start(item) for item in inner
-        )
+        if not isinstance(inner, list) or not all(isinstance(item, dict) for item in inner):
+            return False
+        kinds = [item.get("type") for item in inner]
+        adding = len(kinds) - kinds.count("ByteLevel")  # of two that add tokens, the second gets pieces
+        return "Sequence" not in kinds and adding <= 1 and all(map(_is_plain_start, inner))
     if kind != "TemplateProcessing":
         return told is None or kind in ("ByteLevel", "BertProcessing", "RobertaProcessing")
     pieces, known = told.get("single"), told.get("special_tokens")

@@ -19,6 +19,7 @@ import numpy as np
 from openai_local.errors import LocalError
 
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_LONGEST_NAME = 255
 _LONGEST_HEAD = 1 << 25  # bytes; the largest models have some hundred thousand
 _LONGEST_JSON = 1 << 27
 
@@ -78,7 +79,7 @@ def _parts(folder: Path) -> list[Path]:
         listed = read_json(index).get("weight_map")
         names = sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
         for name in names:
-            if Path(name).name != name or not find(folder, name).exists():
+            if len(name) > _LONGEST_NAME or Path(name).name != name or not find(folder, name).exists():
                 raise LocalError(
                     f"{index} names the file {name[:100]}, which is not in {folder}. Is the folder whole?"
                 )
@@ -142,7 +143,8 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[str, tuple[int, ...], int
     told = entry if isinstance(entry, dict) else {}
     kind, shape, offsets = (told.get(key) for key in ("dtype", "shape", "data_offsets"))
     numbers = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else []
-    if len(numbers) != len(shape or ()) + 2 or not all(type(number) is int and number >= 0 for number in numbers):
+    sound = all(type(number) is int and number >= 0 for number in numbers)
+    if not numbers or len(offsets or ()) != 2 or not sound:
         raise _damaged(path, f"what it says of {name[:100]} can't be")
     if not isinstance(kind, str) or kind not in _TYPES:
         raise LocalError(

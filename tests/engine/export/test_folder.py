@@ -19,6 +19,7 @@ from openai_local.engine.export import folder as exports
 from openai_local.engine.export.gguf import is_chatml, modelfile
 from openai_local.engine.export.source import Source
 from openai_local.engine.journal import Job, Journal
+from openai_local.engine.origin import data_file, let_go
 from openai_local.errors import LocalError
 from openai_local.home import Home
 
@@ -90,6 +91,8 @@ def test_different_ranks_are_no_different_model(source, tmp_path):
 
 @pytest.mark.parametrize("form", ["gguf", "peft", "merged"])
 def test_the_card(source, tmp_path, form):
+    digest = hashlib.sha256(data_file(source.journal.folder, "training_file").read_bytes()).hexdigest()
+    let_go(source.journal.folder)  # as the service does when the job is over
     exports.export(source, form, tmp_path / "My Model")
     text = (tmp_path / "My Model" / "README.md").read_text(encoding="utf-8")
     _, head, body = text.split("---\n", 2)
@@ -99,7 +102,6 @@ def test_the_card(source, tmp_path, form):
     assert metadata["base_model_relation"] == ("finetune" if form == "merged" else "adapter")
     assert metadata.get("library_name") == {"peft": "peft", "merged": "transformers"}.get(form)
     rows = dict(line.strip("| ").split(" | ") for line in body.splitlines() if line.startswith("| "))
-    digest = hashlib.sha256(source.training_file.read_bytes()).hexdigest()
     assert rows["training file, SHA-256"] == f"`{digest}`" and rows["examples"] == "3"
     assert (rows["trained on"], rows["seed"], rows["n_epochs"]) == ("2026-11-23", "42", "2")
     assert (rows["LoRA rank"], rows["LoRA alpha"], rows["steps"]) == ("4", "6", "4")
@@ -182,7 +184,9 @@ QUESTION = [{"role": "user", "content": "What is sun?"}]
 def talker(source):
     """One that learned from conversations."""
     answer = {"role": "assistant", "content": "A star."}
-    source.training_file.write_text(json.dumps({"messages": [*QUESTION, answer]}) + "\n")
+    data_file(source.journal.folder, "training_file").write_text(
+        json.dumps({"messages": [*QUESTION, answer]}) + "\n"
+    )
     return source
 
 

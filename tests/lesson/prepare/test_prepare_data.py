@@ -75,6 +75,41 @@ def test_a_file_that_is_ready(folder, capsys):
     assert [file.name for file in folder.iterdir()] == ["a.jsonl"]
 
 
+CHATS = [
+    {
+        "messages": [
+            {"role": "user", "content": f"What is {n}?"},
+            {"role": "assistant", "content": f"caf\u00e9 {n}."},
+        ]
+    }
+    for n in range(12)
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("\n".join(json.dumps(chat) for chat in CHATS).encode(), None),
+        (json.dumps(CHATS).encode(), "- [Necessary] Your format `JSON` will be converted to `JSONL`"),
+        (
+            "\n".join(json.dumps(chat, ensure_ascii=False) for chat in CHATS).encode("cp1252"),
+            "- [Necessary] Write the text as UTF-8; now it is cp1252",
+        ),
+    ],
+)
+def test_conversations_that_can_not_be_trained_on_as_they_are(folder, capsys, content, said):
+    """All in one line, or in other letters: that is no training file, whatever its name."""
+    (folder / "chats.jsonl").write_bytes(content)
+    assert main(["tools", "fine_tunes.prepare_data", "-q", "--format", "chat", "-f", "chats.jsonl"]) == 0
+    shown = capsys.readouterr().out
+    if said is None:
+        assert "You can use your file for fine-tuning" in shown
+        return
+    assert said in shown
+    written = (folder / "chats_prepared.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in written] == CHATS
+
+
 def test_chat_with_a_split(folder, capsys):
     catechism.write()
     words = (

@@ -10,9 +10,9 @@ import re
 from typing import Any
 
 from openai_local import __version__
-from openai_local.engine.base import sha256
 from openai_local.engine.export.peft import HUB_NAMES
 from openai_local.engine.export.source import Source
+from openai_local.engine.origin import FILES
 
 _LIBRARIES = {"gguf": None, "peft": "peft", "merged": "transformers"}
 _PLAIN = """\
@@ -81,22 +81,18 @@ def _metadata(source: Source, form: str, base: str | None) -> str:
 
 
 def _table(source: Source) -> str:
+    training, validation = (source.data.get(param) for param in FILES)
+    assert training
     rows: dict[str, Any] = {
         "trained on": source.trained.isoformat(),
-        "training file, SHA-256": f"`{sha256(source.training_file)}`",
-        "examples": _count(source),
+        "training file, SHA-256": f"`{training.sha256}`",
+        "examples": training.examples,
     }
-    validation = source.journal.folder / "validation_file.jsonl"
-    if validation.exists():
-        rows["validation file, SHA-256"] = f"`{sha256(validation)}`"
+    if validation:
+        rows["validation file, SHA-256"] = f"`{validation.sha256}`"
     rows |= {name: source.hyperparameters[name] for name in sorted(source.hyperparameters)}
     rows |= {"seed": source.journal.read_job().seed, **_lora(source), **_losses(source)}
     return "".join(f"| {name} | {value} |\n" for name, value in rows.items())
-
-
-def _count(source: Source) -> int:
-    with source.training_file.open("rb") as file:
-        return sum(bool(line.strip()) for line in file)
 
 
 def _lora(source: Source) -> dict[str, Any]:

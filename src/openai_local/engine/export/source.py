@@ -12,6 +12,7 @@ from typing import Any
 from openai_local.engine.adapter import Adapter, read_adapter
 from openai_local.engine.bases import Entry
 from openai_local.engine.journal import Journal
+from openai_local.engine.origin import Origin, origins
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,12 @@ class Source:
         heads, kv_heads = self.config["num_attention_heads"], self.config["num_key_value_heads"]
         return read_adapter(self.adapter_file, heads=heads, kv_heads=kv_heads)
 
-    @cached_property
+    @property
     def plain(self) -> bool:
         """Whether it learned from prompts and completions; otherwise from conversations."""
-        with self.training_file.open(encoding="utf-8-sig") as file:
-            first = next((line for line in file if line.strip()), "{}")
-        return "prompt" in json.loads(first)
+        return self.data["training_file"].plain
 
-    @property
-    def training_file(self) -> Path:
-        """The data, as the job's directory keeps it."""
-        return Path(self.journal.folder / "training_file.jsonl")
+    @cached_property
+    def data(self) -> dict[str, Origin]:
+        """What is known of the data, by the parameter's name."""
+        return origins(self.journal.folder)
