@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from openai_local.engine.base import SMOLLM2
@@ -18,6 +19,7 @@ MEASURED = "measured on two cores of 2021, as no job was trained here yet"
 UNKNOWN = "nobody has measured yet: the first job will tell"
 _ENOUGH_TOKENS = 5_000  # a shorter job says little of the speed
 _JOBS = 20
+_PAUSE = 10  # a step takes so many times as long as most do: the job was paused, or the machine slept
 
 
 def estimate(home: Home, cache: Path, n_examples: int, model: str = SMOLLM2.name) -> dict[str, Any]:
@@ -61,7 +63,8 @@ def _last_speed(home: Home, base: str) -> float | None:
         if tokens < _ENOUGH_TOKENS or journal.read_job().base != base:
             continue
         moments = [row["created_at"] for row in journal.rows()]
-        gaps = sorted(after - before for before, after in pairwise(moments))
-        if seconds := sum(gaps[:-1]):  # the longest may be a pause
-            return tokens * (len(gaps) - 1) / (len(gaps) + 1) / seconds
+        gaps = [after - before for before, after in pairwise(moments)] or [0]
+        steps = [gap for gap in gaps if gap <= _PAUSE * max(1, median(gaps))]
+        if seconds := sum(steps):
+            return tokens * len(steps) / (len(gaps) + 1) / seconds
     return None

@@ -61,6 +61,7 @@ def _add_class(group: Any) -> None:
         ("jobs", "jobs that are not over"),
         ("megabytes", "megabytes of files and models"),
         ("requests", "requests in a minute"),
+        ("minutes", "minutes of training for one job"),
     ):
         said = f"{what}, for each learner; 0 is no limit"
         group.add_argument(f"--most-{name}", type=_count, metavar="N", help=said)
@@ -161,6 +162,8 @@ def _limits(arguments: argparse.Namespace, shared: bool) -> Limits:
     from openai_local.service.settings import CLASS, Limits
 
     default = CLASS if shared else Limits()
+    if arguments.runner == "slurm":  # there the site's `time` says how long
+        default = dataclasses.replace(default, minutes=None)
     stored = arguments.most_megabytes
 
     def most(typed: int | None, otherwise: int | None) -> int | None:
@@ -171,6 +174,7 @@ def _limits(arguments: argparse.Namespace, shared: bool) -> Limits:
         jobs=most(arguments.most_jobs, default.jobs),
         stored=most(stored if stored is None else stored * 1_000_000, default.stored),
         requests=most(arguments.most_requests, default.requests),
+        minutes=most(arguments.most_minutes, default.minutes),
     )
 
 

@@ -36,6 +36,9 @@ class Terminal:
             stderr=inside,
             env=whole | environment,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # ignored by what runs in the background
         )
         os.close(inside)
         self.shown = ""

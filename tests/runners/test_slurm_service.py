@@ -84,7 +84,8 @@ def test_cancelled_by_the_learner(service, new_job):
     wait_for(lambda: slurm_jobs() == {other.id: "RUNNING"}, 20)
     wait_for(lambda: status(client, other) == "running")
     assert [status(client, job) for job in (runs, waits)] == ["cancelled", "cancelled"]
-    assert not (Home(service.home).jobs / runs.id / "snapshot.safetensors").exists()
+    snapshot = Home(service.home).jobs / runs.id / "snapshot.safetensors"
+    wait_for(lambda: not snapshot.exists(), 20)  # the service asks Slurm every two seconds, and then it goes
     assert not any("Somebody" in message for message in events(client, runs))
 
 

@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+import time
 
 import psutil
 import pytest
@@ -56,6 +57,154 @@ def test_what_fails_in_the_middle_was_never_there(open_):
     assert db.ask(NAMES) == [("bob",)], "and the next one is taken"
 
 
+@pytest.fixture
+def crowded(open_):
+    """Lets several write at once: all wait for the first. Returns what they raised, and what SQLite was told."""
+
+    def write(*names, broken=None):
+        db, raised, told, first = open_(), {}, [], threading.Event()
+        db._db.set_trace_callback(told.append)
+        if broken:
+            db._db = broken(db._db)
+
+        def one(name):
+            try:
+                with db.together():
+                    db.change(PUT, [name])
+                    db.afterwards(lambda: told.append(f"after {name}"))
+                    first.set()
+                    deadline = time.monotonic() + 10
+                    while name == names[0] and db._waiting < len(names) - 1 and time.monotonic() < deadline:
+                        time.sleep(0.001)
+                    if name == "mallory":
+                        raise ZeroDivisionError
+                raised[name] = None
+            except Exception as error:
+                raised[name] = error
+
+        threads = [threading.Thread(target=one, args=[name]) for name in names]
+        threads[0].start()
+        first.wait(10)
+        for thread in threads[1:]:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=20)
+        assert raised.keys() == {*names}, "everybody is told how it ended"
+        return db, raised, told
+
+    return write
+
+
+def test_who_writes_at_the_same_time_goes_to_the_disk_together(crowded):
+    db, raised, told = crowded("ada", "bob", "eve")
+    assert {*raised.values()} == {None} and {*db.ask(NAMES)} == {("ada",), ("bob",), ("eve",)}
+    assert told.count("COMMIT") == 1 and {*told[told.index("COMMIT") + 1 :]} == {
+        "after ada",
+        "after bob",
+        "after eve",
+    }
+
+
+def test_who_fails_takes_nobody_along(crowded):
+    db, raised, told = crowded("ada", "mallory", "eve")
+    assert isinstance(raised["mallory"], ZeroDivisionError) and raised["ada"] is raised["eve"] is None
+    assert {*db.ask(NAMES)} == {("ada",), ("eve",)} and "after mallory" not in told
+
+
+def test_what_the_disk_does_not_take_nobody_believes(crowded):
+    class Broken:
+        def __init__(self, db):
+            self._db = db
+
+        def __getattr__(self, name):
+            return getattr(self._db, name)
+
+        def execute(self, query, *values):
+            if (
+                query == "COMMIT"
+                and not self._db.execute("SELECT name FROM activity WHERE name = 'later'").fetchall()
+            ):
+                raise sqlite3.OperationalError("disk I/O error")
+            return self._db.execute(query, *values)
+
+    db, raised, told = crowded("ada", "bob", broken=Broken)
+    assert all(isinstance(error, sqlite3.OperationalError) for error in raised.values())
+    assert db.ask(NAMES) == [] and not [line for line in told if line.startswith("after")]
+    db.change(PUT, ["later"])
+    assert db.ask(NAMES) == [("later",)]
+
+
+def test_those_who_fail_keep_nobody_waiting_for_ever(open_, monkeypatch):
+    """Others wait all the time, and each of them fails."""
+    monkeypatch.setattr(database, "MOST_TOGETHER", 5)
+    db, tries = open_(), []
+    with db._lock:
+        db._waiting += 1  # there is always one more who waits
+        writer = threading.Thread(target=lambda: db.change(PUT, ["ada"]))
+        writer.start()
+    while writer.is_alive() and len(tries) < 50:
+        tries.append(1)
+        with pytest.raises(ZeroDivisionError), db.together():
+            raise ZeroDivisionError
+        writer.join(timeout=0.2)
+    db._waiting -= 1
+    assert not writer.is_alive() and len(tries) < 10, f"after {len(tries)} others it was not on disk"
+    assert db.ask(NAMES) == [("ada",)]
+
+
+@pytest.mark.parametrize("refused", [("ROLLBACK TO block",), ("COMMIT", "ROLLBACK")])
+def test_a_disk_on_which_nothing_can_be_undone(open_, refused):
+    """Nothing half-written is kept, and nobody waits for ever."""
+    db, real = open_(), None
+
+    class Refusing:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def execute(self, query, *values):
+            if query in refused:
+                raise sqlite3.OperationalError("disk I/O error")
+            return real.execute(query, *values)
+
+    real, db._db = db._db, Refusing()
+    with pytest.raises((sqlite3.OperationalError, ZeroDivisionError)), db.together():
+        db.change(PUT, ["half"])
+        if "COMMIT" not in refused:
+            raise ZeroDivisionError
+    db._db = real
+    if real.in_transaction:
+        real.execute("ROLLBACK")
+    db.change(PUT, ["ada"])
+    assert db.ask(NAMES) == [("ada",)]
+
+
+def test_who_closes_it_leaves_nobody_waiting(open_):
+    """One has written and waits for the next, and it is closed before that one's turn."""
+    db, ended = open_(), []
+
+    def write(name):
+        try:
+            db.change(PUT, [name])
+        except sqlite3.ProgrammingError:
+            ended.append("it is closed")
+        else:
+            ended.append(name)
+
+    with db._lock:
+        db._waiting += 1  # somebody whose turn comes too late
+        writer = threading.Thread(target=write, args=["ada"])
+        writer.start()
+    deadline = time.monotonic() + 10
+    while not db._group.size and time.monotonic() < deadline:
+        time.sleep(0.001)
+    db.close()
+    writer.join(timeout=10)
+    assert ended == ["ada"] and open_().ask(NAMES) == [("ada",)]
+    db._waiting = 0
+    write("bob")
+    assert ended == ["ada", "it is closed"]
+
+
 def test_a_database_without_room_takes_the_next_that_fits(open_, tmp_path):
     db = open_()
     most = db.ask("PRAGMA page_count")[0][0] + 2
@@ -65,6 +214,23 @@ def test_a_database_without_room_takes_the_next_that_fits(open_, tmp_path):
     assert disk.refusal(caught.value) == "full"
     db.change(PUT, ["bob"])
     assert db.ask(NAMES) == [("bob",)]
+
+
+def test_its_reserve_is_renewed_before_it_is_used_up(open_, tmp_path):
+    """On a full disk nothing could be deleted else."""
+    db = open_(check=True)
+    for number in range(100):
+        db.change(PUT, [f"{number}" + "x" * 40_000])
+        (free,) = db.ask("PRAGMA freelist_count")[0]
+        assert free >= 100 and (tmp_path / "openai-local.db").stat().st_size > 4096 * free
+
+
+def test_where_there_is_no_room_for_a_reserve_it_does_without(open_, monkeypatch):
+    db = open_(check=True)
+    monkeypatch.setattr(database, "_RESERVE", "INSERT INTO nowhere VALUES (0)")
+    for number in range(60):
+        db.change(PUT, [f"{number}" + "x" * 40_000])
+    assert len(db.ask(NAMES)) == 60
 
 
 def test_on_a_network_file_system_others_may_open_it_too(open_, tmp_path, monkeypatch):

@@ -102,9 +102,18 @@ def test_where_the_home_lies_is_not_told(tmp_path):
     """The path of a log, say, has the name in it of whoever runs the service."""
     home = Home.open(tmp_path)
     store = Store(home.database)
-    records = Records(store, home)
+    cache = tmp_path.parent / "cache"
+    records = Records(store, home, cache)
+    journal = records.journal("ftjob-x")
+    journal.folder.mkdir()
+    journal.event(f"There is no room in {home.path}, and no {cache / 'bases'}.")
+    records.copy("ftjob-x")
     records.tell("ftjob-x", f"The log is {home.jobs / 'ftjob-x' / 'train.log'}.")
     records.fail("ftjob-x", "server_error", f"There is no room in {home.path}.")
     said = [event.message for event in store.events("ftjob-x")]
     store.close()
-    assert said == ["The job failed: There is no room in HOME.", "The log is HOME/jobs/ftjob-x/train.log."]
+    assert said == [
+        "The job failed: There is no room in HOME.",
+        "The log is HOME/jobs/ftjob-x/train.log.",
+        "There is no room in HOME, and no CACHE/bases.",
+    ]

@@ -8,9 +8,13 @@ from starlette.testclient import TestClient
 
 from openai_local.home import Home
 from openai_local.runners.local import LocalRunner
+from openai_local.service import following
 from openai_local.service.app import create_app
 from openai_local.service.auth import make_key
-from openai_local.service.settings import Settings
+from openai_local.service.queue import Queue
+from openai_local.service.settings import Limits, Settings
+
+NONE = Limits()
 
 
 class Wide(LocalRunner):
@@ -25,14 +29,14 @@ def room(tiny_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_LOCAL_CACHE", str(tiny_cache))
     entered = []
 
-    def make(runner):
-        app = create_app(Home.open(tmp_path), tiny_cache, Settings(runner=runner))
+    def make(runner, limits=NONE):
+        app = create_app(Home.open(tmp_path), tiny_cache, Settings(runner=runner, limits=limits))
         http = TestClient(app)
         http.__enter__()
         entered.append(http)
 
-        def caller(name):
-            key = make_key(app.state.context.store, name)
+        def caller(name, *, instructor=False):
+            key = make_key(app.state.context.store, name, instructor=instructor)
             return TestClient(app, headers={"Authorization": f"Bearer {key}"})
 
         return app.state.context, caller
@@ -42,14 +46,19 @@ def room(tiny_cache, tmp_path, monkeypatch):
         http.__exit__(None, None, None)
 
 
-def submit(http, pairs, epochs=1, times=1):
-    data = pairs.read_bytes() * times
-    file = http.post("/v1/files", files={"file": ("a.jsonl", data)}, data={"purpose": "fine-tune"})
+def upload(http, content):
+    file = http.post("/v1/files", files={"file": ("a.jsonl", content)}, data={"purpose": "fine-tune"})
+    return file.json()["id"]
+
+
+def submit(http, pairs, epochs=1, times=1, validation=0):
     body = {
         "model": "ada",
-        "training_file": file.json()["id"],
+        "training_file": upload(http, pairs.read_bytes() * times),
         "hyperparameters": {"n_epochs": epochs, "batch_size": 1},
     }
+    if validation:
+        body["validation_file"] = upload(http, pairs.read_bytes() * validation)
     return http.post("/v1/fine_tuning/jobs", json=body).json()["id"]
 
 
@@ -109,6 +118,77 @@ def test_learners_take_turns_and_know_their_places_and_an_instructor_decides(roo
     assert turns == {first: 1, third: 2, bobs: 3}
     told = [message.split(": ")[1][0] for message in messages(bob, bobs) if message.startswith("Jobs ahead")]
     assert told[0] == "1" and "3" in told and told[-1] == "0"
+
+
+def test_a_job_that_would_take_too_long_is_refused_before_it_starts(room, pairs):
+    """So one learner can't hold the machine for a day. It is estimated with the speed of the last job."""
+    _, caller = room(LocalRunner(), Limits(minutes=2))
+    ada, teacher = caller("ada"), caller("teacher", instructor=True)
+    short, long, allowed = submit(ada, pairs), submit(ada, pairs, 50, 100), submit(teacher, pairs, 50, 100)
+    wait(over(ada, long))
+    error = job(ada, long)["error"]
+    assert error["code"] == "training_too_long" and error["param"] == "training_file"
+    assert "minutes, and one job may train for 2. Take fewer epochs (n_epochs)" in error["message"]
+    wait(lambda: job(teacher, allowed)["status"] in ("queued", "running"))
+    teacher.post(f"/v1/fine_tuning/jobs/{allowed}/cancel")
+    wait(over(ada, short))
+    assert job(ada, short)["status"] == "succeeded"
+
+
+def test_what_is_measured_takes_time_too(room, pairs):
+    """A small file to learn from, and a large one to measure with after each epoch."""
+    _, caller = room(LocalRunner(), Limits(minutes=1))
+    ada = caller("ada")
+    id_ = submit(ada, pairs, 50, validation=500)
+    wait(over(ada, id_))
+    assert job(ada, id_)["error"]["code"] == "training_too_long"
+
+
+def test_a_job_that_takes_much_longer_than_it_may_is_ended(room, pairs, monkeypatch):
+    """How long it takes is only estimated."""
+    monkeypatch.setattr(following, "TOO_LONG", 0.01)
+    service, caller = room(LocalRunner(), Limits(minutes=1))
+    ada = caller("ada")
+    id_ = submit(ada, pairs, 50)
+    wait(over(ada, id_))
+    error = job(ada, id_)["error"]
+    assert error["code"] == "training_too_long"
+    assert error["message"].startswith("It has trained for 0 minutes, and one job may train for 1. Take fewer")
+    wait(lambda: not service.queue._following)
+    assert not service.queue.runner.look(service.records.journal(id_)).alive
+
+
+def test_the_data_of_a_job_goes_when_it_is_over(room, pairs):
+    """Whoever deletes a file has room again; also if the job was cancelled while it waited or was paused."""
+    service, caller = room(LocalRunner())
+    ada = caller("ada")
+    ended, paused, cancelled = submit(ada, pairs), submit(ada, pairs, 50), submit(ada, pairs, 50)
+    wait(over(ada, ended))
+    wait(lambda: steps(ada, paused))
+    ada.post(f"/v1/fine_tuning/jobs/{paused}/pause")
+    wait(lambda: steps(ada, cancelled))
+    assert data(service, paused) and data(service, cancelled)
+    for id_ in (paused, cancelled):
+        ada.post(f"/v1/fine_tuning/jobs/{id_}/cancel")
+    wait(lambda: not service.queue._following)
+    assert [data(service, id_) for id_ in (ended, paused, cancelled)] == [[], [], []]
+
+
+def test_data_that_an_earlier_service_left_goes_too(room, pairs, tmp_path):
+    service, caller = room(LocalRunner())
+    ada = caller("ada")
+    id_ = submit(ada, pairs)
+    wait(over(ada, id_))
+    wait(lambda: not service.queue._following)
+    (service.records.journal(id_).folder / "training_file.jsonl").write_bytes(pairs.read_bytes())
+    again = Queue(service.records, service.bases, service.queue.runner, service.queue._forecast)
+    again.start()
+    again.stop()
+    assert data(service, id_) == []
+
+
+def data(service, id_):
+    return [*service.records.journal(id_).folder.glob("*_file.jsonl")]
 
 
 def test_several_run_at_once_where_the_runner_takes_them(room, pairs):

@@ -1,5 +1,7 @@
 """Responses, through the official client."""
 
+from typing import Literal
+
 import openai
 import pytest
 from openai.types.responses import Response
@@ -88,7 +90,7 @@ def test_every_event_has_its_name(client):
 
 def test_the_helpers_of_the_client(client):
     class Answer(BaseModel):
-        number: int
+        word: Literal["sun", "moon"]  # a number may have more digits than there are tokens
         good: bool
 
     parsed = client.responses.parse(model="ada", input="hi", text_format=Answer, max_output_tokens=100)

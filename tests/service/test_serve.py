@@ -223,8 +223,8 @@ def settings(*words):
 def test_limits_are_for_those_who_share():
     assert settings().limits == settings("--host", "localhost").limits == Limits()
     assert settings("--learners", "3").limits == settings("--host", "0.0.0.0").limits == CLASS
-    chosen = settings("--learners", "3", "--most-jobs", "0", "--most-megabytes", "7").limits
-    assert chosen == dataclasses.replace(CLASS, jobs=None, stored=7_000_000)
+    chosen = settings("--learners", "3", "--most-jobs", "0", "--most-megabytes", "7", "--most-minutes", "5").limits
+    assert chosen == dataclasses.replace(CLASS, jobs=None, stored=7_000_000, minutes=5)
     assert settings("--most-requests", "9").limits == Limits(requests=9)
 
 

@@ -6,6 +6,7 @@ from openai.types.fine_tuning import FineTuningJobEvent
 
 from openai_local.errors import LocalError
 from openai_local.service.auth import make_key
+from openai_local.service.schema import VERSION
 from openai_local.service.store import Store, UnknownCursorError
 
 
@@ -99,6 +100,21 @@ def test_keys_are_kept_as_hashes(store, tmp_path):
         assert key.encode() not in path.read_bytes()
 
 
+def test_a_change_is_told_when_it_can_be_read(store):
+    """Else who follows a job may look too early, and wait for ever for the news that is there."""
+    store.add(file(1), "ada")
+    with store.together():
+        store.update(FileObject, "file-1", lambda item: setattr(item, "filename", "b.jsonl"))
+        store.add_events("file-1", [event(1)])
+        assert store.changes("file-1") == 0
+    assert store.changes("file-1") == 2
+    with pytest.raises(ZeroDivisionError), store.together():
+        store.add_events("file-1", [event(2)])
+        raise ZeroDivisionError
+    store.add(file(2), "ada")
+    assert store.changes("file-1") == 2, "what was undone is no change, not even later"
+
+
 def test_things_belong_to_their_owners(store):
     store.add(file(1), "ada")
     store.add(file(2), "bob")
@@ -109,6 +125,7 @@ def test_things_belong_to_their_owners(store):
     assert store.stored("ada") == 1 and store.stored("nobody") == 0
 
 
+BY_STATUS = "SELECT id FROM objects WHERE kind = ? AND json_extract(body, '$.status') IS ? ORDER BY seq"
 VERSION_1 = """
 CREATE TABLE objects (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL UNIQUE,
     owner TEXT NOT NULL, body TEXT NOT NULL, private TEXT NOT NULL);
@@ -135,6 +152,26 @@ def test_a_database_of_version_1_goes_on(tmp_path):
         assert (known.name, known.instructor, known.created_at) == ("ada", True, 5)
         assert store.get(FileObject, "file-1") == file(1)
         store.close()
+
+
+def test_a_database_of_version_2_goes_on(tmp_path):
+    """It had no index by status."""
+    path = tmp_path / "test.db"
+    store = Store(path)
+    store.add(file(1), "ada")
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.executescript("DROP INDEX objects_by_status; PRAGMA user_version = 2")
+    store = Store(path)
+    assert [f.id for f in store.page(FileObject, status="processed")] == ["file-1"]
+    assert store.table(FileObject, "body.bytes", status=["processed", "error"]) == [
+        ("file-1", "ada", file(1).bytes)
+    ]
+    store.close()
+    with sqlite3.connect(path) as db:
+        plan = str(db.execute("EXPLAIN QUERY PLAN " + BY_STATUS, ("FileObject", "processed")).fetchall())
+        assert "objects_by_status" in plan
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 def test_a_database_from_the_future_is_refused(tmp_path):

@@ -37,7 +37,7 @@ from openai_local.service import errors
 from openai_local.service.activity import Activity
 from openai_local.service.auth import KeyDoor, RequireKey
 from openai_local.service.branch import Branch, behind
-from openai_local.service.connections import Connection
+from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
 from openai_local.service.forecast import Forecast
 from openai_local.service.guard import Visitors
@@ -73,8 +73,6 @@ ACTIVITY_SECONDS = 5
 KEEP_ALIVE_SECONDS = 75
 """How long a connection stays open that nobody uses. The official client closes its own after 5 seconds. If the
 service did the same, a request could meet a connection that is just being closed."""
-HANDLES = 4096
-"""So many files and connections may be open at once, if the system allows it."""
 LOOK_SECONDS = 0.5
 """How often it is seen whether anybody calls."""
 GRACE_SECONDS = 5
@@ -120,7 +118,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
     """The application for one home. Its queue works from start-up to shutdown."""
     settings = settings or Settings()
     store = Store(home.database, check=True)
-    records = Records(store, home)
+    records = Records(store, home, cache)
     bases = Bases(home, cache)
     queue = Queue(records, bases, settings.runner, Forecast(records, cache))
     activity, quota = Activity(store), Quota(settings.limits, store)
@@ -212,7 +210,7 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
     except Timeout:
         raise LocalError(f"{home.taken()} Use it, or stop it with:  openai-local stop") from None
     home.running.unlink(missing_ok=True)  # of one that was killed: its port may be somebody else's by now
-    _allow_handles()
+    allow_handles()
     if hasattr(os, "umask"):
         os.umask(0o077)  # whatever the service and its trainings write is the user's alone
     tempfile.tempdir = str(home.files)  # an upload waits on the disk where it will lie; /tmp may be memory
@@ -221,18 +219,6 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
         scheme = "https" if settings.certificate else "http"
         url = f"{scheme}://{host}:{listener.getsockname()[1]}{settings.prefix}/v1"
         asyncio.run(_serve(create_app(home, cache, settings), home, listener, url, settings))
-
-
-def _allow_handles() -> None:
-    """Each client takes a file handle, and some systems give a program 256 unless it asks for more."""
-    try:
-        import resource
-    except ImportError:
-        return  # Windows has no such limit
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = HANDLES if hard == resource.RLIM_INFINITY else min(hard, HANDLES)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

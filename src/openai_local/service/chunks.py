@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from openai_local.service.errors import explain
+from openai_local.service.errors import APIError
 from openai_local.service.generation import Piece, Usage
 from openai_local.service.sampling import wants_usage
 from openai_local.service.streaming import DONE, frame
@@ -13,7 +13,7 @@ from openai_local.service.streaming import DONE, frame
 
 def chunks(
     head: dict[str, Any], choices: Callable[[Piece], Iterable[dict[str, Any]]], body: dict[str, Any]
-) -> Callable[[Piece | Usage | Exception], Iterator[str]]:
+) -> Callable[[Piece | Usage | APIError], Iterator[str]]:
     """An encoder for `Generation.streamed`.
 
     Args:
@@ -24,11 +24,11 @@ def chunks(
     if wants_usage(body):
         head = {**head, "usage": None}
 
-    def encode(item: Piece | Usage | Exception) -> Iterator[str]:
+    def encode(item: Piece | Usage | APIError) -> Iterator[str]:
         if isinstance(item, Piece):
             yield from (frame({**head, "choices": [choice]}) for choice in choices(item))
-        elif isinstance(item, Exception):
-            yield frame(explain(item).body())
+        elif isinstance(item, APIError):
+            yield frame(item.body())
         else:
             if wants_usage(body):
                 yield frame({**head, "choices": [], "usage": item.openai()})

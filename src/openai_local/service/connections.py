@@ -4,12 +4,17 @@ A machine that loses its network sends no goodbye. Two things find that out. The
 silent for a minute whether it is still there (TCP's keepalive), and after five minutes without a sign it ends the
 connection. And a client that has just connected, or began a request, gets `SILENT_SECONDS` to send the next piece
 of it. While an answer is made or streamed the client owes nothing, so that may take as long as it likes.
+
+Each connection takes a file handle, and a program gets so many of them. The last `KEPT_HANDLES` are not for
+connections: without them the service could not open a file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+from http import HTTPStatus
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,6 +24,9 @@ from openai_local.service.guard import HEADERS
 
 SILENT_SECONDS = 60.0
 """How long a client that owes the rest of a request may send nothing."""
+HANDLES = 4096
+"""So many files and connections may be open at once, if the system allows it."""
+KEPT_HANDLES = 512
 _KEEPALIVE = {
     "TCP_KEEPIDLE": 60,
     "TCP_KEEPALIVE": 60,
@@ -38,6 +46,8 @@ class Connection(H11Protocol):
         """Somebody connects."""
         super().connection_made(transport)
         _keep_alive(transport.get_extra_info("socket"))
+        if len(self.connections) > _most():
+            self._refuse(APIError(429, _FULL, code="rate_limit_exceeded", headers={"retry-after": "5"}))
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -55,9 +65,15 @@ class Connection(H11Protocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self._refuse(APIError(400, msg))
+
+    def _refuse(self, error: APIError) -> None:
+        """Answer, unless an answer has begun, and hang up."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            answer = respond(APIError(400, msg, headers={**HEADERS, "connection": "close"}))
-            head = h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request")
+            answer = respond(error)
+            answer.headers.update({**HEADERS, "connection": "close"})
+            reason = HTTPStatus(error.status).phrase.encode()
+            head = h11.Response(status_code=error.status, headers=answer.raw_headers, reason=reason)
             for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
@@ -74,6 +90,31 @@ class Connection(H11Protocol):
             self._expect()
         else:
             self.transport.close()
+
+
+_FULL = "The service has as many connections as it can have. Please try again in 5s."
+
+
+def allow_handles() -> None:
+    """Ask the system for `HANDLES`: some give a program 256 unless it asks for more."""
+    if sys.platform == "win32":
+        return  # there is no such limit
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = HANDLES if hard == resource.RLIM_INFINITY else min(hard, HANDLES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _most() -> int:
+    """How many connections there may be."""
+    handles = HANDLES
+    if sys.platform != "win32":
+        import resource
+
+        handles = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(handles - KEPT_HANDLES, handles // 2)
 
 
 def _keep_alive(connection: socket.socket | None) -> None:

@@ -11,7 +11,7 @@ from openai_local.engine.answering import Answering, Target
 from openai_local.engine.bases import Bases
 from openai_local.home import Home
 from openai_local.service.activity import Activity
-from openai_local.service.errors import APIError, model_not_found
+from openai_local.service.errors import APIError, explain, model_not_found
 from openai_local.service.identity import Identity
 from openai_local.service.limits import Quota
 from openai_local.service.load import Load
@@ -53,10 +53,15 @@ class Context:
         if base := self.bases.find(name):
             base.require()
             return base.name, Target(base.gguf, asker=who.name)
-        if self.store.get(Model, name, who.sees) is None:
+        if not (private := self.store.private(Model, name, who.sees)):
             raise self.no_model(name, who)
-        private = self.store.private(Model, name)
-        return name, Target(self.bases.require(private["base"]).gguf, self.records.adapter(name), who.name)
+        return name, Target(self.bases.require(private["base"]).gguf, self.records.adapter(private), who.name)
+
+    def explain(self, error: Exception) -> APIError:
+        """What to tell a client of an error (`errors.explain`). Where things lie here is not their business."""
+        found = explain(error)
+        found.message = self.records.hidden(found.message)
+        return found
 
     def share(self, who: Identity) -> Load:
         """The places that somebody's answers may take."""

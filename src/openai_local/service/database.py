@@ -5,6 +5,10 @@ somebody else writes. WAL takes memory that all who open the file share, so it d
 system, where they may be on two machines. There the file is used in SQLite's old way, and one connection does
 everything.
 
+Many may write at the same time, and each is told that it is done when the disk has taken it. A slow disk takes a
+few dozen transactions in a second. So who writes while others wait for their turn does not go to the disk alone:
+they become one transaction, and go together ("group commit").
+
 A file that can't be used is never written to. It is said what is wrong with it and what to do.
 """
 
@@ -12,9 +16,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from threading import RLock, get_ident
+from threading import Event, Lock, RLock, get_ident
 from typing import Any
 
 import psutil
@@ -31,8 +36,37 @@ _NETWORK = frozenset(
     fuse.sshfs glusterfs gpfs lustre ncpfs nfs nfs3 nfs4 orangefs panfs pvfs2 smb smb2 smb3 smbfs vboxsf webdav
     wekafs""".split()
 )
+MOST_TOGETHER = 50
+"""So many who write go to the disk at once, at most. Else those who came first might wait for ever."""
 _RESERVE = "INSERT OR REPLACE INTO activity (name, asked, seen_at) VALUES ('', zeroblob(1000000), 0)"
+_LEAST_FREE = 128
+"""So many free pages (of 4 kB) the database has at least, while the disk has room for them."""
+_AGAIN_SECONDS = 10.0
+"""How long to wait until room is asked for again, where there was none."""
 Values = Sequence[Any]
+
+
+class _Group:
+    """Those who write in one transaction. They wait until the disk has taken it.
+
+    `afterwards` is to be done then.
+    """
+
+    def __init__(self) -> None:
+        self.size, self.afterwards = 0, list[Callable[[], None]]()
+        self._error: BaseException | None = None
+        self._over = Event()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """All of them are on disk, or none is, because of an error."""
+        self._error = error
+        self._over.set()
+
+    def wait(self) -> None:
+        """Wait for that. Raises the error."""
+        self._over.wait()
+        if self._error:
+            raise self._error
 
 
 class Database:
@@ -47,47 +81,116 @@ class Database:
         """
         self.path = path
         self._lock, self._reading, self._writer = RLock(), RLock(), 0
+        self._counting, self._waiting, self._group = Lock(), 0, _Group()
+        self._reserved, self._reserve_again = False, 0.0
         _look_at(path, thoroughly=check)
-        self._db = _connect(path)
+        self._db = self._reader = _connect(path)
         try:
             path.chmod(0o600)
             shared = _choose_journal(self._db, path)
             self._db.execute("PRAGMA synchronous = FULL")
             with self.together():
                 schema.migrate(self._db, path)
-            self._reader = _connect(path) if shared else self._db
+            if shared:
+                self._reader = _connect(path)
         except BaseException:
             self._db.close()
             raise
         if check and shared:
             self._reserve()
+            self._reserved = True
 
     def close(self) -> None:
-        """Close it."""
+        """Close it. What was written is on disk then."""
         with self._lock, self._reading:
+            if self._group.size:
+                self._commit(self._group)
             self._reader.close()
             self._db.close()
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Make one transaction of all calls in a block: they are on disk when it ends, or none of them is."""
-        with self._lock:
-            if self._db.in_transaction:  # a block within a block
-                yield
-                return
-            self._db.execute("BEGIN IMMEDIATE")
-            self._writer = get_ident()
+        """Make one of all calls in a block: they are on disk when it ends, or none of them is."""
+        if self._writer == get_ident():  # a block within a block
+            yield
+            return
+        with self._turn():
+            group = self._group
             try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:  # SQLite has gone back by itself if the disk is full
-                    self._db.execute("ROLLBACK")
-                if disk.refusal(error) == "full":
-                    self._make_room()
-                raise
+                with self._block(group):
+                    yield
             finally:
-                self._writer = 0
+                if not self._waiting or self.waits or group.size >= MOST_TOGETHER:
+                    self._commit(group)
+        group.wait()
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Write alone. `_waiting` tells how many wait for that."""
+        with self._counting:
+            self._waiting += 1
+        self._lock.acquire()
+        with self._counting:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextlib.contextmanager
+    def _block(self, group: _Group) -> Iterator[None]:
+        """What one of a group writes. If it fails, the others' stays."""
+        group.size += 1
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("SAVEPOINT block")
+        self._writer, others = get_ident(), len(group.afterwards)
+        try:
+            yield
+            self._db.execute("RELEASE block")
+        except BaseException as error:
+            del group.afterwards[others:]
+            try:
+                self._db.execute("ROLLBACK TO block")
+                self._db.execute("RELEASE block")
+            except sqlite3.Error:  # SQLite has gone back wholly by itself, as the disk is full; or nothing works
+                self._fail(group, error)
+            raise
+        finally:
+            self._writer = 0
+
+    def _commit(self, group: _Group) -> None:
+        """Let the disk take what a group has written."""
+        if group is not self._group:  # it has failed
+            return
+        try:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+        except BaseException as error:
+            self._fail(group, error)
+            return
+        self._group = _Group()
+        try:
+            for action in group.afterwards:
+                action()
+        finally:
+            group.end()
+            self._renew()
+
+    def _fail(self, group: _Group, error: BaseException) -> None:
+        """Undo what a group has written."""
+        self._group = _Group()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if disk.refusal(error) == "full":
+                self._make_room()
+        finally:
+            group.end(error)
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Inside `together`: do something when all is on disk, before anybody else writes; never if undone."""
+        self._group.afterwards.append(action)
 
     def change(self, query: str, values: Values = ()) -> int:
         """Write, in a transaction of its own or the one that is open. Returns how many rows were changed."""
@@ -116,8 +219,20 @@ class Database:
         """Make the log and the database longer than they need be. On a full disk, what is deleted, and what
         happens to jobs, can then still be written down."""
         for query in (_RESERVE, "DELETE FROM activity WHERE name = ''"):
-            self.change(query)
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute(query)
         self._make_room()
+
+    def _renew(self) -> None:
+        """Do so again when that room is used up, as long as the disk has more."""
+        if not self._reserved or time.monotonic() < self._reserve_again:
+            return
+        try:
+            if self._db.execute("PRAGMA freelist_count").fetchone()[0] < _LEAST_FREE:
+                self._reserve()
+        except sqlite3.Error:
+            self._reserve_again = time.monotonic() + _AGAIN_SECONDS
 
     def _make_room(self) -> None:
         """Move what stands in the log into the database, so that the next to write (a deletion) has room."""

@@ -73,10 +73,7 @@ async def on_api_error(_: Request, error: Exception) -> Response:
 
 async def on_local_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for errors of the engine: llama.cpp's refusals, a base model that is missing."""
-    shared = request.app.state.context
-    found = explain(error)
-    found.message = shared.home.hidden(found.message).replace(str(shared.bases.cache), "CACHE")
-    return respond(found)
+    return respond(request.app.state.context.explain(error))
 
 
 def explain(error: Exception) -> APIError:

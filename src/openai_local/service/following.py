@@ -19,7 +19,11 @@ from openai_local.service.records import ALIVE, ENDED, Records
 
 PAUSE_SECONDS = 10.0
 """How long a paused job may take to write down where it is."""
+MOST_SECONDS = 10.0
+"""Of the time between two looks, so much counts as training at most: a machine that slept has not trained."""
 FULL = "There is no room left on the disk. The training waits until there is."
+TOO_LONG = 2
+"""So many times as long as it may, a job trains at most: how long it will take is only estimated."""
 TRIES = 2
 """How often a process may end without having got any further before its job counts as failed."""
 
@@ -34,6 +38,8 @@ class Following:
         self._offset, self._tries, self._steps = 0, 0, -1
         self._halted_at: float | None = None
         self._told: str | None = None
+        self._most_minutes = records.store.private(FineTuningJob, job).get("most_minutes")
+        self._trained, self._looked_at = 0.0, time.monotonic()
         self._mark = new_id("following")  # what is told again in vain is told once
 
     def look(self) -> bool:
@@ -59,7 +65,18 @@ class Following:
         self._tell(status.waits or (FULL if self.journal.waits() else None))
         if status.waits is None and job.status == "queued":
             self.records.move(self.id, "queued", "running")
+        self._watch_the_clock(status)
         return False
+
+    def _watch_the_clock(self, status: Status) -> None:
+        """Let a job fail that has trained for much longer than it may. The next look ends its process."""
+        now = time.monotonic()
+        since, self._looked_at = now - self._looked_at, now
+        if status.waits is None:
+            self._trained += min(since, MOST_SECONDS)
+        if self._most_minutes and self._trained > TOO_LONG * 60 * self._most_minutes:
+            took = f"It has trained for {self._trained / 60:,.0f} minutes"
+            self.records.fail(self.id, "training_too_long", too_long(took, self._most_minutes))
 
     def _finish(self, result: dict[str, Any]) -> None:
         try:
@@ -118,6 +135,14 @@ class Following:
         if over:
             self.journal.snapshot.unlink(missing_ok=True)
         return True
+
+
+def too_long(how_long: str, most_minutes: int) -> str:
+    """Why a job is not trained to its end, beginning with how long it takes."""
+    return (
+        f"{how_long}, and one job may train for {most_minutes}. Take fewer epochs (n_epochs) or smaller files, or "
+        "ask your instructor."
+    )
 
 
 def _last_words(journal: Journal, status: Status) -> str:

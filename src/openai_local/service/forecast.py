@@ -14,6 +14,8 @@ from openai_local.service.records import Records
 
 BYTES_PER_TOKEN = 4.5
 """Of a training file in JSONL, with its quotes and names; measured on the lesson's."""
+VALIDATION = 1 / 3
+"""How long it takes to measure an example, next to learning from it: no gradients, no step."""
 _FRESH_SECONDS = 30.0
 
 
@@ -39,9 +41,14 @@ class Forecast:
         speed, start = self._speed(private["base"])
         if speed is None:
             return None
-        size = (self._records.home.files / job.training_file).stat().st_size
         epochs = settle(**private["hyperparameters"], n_examples=examples).n_epochs
+        size = float(self._size(job.training_file))
+        if job.validation_file:  # each epoch ends with all of it
+            size += VALIDATION * self._size(job.validation_file)
         return start + epochs * size / BYTES_PER_TOKEN / speed
+
+    def _size(self, file: str) -> int:
+        return (self._records.home.files / file).stat().st_size
 
     def left(self, job: str) -> float | None:
         """How many seconds a job that runs will still take, or None if nobody knows."""

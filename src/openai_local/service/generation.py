@@ -17,6 +17,8 @@ from starlette.responses import Response
 from openai_local.engine.answering import Answering, Target
 from openai_local.engine.lanes import GoneError
 from openai_local.service.caller import Caller
+from openai_local.service.context import Context
+from openai_local.service.errors import APIError
 from openai_local.service.formats import Schema
 from openai_local.service.load import Load
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
@@ -86,8 +88,8 @@ Emit = Callable[[Piece | Usage], bool]
 class Generation:
     """All choices of one answer. It ends when the `caller` has left."""
 
+    service: Context
     caller: Caller
-    answering: Answering
     load: Load
     target: Target
     asks: list[Ask]
@@ -110,14 +112,23 @@ class Generation:
                 pieces = [await self.load.run(partial(self._whole, index, usage)) for index in parts]
         return pieces, usage
 
-    async def streamed(self, encode: Callable[[Piece | Usage | Exception], Iterable[str]]) -> Response:
+    async def streamed(self, encode: Callable[[Piece | Usage | APIError], Iterable[str]]) -> Response:
         """An answer of server-sent events: the pieces of each choice, and the usage at the end.
 
         Raises:
             AnswerError: llama.cpp refuses the first request.
             APIError, GoneError: as `whole`.
         """
-        return await stream(self.caller, self.load, self._emit_all, encode)
+
+        def told(item: Piece | Usage | Exception) -> Iterable[str]:
+            return encode(self.service.explain(item) if isinstance(item, Exception) else item)
+
+        return await stream(self.caller, self.load, self._emit_all, told)
+
+    @property
+    def answering(self) -> Answering:
+        """What asks llama.cpp."""
+        return self.service.answering
 
     def _check(self) -> None:
         if self.biased:

@@ -87,6 +87,10 @@ class Quota:
         """How many answers of somebody may be made or wait at the same time; None is no limit."""
         return None if who.instructor else self._limits.answers
 
+    def minutes(self, who: Identity) -> int | None:
+        """How many minutes one job of somebody may train; None is no limit."""
+        return None if who.instructor else self._limits.minutes
+
     def job(self, who: Identity) -> None:
         """Look whether there is room for one more job.
 

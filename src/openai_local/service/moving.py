@@ -47,7 +47,8 @@ def going(path: Path) -> Iterator[Callable[[], None]]:
         if went:
             part.replace(path)
         raise
-    part.unlink(missing_ok=True)
+    if went:
+        part.unlink(missing_ok=True)
 
 
 def settle(parts: Iterable[Path], known: Callable[[Path], bool]) -> None:

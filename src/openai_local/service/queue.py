@@ -17,10 +17,11 @@ from openai.types.fine_tuning import FineTuningJob
 from openai_local.engine.bases import Bases
 from openai_local.engine.examples import DataError, count
 from openai_local.engine.journal import Job, Journal
+from openai_local.engine.origin import FILES, data_file
 from openai_local.errors import LocalError
 from openai_local.home import link
 from openai_local.runners import Runner
-from openai_local.service.following import Following
+from openai_local.service.following import Following, too_long
 from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
 from openai_local.service.troubles import Aside, Troubles
@@ -62,6 +63,8 @@ class Queue:
                 journal = self.records.journal(job.id)
                 if status == "running" or (journal.folder.exists() and self.runner.look(journal).alive):
                     self._follow(job.id)
+        for id_ in self.records.with_data() - self._following.keys():
+            self._let_go(id_)
         self.wake()
         for thread in self._threads:
             thread.start()
@@ -96,6 +99,8 @@ class Queue:
         after = self._change(job, "cancelled", ALIVE, "The job was cancelled.")
         with contextlib.suppress(OSError):  # it goes when the process has ended, at the latest
             self.records.journal(job.id).snapshot.unlink(missing_ok=True)
+        if job.id not in self._following:
+            self._let_go(job.id)
         return after
 
     def pause(self, job: FineTuningJob) -> FineTuningJob:
@@ -122,8 +127,7 @@ class Queue:
         return after
 
     def _rank(self, job: FineTuningJob, side: int, message: str) -> FineTuningJob:
-        waiting = self.store.page(FineTuningJob, status="queued")
-        ranks = [self.store.private(FineTuningJob, other.id).get("rank", 0) for other in waiting]
+        ranks = [rank or 0 for _, _, rank in self.store.table(FineTuningJob, "private.rank", status=["queued"])]
         rank = side * (1 + max([side * rank for rank in ranks if side * rank > 0], default=0))
         self.store.note_private(FineTuningJob, job.id, rank=rank)
         self.records.tell(job.id, message)
@@ -152,13 +156,14 @@ class Queue:
     def _check_one(self, job: FineTuningJob) -> None:
         lines = {}
         try:
-            for param in ("training_file", "validation_file"):
+            for param in FILES:
                 if file := getattr(job, param):
                     lines[param] = count(self._uploaded(file, param), param)
+            seconds = self._forecast.seconds(job, lines["training_file"])
+            _require_short(seconds, self.store.private(FineTuningJob, job.id).get("most_minutes"))
         except DataError as error:
             self.records.fail(job.id, error.code, str(error), error.param)
             return
-        seconds = self._forecast.seconds(job, lines["training_file"])
         self.store.note_private(FineTuningJob, job.id, seconds=seconds)
         self.records.tell(job.id, "Files validated, moving job to queued state", key="validated")
         self.records.move(job.id, "validating_files", "queued")
@@ -171,6 +176,7 @@ class Queue:
             for id_, following in list(self._following.items()):
                 if aside.run(following.look):
                     del self._following[id_]
+                    self._let_go(id_)
                     news = True
             if news:
                 self._waiting = self._queue()
@@ -182,12 +188,12 @@ class Queue:
 
     def _queue(self) -> list[Waiting]:
         """The jobs that wait, in the order in which they will be started."""
-        waiting = []
-        for job in self.store.page(FineTuningJob, status="queued", order="asc"):
-            if job.id not in self._following:
-                private = self.store.private(FineTuningJob, job.id)
-                owner = self.store.owner(FineTuningJob, job.id) or ""
-                waiting.append(Waiting(job.id, owner, private.get("seconds"), private.get("rank", 0)))
+        rows = self.store.table(FineTuningJob, "private.seconds", "private.rank", status=["queued"])
+        waiting = [
+            Waiting(id_, owner, seconds, rank or 0)
+            for id_, owner, seconds, rank in reversed(rows)
+            if id_ not in self._following
+        ]
         return in_order(waiting, self._turns)
 
     def _begin(self, waiting: Waiting) -> None:
@@ -210,6 +216,11 @@ class Queue:
         self.records.tell(job.id, "Jobs ahead in the queue: 0", key="ahead")
         self.runner.release(journal)  # of the process before a pause
         self._follow(job.id).look()
+
+    def _let_go(self, id_: str) -> None:
+        """Remove the data of a job that is over. If the disk does not let us, the next service does."""
+        with contextlib.suppress(OSError, ValueError):
+            self.records.let_go(id_)
 
     def _follow(self, id_: str) -> Following:
         return self._following.setdefault(id_, Following(self.records, self.runner, id_))
@@ -234,10 +245,10 @@ class Queue:
         """Make the job's directory: the data, and what to do with it."""
         journal.folder.mkdir(mode=0o700, exist_ok=True)
         journal.forget_pause()
-        files: dict[str, str | None] = {"training_file": None, "validation_file": None}
-        for param in files:
+        files: dict[str, str | None] = dict.fromkeys(FILES)
+        for param in FILES:
             if file := getattr(job, param):
-                copy = journal.folder / f"{param}.jsonl"
+                copy = data_file(journal.folder, param)
                 if not copy.exists():
                     link(self._uploaded(file, param), copy)
                 files[param] = str(copy)
@@ -256,6 +267,15 @@ class Queue:
                 classification=of_2022.get("classification"),
                 of_2022=bool(of_2022),
             )
+        )
+
+
+def _require_short(seconds: float | None, most_minutes: int | None) -> None:
+    """Raise `DataError` if a job would train for longer than one may; what nobody can estimate may begin."""
+    if seconds and most_minutes and seconds > 60 * most_minutes:
+        raise DataError(
+            "training_too_long",
+            too_long(f"This job would train for about {seconds / 60:,.0f} minutes", most_minutes),
         )
 
 

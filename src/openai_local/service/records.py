@@ -7,7 +7,7 @@ service may have been killed after the first time), because ids are derived from
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.engine.journal import Journal, derived_id, new_id
+from openai_local.engine.origin import FILES, data_file, let_go
 from openai_local.home import Home, link
 from openai_local.service.moving import going, on_the_way, settle
 from openai_local.service.store import Store
@@ -29,9 +30,13 @@ KEPT_CHECKPOINTS = 3
 class Records:
     """The records of all jobs of one home."""
 
-    def __init__(self, store: Store, home: Home) -> None:
-        """The database, and the folder in which the jobs' directories lie."""
-        self.store, self.home = store, home
+    def __init__(self, store: Store, home: Home, cache: Path | None = None) -> None:
+        """The database, the folder in which the jobs' directories lie, and where base models are."""
+        self.store, self.home, self._cache = store, home, cache
+
+    def hidden(self, text: str) -> str:
+        """A text for those who call the service. Where its folders lie is not their business."""
+        return self.home.hidden(text if self._cache is None else text.replace(str(self._cache), "CACHE"))
 
     def journal(self, job: str) -> Journal:
         """The directory of a job."""
@@ -41,8 +46,20 @@ class Records:
         """Bring to an end what an earlier service was killed in: files that came or went."""
         files, jobs = self.home.files, self.home.jobs
         settle(on_the_way(files), lambda file: self.store.get(FileObject, file.name) is not None)
-        adapters = {self.adapter(model.id) for model in self.store.page(Model)}
+        adapters = {self.adapter(self.store.private(Model, model.id)) for model in self.store.page(Model)}
         settle(on_the_way(jobs, "*/"), lambda file: file in adapters)
+
+    def with_data(self) -> set[str]:
+        """The jobs whose directories have copies of their data."""
+        return {
+            path.parent.name for param in FILES for path in self.home.jobs.glob(f"*/{data_file(Path(), param)}")
+        }
+
+    def let_go(self, job: str) -> None:
+        """Remove the copies of a job's data, if it is over. Its uploads can be deleted from then on, too."""
+        found = self.store.get(FineTuningJob, job)
+        if found and found.status in ENDED:  # a database from a backup may not know it
+            let_go(self.journal(job).folder)
 
     def tell(self, job: str, message: str, *, level: Any = "info", key: str | None = None) -> None:
         """Add an event to a job; with a `key`, once in its life."""
@@ -51,7 +68,7 @@ class Records:
             object="fine_tuning.job.event",
             created_at=int(time.time()),
             level=level,
-            message=self.home.hidden(message),
+            message=self.hidden(message),
             type="message",
         )
         self.store.add_events(job, [event])
@@ -92,7 +109,7 @@ class Records:
 
         def change(item: FineTuningJob) -> None:
             if item.status not in ENDED:
-                error = Error(code=code, message=self.home.hidden(message), param=param)
+                error = Error(code=code, message=self.hidden(message), param=param)
                 item.status, item.error = "failed", error
                 item.finished_at, item.estimated_finish = int(time.time()), None
 
@@ -106,6 +123,7 @@ class Records:
         for behind, entry in self.journal(job).read(offset):
             offset, kind = behind, entry.pop("kind")
             if kind == "event":
+                entry["message"] = self.hidden(entry["message"])
                 events.append(FineTuningJobEvent(object="fine_tuning.job.event", **entry))
             elif kind == "checkpoint":
                 checkpoints.append(entry)
@@ -153,30 +171,30 @@ class Records:
             size = adapter.stat().st_size
             self.store.add(model, owner, job=job, base=base, adapter=adapter.name, bytes=size, **private)
 
-    def adapter(self, model: str) -> Path:
-        """The file of a fine-tuned model or checkpoint."""
-        private = self.store.private(Model, model)
+    def adapter(self, private: Mapping[str, Any]) -> Path:
+        """The file of a fine-tuned model or checkpoint, by what is kept beside it in the database."""
         journal = self.journal(private["job"])
         return journal.folder / private.get("adapter", journal.adapter.name)  # first versions kept no name
 
     def forget_model(self, name: str) -> bool:
         """Remove a fine-tuned model or checkpoint. Returns whether it was there."""
-        if self.store.get(Model, name) is None:
+        if not (private := self.store.private(Model, name)):
             return False
-        checkpoint = self.store.private(Model, name).get("checkpoint")
-        with going(self.adapter(name)) as go, self.store.together():
+        with going(self.adapter(private)) as go, self.store.together():
+            if not self.store.delete(Model, name):
+                return False  # somebody else was quicker
             go()
-            if checkpoint:
+            if checkpoint := private.get("checkpoint"):
                 self.store.delete(FineTuningJobCheckpoint, checkpoint)
-            return self.store.delete(Model, name)
+        return True
 
-    def alive(self) -> list[FineTuningJob]:
-        """The jobs that are not over. Those that are may be thousands, and are not loaded."""
-        return [job for status in ALIVE for job in self.store.page(FineTuningJob, status=status)]
+    def alive(self, *fields: str) -> list[tuple[Any, ...]]:
+        """A few fields of the jobs that are not over, as `Store.table` has them."""
+        return self.store.table(FineTuningJob, *fields, status=ALIVE)
 
     def needing(self, base: str) -> list[str]:
         """The fine-tunes, and the jobs that are not over, that need a base model."""
-        needing = [job.id for job in self.alive() if self.store.private(FineTuningJob, job.id)["base"] == base]
+        needing = [id_ for id_, _, its_base in self.alive("private.base") if its_base == base]
         models = [model.id for model in self.store.page(Model)]
         return needing + [name for name in models if self.store.private(Model, name)["base"] == base]
 

@@ -13,7 +13,7 @@ from typing import Any
 from openai.types.responses import Response
 
 from openai_local.engine.journal import new_id
-from openai_local.service.errors import explain
+from openai_local.service.errors import APIError
 from openai_local.service.generation import Piece, Usage
 from openai_local.service.logprobs import content
 from openai_local.service.streaming import frame
@@ -59,11 +59,10 @@ class Reply:
         self._take(piece)
         return self._response(usage)
 
-    def encode(self, item: Piece | Usage | Exception) -> Iterator[str]:
+    def encode(self, item: Piece | Usage | APIError) -> Iterator[str]:
         """The events for a part of the answer, for its end, or for its failure."""
-        if isinstance(item, Exception):
-            error = explain(item)
-            yield self._event("error", code="server_error", message=error.message, param=error.param)
+        if isinstance(item, APIError):
+            yield self._event("error", code="server_error", message=item.message, param=item.param)
         elif isinstance(item, Usage):
             yield from self._end(item)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from openai_local.errors import LocalError
 
-VERSION = 2
+VERSION = 3
 _SCHEMA = """
 CREATE TABLE objects (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,6 +46,7 @@ CREATE TABLE activity (
     seen_at INTEGER NOT NULL
 );
 """
+_SINCE_3 = "CREATE INDEX objects_by_status ON objects (kind, json_extract(body, '$.status'), seq);"
 _FROM_1 = f"""
 ALTER TABLE keys RENAME TO old_keys;
 {_SINCE_2}
@@ -53,7 +54,7 @@ INSERT INTO keys SELECT 'key-' || lower(hex(randomblob(12))), hash, name, 1, cre
 DROP TABLE old_keys;
 """
 """In version 1 every key saw everything, so its keys become instructors'."""
-_STEPS = {0: _SCHEMA + _SINCE_2, 1: _FROM_1}
+_STEPS = {0: _SCHEMA + _SINCE_2 + _SINCE_3, 1: _FROM_1 + _SINCE_3, 2: _SINCE_3}
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> int:

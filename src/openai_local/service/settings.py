@@ -23,6 +23,7 @@ class Limits:
         answers: answers that are made or wait at the same time.
         files: files, result files included.
         daily: fine-tuning jobs in a day, those that are over too.
+        minutes: how long one job may train, as it is estimated before it starts.
     """
 
     jobs: int | None = None
@@ -32,9 +33,10 @@ class Limits:
     answers: int | None = None
     files: int | None = None
     daily: int | None = None
+    minutes: int | None = None
 
 
-CLASS = Limits(jobs=3, stored=500_000_000, requests=600, open=64, answers=16, files=1000, daily=100)
+CLASS = Limits(jobs=3, stored=500_000_000, requests=600, open=64, answers=16, files=1000, daily=100, minutes=60)
 """What a learner of a class may have, unless the instructor says otherwise."""
 
 

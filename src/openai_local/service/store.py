@@ -93,9 +93,9 @@ class Store:
         row = self._row("body", kind, id_, owner)
         return _load(kind, row) if row else None
 
-    def private(self, kind: type[T], id_: str) -> dict[str, Any]:
-        """What was kept beside an object; empty if there is none."""
-        row = self._row("private", kind, id_)
+    def private(self, kind: type[T], id_: str, owner: str | None = None) -> dict[str, Any]:
+        """What was kept beside an object; empty if there is none, or with `owner` if it is not theirs."""
+        row = self._row("private", kind, id_, owner)
         return json.loads(row) if row else {}
 
     def note_private(self, kind: type[T], id_: str, **fields: Any) -> None:
@@ -128,8 +128,15 @@ class Store:
         return dict(self._db.ask(query))
 
     def changes(self, id_: str) -> int:
-        """How often an object or a job's events were changed since the store was opened; steps don't count."""
+        """How often an object or a job's events were changed since the store was opened; steps don't count.
+
+        It grows when the change can be read, and not before. So who has looked at a job with this number, and
+        finds the same number again, has missed nothing.
+        """
         return self._changes.get(id_, 0)
+
+    def _changed(self, id_: str) -> None:
+        self._changes[id_] = self._changes.get(id_, 0) + 1
 
     def update(self, kind: type[T], id_: str, change: Callable[[T], None]) -> T | None:
         """Let `change` alter an object and keep the result, in one step. Returns it, or None if there is none."""
@@ -139,7 +146,7 @@ class Store:
                 change(item)
                 query = "UPDATE objects SET body = ? WHERE kind = ? AND id = ?"
                 self._db.change(query, (_dump(item), kind.__name__, id_))
-        self._changes[id_] = self._changes.get(id_, 0) + 1
+                self._db.afterwards(partial(self._changed, id_))
         return item
 
     def delete(self, kind: type[T], id_: str) -> bool:
@@ -182,20 +189,22 @@ class Store:
             values += [name, text]
         return self._loaded(kind, self._page("objects", scope, where, values, after, limit, order))
 
-    def table(self, kind: type[T], *fields: str) -> list[tuple[Any, ...]]:
+    def table(self, kind: type[T], *fields: str, status: Collection[str] = ()) -> list[tuple[Any, ...]]:
         """A few fields of all objects of a kind, newest first: much less work than the objects.
 
         Args:
             kind: the client's type.
             fields: such as ``body.status`` or ``private.bytes``.
+            status: only objects with one of these; all if there are none.
 
         Returns:
             For each object its id, its owner, and the fields; None where it has no such field.
         """
         paths = (field.partition(".") for field in fields)
         columns = "".join(f", json_extract({column}, '$.{path}')" for column, _, path in paths)
-        query = f"SELECT id, owner{columns} FROM objects WHERE kind = ? ORDER BY seq DESC"
-        return self._db.ask(query, (kind.__name__,))
+        which = f" AND json_extract(body, '$.status') IN ({', '.join('?' * len(status))})" if status else ""
+        query = f"SELECT id, owner{columns} FROM objects WHERE kind = ?{which} ORDER BY seq DESC"
+        return self._db.ask(query, (kind.__name__, *status))
 
     def _row(self, column: str, kind: type[T], id_: str, owner: str | None = None) -> str | None:
         query = f"SELECT {column} FROM objects WHERE kind = ? AND id = ? AND owner = coalesce(?, owner)"
@@ -237,9 +246,10 @@ class Store:
     def add_events(self, job: str, events: Collection[FineTuningJobEvent]) -> None:
         """Add events to a job; one whose id is known already is left out."""
         rows = [(job, event.id, _dump(event)) for event in events]
-        self._db.change_each("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
-        if any(event.type != "metrics" for event in events):
-            self._changes[job] = self._changes.get(job, 0) + 1
+        with self.together():
+            self._db.change_each("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
+            if any(event.type != "metrics" for event in events):
+                self._db.afterwards(partial(self._changed, job))
 
     def events(
         self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"

@@ -71,7 +71,7 @@ def submit(
             metadata=body.get("metadata") or None,
         )
         known = {"base": base.name, "hyperparameters": settings, "model_name": name(base)}
-        service.store.add(job, who.name, **known, **private)
+        service.store.add(job, who.name, **known, most_minutes=service.quota.minutes(who), **private)
         _tell(service, job, base, body["model"])
     service.queue.wake()
     return job

@@ -49,7 +49,7 @@ async def create(request: Request) -> Response:
     service = context(request)
     name, target, load = await service.store.aside(asked, request, body["model"])
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
-    generation = Generation(Caller(request), service.answering, load, target, asks, biased(body), schema)
+    generation = Generation(service, Caller(request), load, target, asks, biased(body), schema)
     if body.get("stream"):
         head["object"] = "chat.completion.chunk"
         return await generation.streamed(chunks(head, lambda piece: _deltas(piece, body), body))

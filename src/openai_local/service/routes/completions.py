@@ -57,7 +57,7 @@ async def complete(request: Request, body: dict[str, Any]) -> Response:
     name, target, load = await service.store.aside(asked, request, body["model"])
     head: dict[str, Any] = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time())}
     head["model"] = name
-    generation = Generation(Caller(request), service.answering, load, target, asks, biased(body))
+    generation = Generation(service, Caller(request), load, target, asks, biased(body))
     if body.get("stream"):
         return await generation.streamed(chunks(head, lambda piece: [_choice(piece, body)], body))
     pieces, usage = await generation.whole()

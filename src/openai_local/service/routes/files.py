@@ -8,16 +8,15 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 from openai.types import FileDeleted, FileObject
-from openai.types.fine_tuning import FineTuningJob
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -31,6 +30,7 @@ from openai_local.service.parameters import refuse, said_length, too_long
 MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
 _MOST_NAME = 255
+_PIECE = 1 << 18
 _ENVELOPE = 4096
 """How much longer than its file an upload may be."""
 
@@ -157,29 +157,39 @@ def retrieve(request: Request) -> Response:
 def content(request: Request) -> Response:
     """One file's bytes."""
     file = _find(request)
-    path = context(request).home.files / file.id
-    if not path.exists():  # it is just being deleted
-        raise _missing(file.id)
-    return _Whole(path, media_type="application/octet-stream", headers={"accept-ranges": "none"})
+    try:
+        return _Whole((context(request).home.files / file.id).open("rb"))
+    except FileNotFoundError:  # it is just being deleted
+        raise _missing(file.id) from None
 
 
-class _Whole(FileResponse):
-    """A file from its first byte to its last. Starlette refuses a wrong range in words that are not OpenAI's."""
+class _Whole(Response):
+    """An open file from its first byte to its last, even if it is deleted meanwhile. It is closed then."""
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, file: BinaryIO) -> None:
+        size = os.fstat(file.fileno()).st_size
+        super().__init__(headers={"accept-ranges": "none", "content-length": str(size)})
+        self._file = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [header for header in scope["headers"] if header[0] != b"range"]
-        await super().__call__({**scope, "headers": headers}, receive, send)
+        with self._file:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            while scope["method"] != "HEAD" and (piece := await run_in_threadpool(self._file.read, _PIECE)):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
 
 
 def delete(request: Request) -> Response:
     """Remove a file, unless a job that is not over needs it."""
     service, file, who = context(request), _find(request), identity(request)
     with going(service.home.files / file.id) as go, service.store.together():
-        for job in service.records.alive():
-            if file.id in (job.training_file, job.validation_file):
+        for job, owner, *needs in service.records.alive("body.training_file", "body.validation_file"):
+            if file.id in needs:
                 needed = "an instructor's job. Wait for it."
-                if service.store.get(FineTuningJob, job.id, who.sees):
-                    needed = f"the fine-tuning job {job.id}. Cancel the job or wait for it."
+                if who.sees in (None, owner):
+                    needed = f"the fine-tuning job {job}. Cancel the job or wait for it."
                 raise APIError(409, f"The file {file.id} is needed by {needed}", param="id", code="file_in_use")
         go()
         service.store.delete(FileObject, file.id)

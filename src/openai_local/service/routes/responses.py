@@ -56,7 +56,7 @@ async def create(request: Request) -> Response:
     schema, ask = _schema(body), _ask(body)
     service = context(request)
     name, target, load = await service.store.aside(asked, request, body["model"])
-    generation = Generation(Caller(request), service.answering, load, target, [ask], schema=schema)
+    generation = Generation(service, Caller(request), load, target, [ask], schema=schema)
     reply = Reply(name, body)
     if body.get("stream"):
         return await generation.streamed(reply.encode)
