@@ -30,6 +30,7 @@ pytest_plugins = ["tally"]
 
 WHOLE = (
     "clients",
+    "export",
     "notebooks",
     "kernel",
     "deploy",
@@ -39,14 +40,32 @@ WHOLE = (
     "test_slurm.py",
     "test_slurm_service.py",
     "test_cluster_jobs.py",
+    "test_connection.py",
+    "test_destination.py",
+    "test_exporting.py",
+    "test_key_secrecy.py",
+    "test_neighbours.py",
+    "test_openai_following.py",
+    "test_private_lesson.py",
+    "test_process.py",
+    "test_queue.py",
+    "test_registered.py",
 )
-"""Folders and files whose tests start whole programs (other clients, a browser, a Hub), or try to break things."""
+"""Folders and files whose tests start whole programs (other clients, a browser, a Hub, many trainings), or try to
+break things. Those with a service of their own count, too."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare the everyday tests the import of what those need."""
+    whole = {collection_path.name, collection_path.parent.name} & set(WHOLE)
+    return True if whole and "not whole" in config.option.markexpr else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Mark those, and put them first, so that two processes end at about the same time."""
     for item in items:
-        if {item.path.name, item.path.parent.name} & set(WHOLE):
+        names = {item.path.name, item.path.parent.name}
+        if names & set(WHOLE) or "new_service" in item.fixturenames:
             item.add_marker(pytest.mark.whole)
     items.sort(key=lambda item: item.get_closest_marker("whole") is None)
 

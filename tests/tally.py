@@ -16,7 +16,7 @@ HEAD = ("| what was tried | how much | lost |", "|---|---|---|")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--torture", action="store_true", help="try to break things for two hours, not for minutes")
+    parser.addoption("--torture", action="store_true", help="try to break things for hours, not for minutes")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,6 +52,11 @@ def tried(request: pytest.FixtureRequest) -> Callable[[str, str, int], None]:
     """Put a row into the table: what was tried, how much of it, and how many things were lost by it."""
 
     def note(what: str, how_much: str, lost: int) -> None:
-        request.config.stash[AT_THE_END].setdefault(TABLE, []).append(f"| {what} | {how_much} | {lost} |")
+        row, config = f"| {what} | {how_much} | {lost} |", request.config
+        config.stash[AT_THE_END].setdefault(TABLE, []).append(row)
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        if terminal and config.getoption("--torture"):  # it takes hours, and may be stopped before its end
+            terminal.ensure_newline()
+            terminal.write_line(row)
 
     return note

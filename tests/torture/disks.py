@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,14 @@ def _mount(*words: str) -> None:
     done = subprocess.run(["mount", *words], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"A disk of its own can't be had here: {done.stderr.strip()}")
+
+
+def _allow(what: str, path: Path) -> None:
+    """Mount a disk anew, otherwise. It can't become read-only while somebody has a file of it open for writing."""
+    deadline = time.monotonic() + 30
+    while (done := subprocess.run(["mount", "-o", f"remount,{what}", str(path)], capture_output=True)).returncode:
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.05)
 
 
 class Disk:
@@ -30,6 +39,7 @@ class Disk:
     def full(self) -> Iterator[None]:
         """Leave no room as long as the block lasts, also when others free some."""
         self._keeping.set()
+        self.fill()
         keeper = threading.Thread(target=self._keep_full)
         keeper.start()
         try:
@@ -57,8 +67,8 @@ class Disk:
         self._filler.unlink()
 
     def allow(self, what: str) -> None:
-        """``ro`` or ``rw``, while nobody has a file open for writing."""
-        subprocess.run(["mount", "-o", f"remount,{what}", str(self.path)], check=True)
+        """``ro`` or ``rw``."""
+        _allow(what, self.path)
 
 
 @contextlib.contextmanager
@@ -82,7 +92,7 @@ def read_only(*folders: Path) -> Iterator[None]:
     if os.geteuid() == 0:
         for folder in folders:
             _mount("--bind", str(folder), str(folder))
-            subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+            _allow("bind,ro", folder)
     modes = [folder.stat().st_mode for folder in folders]
     if os.geteuid() != 0:
         for folder in folders:

@@ -1,22 +1,17 @@
-"""GGUF models and adapters that lie: something is wrong in them.
+"""GGUF models that lie: something is wrong in them. `forged_adapters` has the adapters.
 
 A number makes the same one again. The lies are told in the right form: a file is taken apart, one of its pieces is
 made another, and it is put together anew. So it is the lie that must be found, and not a wreck around it.
 """
 
-import hashlib
 import math
 import random
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gguf
-import numpy as np
-
-from openai_local.engine.adapter import SHA256
+from gguf_pieces import File, value
 
 COUNTS = (0, 1, 2, 3, 5, 7, 63, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40, 2**61, 2**62, 2**63, 2**64 - 1)
 NUMBERS = (0.0, -0.0, -1.0, 1e-45, 1e38, math.inf, -math.inf, math.nan)
@@ -40,87 +35,6 @@ TEMPLATES = (
     "\x00",
     "x" * 1_000_000,
 )
-KINDS = {int: 4, float: 6, bool: 7, str: 8}
-
-
-def text(value: bytes | str) -> bytes:
-    value = value.encode() if isinstance(value, str) else value
-    return struct.pack("<Q", len(value)) + value
-
-
-def value(told: Any) -> bytes:
-    """A value of an entry with its type, as Python's types have it."""
-    if isinstance(told, list):
-        kind = KINDS[type(told[0])] if told else 8
-        return struct.pack("<IIQ", 9, kind, len(told)) + b"".join(value(item)[4:] for item in told)
-    packed = (
-        text(told)
-        if isinstance(told, str)
-        else struct.pack({int: "<I", float: "<f", bool: "<?"}[type(told)], told)
-    )
-    return struct.pack("<I", KINDS[type(told)]) + packed
-
-
-@dataclass
-class Tensor:
-    name: bytes
-    dimensions: list[int]
-    kind: int
-    offset: int
-
-
-@dataclass
-class File:
-    """A GGUF file in pieces: each entry's key, and its type and value as bytes; the tensors; their numbers."""
-
-    entries: list[tuple[bytes, bytes]] = field(default_factory=list)
-    tensors: list[Tensor] = field(default_factory=list)
-    data: bytes = b""
-    alignment: int = 32
-    version: int = 3
-    n_entries: int | None = None
-    n_tensors: int | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> "File":
-        """Take a sound file apart."""
-        reader = gguf.GGUFReader(path)
-        file = cls(data=path.read_bytes()[reader.data_offset :])
-        for name, entry in reader.fields.items():
-            if not name.startswith("GGUF."):
-                file.entries.append((name.encode(), b"".join(part.tobytes() for part in entry.parts[2:])))
-        for tensor in reader.tensors:
-            place = tensor.data_offset - reader.data_offset
-            sides = [int(side) for side in tensor.shape]
-            file.tensors.append(Tensor(tensor.name.encode(), sides, int(tensor.tensor_type), place))
-        return file
-
-    def bytes(self) -> bytes:
-        counts = (self.n_tensors, len(self.tensors)), (self.n_entries, len(self.entries))
-        head = b"GGUF" + struct.pack("<I", self.version)
-        head += b"".join(struct.pack("<Q", real if told is None else told) for told, real in counts)
-        head += b"".join(text(key) + told for key, told in self.entries)
-        for tensor in self.tensors:
-            head += text(tensor.name) + struct.pack("<I", len(tensor.dimensions))
-            head += struct.pack(f"<{len(tensor.dimensions)}Q", *tensor.dimensions)
-            head += struct.pack("<IQ", tensor.kind, tensor.offset)
-        return head + bytes(-len(head) % self.alignment) + self.data
-
-    def put(self, key: str, told: Any) -> None:
-        """Give an entry another value, or add it."""
-        raw = told if isinstance(told, bytes) else value(told)
-        known = [number for number, entry in enumerate(self.entries) if entry[0] == key.encode()]
-        if known:
-            self.entries[known[0]] = (key.encode(), raw)
-        else:
-            self.entries.append((key.encode(), raw))
-
-    def sign(self) -> None:
-        """Write the SHA-256 of an adapter's matrices into it, as who forges one can."""
-        for number, (key, _) in enumerate(self.entries):
-            if key == SHA256.encode():
-                self.entries[number] = (key, value(hashlib.sha256(self.data).hexdigest()))
-
 
 Lie = Callable[[random.Random, File], None]
 
@@ -262,20 +176,10 @@ def _numbers(chance: random.Random, file: File) -> None:
     file.data = file.data[:at] + odd + file.data[at + 4 :]
 
 
-LIES: list[Lie] = [
-    _counts,
-    _version,
-    _key,
-    _without,
-    _twice,
-    _type,
-    _type,
-    _number,
-    _number,
-    _vocabulary,
-    _vocabulary,
-]
-LIES += [_template, _alignment, _tensor, _tensor, _tensor, _gone, _numbers]
+OF_ANY: list[Lie] = [_counts, _version, _key, _without, _twice, _type, _alignment, _gone, _numbers]
+OF_ANY += [_tensor, _tensor]
+"""Lies that a file of either kind can tell; those that come twice are told twice as often."""
+LIES = [*OF_ANY, _type, _number, _number, _vocabulary, _vocabulary, _template, _tensor]
 
 
 def harm(chance: random.Random, content: bytes, head: int) -> bytes:
@@ -297,66 +201,3 @@ def model(number: int, sound: Path) -> bytes:
         chance.choice(LIES)(chance, file)
     content = file.bytes()
     return content if chance.random() < 0.7 else harm(chance, content, max(len(content) - len(file.data), 24))
-
-
-# Adapters
-
-
-def _fit(chance: random.Random, file: File) -> None:
-    """Matrices of another shape than the base's, each of them as long as it says."""
-    width, rank = chance.choice([1, 7, 32, 64, 96, 128]), chance.choice([1, 2, 3, 16])
-    whole = chance.random() < 0.5
-    chosen = chance.choice(file.tensors).name[:-1]
-    data = b""
-    for tensor in file.tensors:
-        if whole or tensor.name[:-1] == chosen:
-            tensor.dimensions = [width, rank] if tensor.name.endswith(b"a") else [rank, width]
-        tensor.offset = len(data)
-        numbers = np.full(math.prod(tensor.dimensions), 0.01, dtype="<f2").tobytes()
-        data += numbers + bytes(-len(numbers) % 32)
-    file.data = data
-
-
-def _matrix(chance: random.Random, file: File) -> None:
-    """Names that an adapter's matrices may have, but not of this base."""
-    old = chance.choice(file.tensors).name[: -len(b".lora_a")]
-    names = [b"blk.7.attn_q.weight", b"blk.9999.attn_q.weight", b"blk.00.attn_q.weight", b"blk.-1.attn_q.weight"]
-    names += [
-        b"blk.01.ffn_up.weight",
-        b"token_embd.weight",
-        b"output.weight",
-        b"../../attn_q.weight",
-        b"blk.0.attn_norm.weight",
-    ]
-    new = chance.choice(names)
-    for tensor in file.tensors:
-        if tensor.name.startswith(old + b"."):
-            tensor.name = new + tensor.name[len(old) :]
-
-
-def _adapter_entry(chance: random.Random, file: File) -> None:
-    told: list[tuple[str, Any]] = [
-        ("adapter.lora.alpha", chance.choice(NUMBERS)),
-        ("adapter.lora.task_name", "x"),
-        ("adapter.lora.prompt_prefix", "x"),
-        ("adapter.alora.invocation_tokens", [1, 2]),
-        ("adapter.type", chance.choice(["alora", "control_vector", ""])),
-        ("general.type", chance.choice(["model", "", "adapter\x00"])),
-        ("general.architecture", chance.choice(["qwen2", "qwen3", "bert", "", "llama4"])),
-        (SHA256, chance.choice(["", "0" * 64, "x" * 100_000])),
-    ]
-    file.put(*chance.choice(told))
-
-
-ADAPTER_LIES: list[Lie] = [_counts, _version, _key, _without, _twice, _type, _alignment, _tensor, _tensor, _gone]
-ADAPTER_LIES += [_numbers, _numbers, _fit, _fit, _fit, _matrix, _matrix, _adapter_entry, _adapter_entry]
-
-
-def adapter(number: int, sound: Path) -> bytes:
-    """A GGUF adapter that lies. Its SHA-256 mostly fits."""
-    chance, file = random.Random(f"adapter {number}"), File.read(sound)
-    chance.choice(ADAPTER_LIES)(chance, file)
-    if chance.random() < 0.8:
-        file.sign()
-    content = file.bytes()
-    return content if chance.random() < 0.8 else harm(chance, content, max(len(content) - len(file.data), 24))

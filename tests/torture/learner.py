@@ -89,7 +89,7 @@ def refused_to_start(service: Service, *words: str) -> str:
     """The one sentence with which ``serve``, or another command, ends. There is no traceback."""
     command = [sys.executable, "-m", "openai_local", *(words or ("serve", "--port", "0"))]
     done = subprocess.run(command, env=service.environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and not done.stdout and "Traceback" not in done.stderr, done.stderr
+    assert (done.returncode, done.stdout) == (1, "") and "Traceback" not in done.stderr, done.stderr
     assert done.stderr.startswith("openai-local: ") and done.stderr.count("\n") == 1, done.stderr
     return done.stderr.strip()
 

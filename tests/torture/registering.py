@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import forged
+import forged_adapters
 import forged_folders
 import xllamacpp
 
@@ -86,7 +87,7 @@ def main() -> None:
             shutil.copytree(sound, source)
             forged_folders.spoil(number, source, outside)
         else:
-            source.write_bytes((forged.model if kind == "model" else forged.adapter)(number, sound))
+            source.write_bytes((forged.model if kind == "model" else forged_adapters.adapter)(number, sound))
         print(json.dumps({"number": number}), flush=True)
         GIVEN.clear()
         before = resource.getrusage(resource.RUSAGE_SELF)

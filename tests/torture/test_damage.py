@@ -37,9 +37,11 @@ def clear(path):
 
 
 def zero(path):
-    """Fill a piece in the middle with zeros, as a power cut may."""
+    """Fill a piece with zeros, as a power cut may: of those that hold something, the one in the middle."""
+    content = path.read_bytes()
+    held = [at for at in range(0, len(content), 4096) if content[at : at + 4096].count(0) < 3000]
     with path.open("rb+") as file:
-        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.seek(held[len(held) // 2])
         file.write(bytes(4096))
 
 

@@ -28,7 +28,7 @@ from conftest import finished
 
 def test_a_full_disk_holds_things_up_and_nothing_is_lost(tmp_path, tiny_cache, size, tried):
     times, gone = size(1, 10), 0
-    with disks.small(tmp_path / "home") as disk, serving(disk.path, tiny_cache) as service:
+    with disks.small(tmp_path / "home", megabytes=size(16, 32)) as disk, serving(disk.path, tiny_cache) as service:
         client = service.client()
         file, other = upload(client), upload(client)
         for _ in range(times):

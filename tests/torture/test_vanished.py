@@ -125,8 +125,20 @@ def test_an_answer_ends_when_nobody_waits_for_it(alone, client, wire, size, trie
         leave(times, stream=True)
         leave(times, stream=False)
 
+    def use_every_lane():
+        """Each stays once it was needed. How many are needed later depends on how fast the others end."""
+        at_rest(alone)
+        holding = []
+        for _ in range(LANES + 1):
+            holding.append(wire())
+            holding[-1].post(path, stream=True, **LONG, **said)
+            holding[-1].until(b"data: ")
+        for each in holding:
+            each.vanish()
+        leave_both(2)
+
     times = size(5, 200)
-    with nothing_is_kept(alone, lambda: leave_both(LANES + 2)):
+    with nothing_is_kept(alone, use_every_lane):
         leave_both(times)
     assert quick(client) < 3
     tried(f"clients that vanished in an answer of {path.removeprefix('/v1')}", str(2 * times), 0)
@@ -240,7 +252,7 @@ def test_whoever_is_stopped_goes_on(alone, client, started, size, monkeypatch, t
     pid = alone.home / "jobs" / job.id / "pid"
     _until(pid.exists, "it does not start")
     training, service = int(pid.read_text()), alone.process.pid
-    for asleep in ([service], [training], [service, training]):
+    for asleep in ([training], [service, training], [service]):  # while the service sleeps, it may come to its end
         for each in asleep:
             os.kill(each, signal.SIGSTOP)
         time.sleep(size(1, 20))
