@@ -68,7 +68,7 @@ def fine_tune(service: Service) -> FineTune:
     if not job.fine_tuned_model:
         raise SystemExit(f"Training failed: {job.error}")
     store = Store(service.home.database)
-    adapter = Records(store, service.home).adapter(job.fine_tuned_model)
+    adapter = Records(store, service.home).adapter(store.private(Model, job.fine_tuned_model))
     store.close()
     return FineTune(job.fine_tuned_model, adapter, Bases(service.home, default_cache()).require("ada").gguf)
 
