@@ -56,7 +56,7 @@ while job.status not in ("succeeded", "failed", "cancelled"):
     time.sleep(0.2)
     job = client.fine_tuning.jobs.retrieve(job.id)
 assert job.status == "succeeded", job
-answer = client.completions.create(model=job.fine_tuned_model, prompt="What is sun?", max_tokens=4)
+answer = client.completions.create(model=job.fine_tuned_model, prompt="What is sun?", max_tokens=4, temperature=0)
 print("The key here:", os.environ["OPENAI_API_KEY"])
 seen = {{name: os.environ[name] for name in ("OPENAI_API_KEY", "JUPYTERHUB_API_TOKEN")}}
 seen |= {{"file": file.id, "job": job.id, "model": job.fine_tuned_model, "tokens": answer.usage.completion_tokens}}
