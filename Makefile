@@ -1,6 +1,6 @@
 # make lesson: set up and run the whole lesson.  make test: set up and run all tests.  make lab: open JupyterLab.
 # make quick: the everyday tests, without those that train the real model or start whole programs.
-# make torture: try to break it for hours: kills, faults, bad input, many clients.  A table says what was lost.
+# make torture: try to break it for two hours: kills, faults, bad input, many clients.  A table says what was lost.
 # make bench: measure how fast it is, next to what people would use otherwise (an hour or two).
 # make lock: choose packages anew, with their hashes.  make release-check: ask whether holes are known in them.
 # make class-demo: a class of ten learners on this machine (simulated), with the instructor's page to look at.

@@ -10,6 +10,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from openai_local.cli import _parser, main
 from openai_local.engine.base import SMOLLM2
+from openai_local.engine.origin import data_file, noted
 from openai_local.service.store import Store
 
 
@@ -104,6 +105,18 @@ def test_a_file_that_is_gone(export, trained, copied, name):
     (copied / "jobs" / trained.id / name).unlink()
     code, said = export(trained.fine_tuned_model, "--home", str(copied))
     assert code == 1 and name in said and "is gone. Train the model again." in said
+
+
+def test_a_checkpoint_of_a_job_that_runs(export, trained, copied, pairs, tmp_path):
+    """Its data is still there, and nothing is noted of it."""
+    folder = copied / "jobs" / trained.id
+    noted(folder).unlink()
+    shutil.copy(pairs, data_file(folder, "training_file"))
+    (step, *_) = folder.glob("step-*.gguf")
+    number = step.stem.removeprefix("step-")
+    code, said = export(f"{trained.fine_tuned_model}:ckpt-step-{number}", "--home", str(copied))
+    assert code == 0, said
+    assert "| examples | 12 |" in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("size", [0, 10, 300, 20_000])

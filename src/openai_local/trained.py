@@ -14,7 +14,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.engine.bases import Bases
 from openai_local.engine.export.source import Source
-from openai_local.engine.origin import noted
+from openai_local.engine.origin import data_file, noted
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service.records import Records
@@ -54,7 +54,10 @@ def _source(records: Records, bases: Bases, model: str) -> Source:
     if job is None:
         raise LocalError(f"The job that made {model} is not in the database any more. Train the model again.")
     journal = records.journal(job.id)
-    for file in (adapter, noted(journal.folder), journal.folder / "job.json"):
+    data = data_file(journal.folder, "training_file")
+    if not data.exists():  # the job is over
+        data = noted(journal.folder)
+    for file in (adapter, data, journal.folder / "job.json"):
         if not file.exists():
             raise LocalError(f"{file}, which belongs to {model}, is gone. Train the model again.")
     point = store.get(FineTuningJobCheckpoint, private.get("checkpoint", ""))

@@ -6,6 +6,7 @@ somebody who deletes an upload wants it deleted. What a model card says of it st
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,14 +44,13 @@ def noted(folder: Path) -> Path:
 
 def origins(folder: Path) -> dict[str, Origin]:
     """What is known of a job's files, by the parameter's name: noted, or seen in them while they are there."""
-    try:
+    found = {}
+    for param in FILES:  # before the note: what goes meanwhile is noted by then
+        with contextlib.suppress(FileNotFoundError):
+            found[param] = _look(data_file(folder, param))
+    with contextlib.suppress(FileNotFoundError, ValueError, AttributeError, TypeError):  # none, or a damaged one
         known = json.loads(noted(folder).read_text(encoding="utf-8"))
-        found = {param: Origin(**facts) for param, facts in known.items()}
-    except (FileNotFoundError, ValueError, AttributeError, TypeError):  # none, or one that is damaged
-        found = {}
-    for param in FILES:
-        if param not in found and (path := data_file(folder, param)).exists():
-            found[param] = _look(path)
+        found |= {param: Origin(**facts) for param, facts in known.items()}
     return found
 
 

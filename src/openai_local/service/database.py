@@ -110,7 +110,7 @@ class Database:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Make one of all calls in a block: they are on disk when it ends, or none of them is."""
+        """Make one write of all calls in a block: they are on disk when it ends, or none of them is."""
         if self._writer == get_ident():  # a block within a block
             yield
             return
