@@ -79,7 +79,7 @@ release-check: .venv/ready
 		/^Installing/ {print "  installing (this takes a minute or two)"; fflush()}'
 	@test -e .venv/filled
 	@$(PIP) install --quiet --no-deps --build-constraint requirements.lock --editable .
-	@$(BIN)/python -c 'import openai_lesson, openai_local'
+	@$(BIN)/python -c 'import openai_lesson, openai_command, openai_local'
 	@touch $@
 
 .venv/ready-for-tests: .venv/ready

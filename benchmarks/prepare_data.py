@@ -47,7 +47,7 @@ def write_rows(path: Path, count: int) -> None:
 
 def main() -> None:
     """Measure and print a table."""
-    tools = {"2022": [str(old_tool())], "here": [sys.executable, "-m", "openai_lesson.cli.openai"]}
+    tools = {"2022": [str(old_tool())], "here": [sys.executable, "-m", "openai_command.openai"]}
     rows = [compare(tools, int(size)) for size in sys.argv[1:] or SIZES]
     print(table(["rows", "size", "2022: seconds", "memory", "here: seconds", "memory", "2022 / here"], rows))
 

@@ -18,8 +18,8 @@ import pandas as pd
 from jupyter_client.session import Session
 
 from machine import spread, table
+from openai_kernel.outgoing import MaskingSession
 from openai_lesson import keys
-from openai_lesson.kernel.outgoing import MaskingSession
 
 REPEATS = 100
 TURNS = 3

@@ -20,7 +20,7 @@ import openai
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from openai_lesson.errors import LessonError
+from openai_data.errors import LessonError
 from openai_lesson.watching import Watcher, reason
 from openai_local.handout import Strip
 from sent import Sent

@@ -22,8 +22,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import openai_data as prepare
 from machine import megabytes
-from openai_lesson import catechism, prepare
+from openai_lesson import catechism
 from openai_local.engine.base import SMOLLM2
 from openai_local.engine.bases import Bases
 from openai_local.engine.examples import Encoder

@@ -35,8 +35,9 @@ from typing import Any
 
 import torch
 
+import openai_data as prepare
 from machine import environment_for, product_rate, spread, table, tell
-from openai_lesson import catechism, prepare
+from openai_lesson import catechism
 from openai_local.engine.base import SMOLLM2
 from openai_local.engine.examples import Encoder, read
 from openai_local.engine.hyperparameters import EXAMPLE_TOKENS

@@ -90,7 +90,7 @@ def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def machine(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What ``openai-local estimate`` says, without asking it each time: the tiny model's tokenizer."""
-    from openai_lesson.prepare import tokens
+    from openai_data import tokens
 
     path = next(tiny_cache.rglob("tokenizer.json"))
     found = tokens.Machine("tiny", str(path), 2048, 13, 300.0, 15.0, "measured somewhere")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from openai_lesson.cli.openai import main
+from openai_command.openai import main
 from openai_local.engine.base import SMOLLM2, Wheel, fetch
 from openai_local.engine.bases import Bases
 from openai_local.engine.registration import register

@@ -11,9 +11,9 @@ from pathlib import Path
 import openai
 import pytest
 
-from openai_lesson.cli import lesson
-from openai_lesson.cli import openai as command
-from openai_lesson.kernel.magics import LessonMagics
+from openai_command import lesson
+from openai_command import openai as command
+from openai_kernel.magics import LessonMagics
 from openai_local import cli as local
 from test_set_up import ROOT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openai_lesson.cli import lesson
+from openai_command import lesson
 from openai_local import cli as local
 
 ROOT = Path(__file__).parents[1]

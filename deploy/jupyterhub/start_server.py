@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from openai_lesson.cli import lesson
+from openai_command import lesson
 
 folder = Path.home() / "openai-lesson"
 if not folder.exists():

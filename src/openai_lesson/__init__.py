@@ -17,35 +17,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openai_lesson import at_openai, catechism, cluster, keys, prepare
+    import openai_data as prepare
+    from openai_data.errors import LessonError
+    from openai_lesson import at_openai, catechism, cluster, keys, squad
     from openai_lesson.asking import ask, compare
-    from openai_lesson.asking.playing import playground
-    from openai_lesson.asking.probabilities import how_sure
-    from openai_lesson.checks import doctor
     from openai_lesson.connection import Host, connect, host
-    from openai_lesson.epochs import history
-    from openai_lesson.errors import LessonError
-    from openai_lesson.exporting import export
-    from openai_lesson.notebooks.exercises import check
+    from openai_lesson.exercises import check
+    from openai_lesson.local import doctor
+    from openai_lesson.playground import playground
+    from openai_lesson.probabilities import how_sure
     from openai_lesson.tokens import show_example, show_tokens
-    from openai_lesson.tuning import follow, latest, latest_model, start
-    from openai_lesson.uploading import upload
+    from openai_lesson.training import export, follow, history, latest, latest_model, start, upload
     from openai_lesson.verifying import Recall, Verification, recall, verify
 
-_MODULES = {
-    "asking": ("ask", "compare"),
-    "asking.playing": ("playground",),
-    "asking.probabilities": ("how_sure",),
-    "checks": ("doctor",),
-    "connection": ("Host", "connect", "host"),
-    "errors": ("LessonError",),
-    "notebooks.exercises": ("check",),
-    "epochs": ("history",),
-    "exporting": ("export",),
-    "tokens": ("show_example", "show_tokens"),
-    "tuning": ("follow", "latest", "latest_model", "start"),
-    "uploading": ("upload",),
-    "verifying": ("Recall", "Verification", "recall", "verify"),
+_PLACES = {
+    "openai_data.errors": ("LessonError",),
+    "openai_lesson.asking": ("ask", "compare"),
+    "openai_lesson.connection": ("Host", "connect", "host"),
+    "openai_lesson.exercises": ("check",),
+    "openai_lesson.local": ("doctor",),
+    "openai_lesson.playground": ("playground",),
+    "openai_lesson.probabilities": ("how_sure",),
+    "openai_lesson.tokens": ("show_example", "show_tokens"),
+    "openai_lesson.training": ("export", "follow", "history", "latest", "latest_model", "start", "upload"),
+    "openai_lesson.verifying": ("Recall", "Verification", "recall", "verify"),
 }
 
 __all__ = [
@@ -74,6 +69,7 @@ __all__ = [
     "recall",
     "show_example",
     "show_tokens",
+    "squad",
     "start",
     "upload",
     "verify",
@@ -82,19 +78,17 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Fetch a name from its module."""
-    for module, names in _MODULES.items():
+    for module, names in _PLACES.items():
         if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
+            return getattr(import_module(module), name)
     if name in __all__:
-        return import_module(f"{__name__}.{name}")
+        return import_module("openai_data" if name == "prepare" else f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_ipython_extension(shell: Any) -> None:
     """What ``%load_ext openai_lesson`` does: the kernel "OpenAI" in another Python kernel."""
-    from openai_lesson.kernel.extension import load
-
-    load(shell)
+    shell.extension_manager.load_extension("openai_kernel")
 
 
 def __dir__() -> list[str]:

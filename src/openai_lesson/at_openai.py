@@ -12,10 +12,10 @@ import time
 import openai
 import pandas as pd
 
-from openai_lesson import destination
-from openai_lesson.cli.failing import sentence
-from openai_lesson.errors import LessonError
-from openai_lesson.prepare import Report, tokens
+from openai_data import Report, tokens
+from openai_data.errors import LessonError
+from openai_lesson import connection
+from openai_lesson.connection import sentence
 
 _SECONDS = 20.0
 """How long an answer to `look` may take."""
@@ -57,7 +57,7 @@ def look() -> None:
         models = len(reader.models.list().data)
         jobs = reader.fine_tuning.jobs.list(limit=1).data
     except openai.AuthenticationError:
-        print(f"OpenAI does not know your key. A new one comes from {destination.WHERE_KEYS_ARE}")
+        print(f"OpenAI does not know your key. A new one comes from {connection.WHERE_KEYS_ARE}")
     except openai.OpenAIError as error:
         print(f"You have a key, but OpenAI gives no answer to it: {sentence(error, found.key)}")
     else:
@@ -78,7 +78,7 @@ def prices(report: Report) -> pd.DataFrame:
     """What it would cost to train on a file at OpenAI.
 
     Args:
-        report: from `openai_lesson.prepare.analyse`. Its tokens are those of the model on this machine; OpenAI's
+        report: from `openai_data.analyse`. Its tokens are those of the model on this machine; OpenAI's
             own models count some more or fewer.
 
     Returns:
@@ -92,9 +92,9 @@ def prices(report: Report) -> pd.DataFrame:
     ).sort_values("dollars for this file", ignore_index=True)
 
 
-def _destination() -> destination.Destination | None:
+def _destination() -> connection.Destination | None:
     """OpenAI with the learner's key, or nothing if there is no key."""
     try:
-        return destination.for_notebook("openai")
+        return connection.for_notebook("openai")
     except LessonError:
         return None

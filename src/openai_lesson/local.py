@@ -19,9 +19,9 @@ from typing import Any, TextIO
 
 import openai
 
+from openai_data.errors import LessonError
+from openai_data.local_command import command, output
 from openai_lesson import keys
-from openai_lesson.errors import LessonError
-from openai_lesson.local_command import command, output
 
 IDLE_SECONDS = 2 * 60 * 60
 
@@ -173,3 +173,15 @@ def own_key(service: Service) -> str:
     key = output("keys", "new", "lesson", "--home", service.home)
     keys.save(name, key)
     return key
+
+
+def doctor() -> None:
+    """Look at this machine and say, line by line, whether it is ready for the lesson.
+
+    It prints what ``openai-lesson doctor`` prints in a terminal.
+    """
+    words = [sys.executable, "-P", "-m", "openai_command.lesson", "doctor"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for line in io.TextIOWrapper(process.stdout, "utf-8", "replace"):
+            print(line, end="", flush=True)

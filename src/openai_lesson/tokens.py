@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from openai_lesson.display import Figure, boxes
-from openai_lesson.display.boxes import Box
-from openai_lesson.errors import LessonError
-from openai_lesson.local_command import output
+from openai_data.errors import LessonError
+from openai_data.local_command import output
+from openai_figures import Figure, boxes
+from openai_figures.boxes import Box
 
 LONGEST = 8_000
 """Characters of a text that is shown. Windows takes no more than about 32,000 in a command."""

@@ -14,9 +14,9 @@ from typing import Any
 import openai
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
+from openai_data.errors import LessonError
+from openai_figures import Card, Progress, in_notebook
 from openai_lesson.connection import find_again
-from openai_lesson.display import Card, Progress, in_notebook
-from openai_lesson.errors import LessonError
 
 ENDED = ("succeeded", "failed", "cancelled")
 PAUSE = 1.0

@@ -16,7 +16,7 @@ from functools import partial
 import pytest
 
 from environments import python_with
-from openai_lesson.cli.openai import main
+from openai_command.openai import main
 
 KEEP = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP", "TMPDIR")
 

@@ -9,7 +9,7 @@ import corpus
 import pytest
 
 from environments import python_with
-from openai_lesson.cli.openai import main
+from openai_command.openai import main
 
 PREPARE = Path(__file__).with_name("prepare_of_2022.py")
 pytestmark = pytest.mark.usefixtures("machine")

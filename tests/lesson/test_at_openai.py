@@ -10,9 +10,9 @@ import openai
 import pytest
 
 import openai_lesson as lesson
+from openai_command import handouts
+from openai_command.running import find_notebooks
 from openai_lesson import at_openai, keys
-from openai_lesson.notebooks import handouts
-from openai_lesson.notebooks.running import find_notebooks
 
 KEY = "-".join(["sk", "proj", "mine"])
 SETTINGS = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_API_BASE", "OPENAI_LESSON_LOCAL_URL")

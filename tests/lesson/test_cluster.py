@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from openai_lesson import LessonError, cluster
-from openai_lesson.cluster import batch, job, slurm, words
-from openai_lesson.cluster.slurm import SilentError, State
+from openai_lesson.cluster import SilentError, State, batch, job, slurm, words
 
 
 @pytest.fixture

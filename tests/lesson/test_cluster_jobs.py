@@ -12,10 +12,10 @@ import pytest
 
 import openai_lesson as lesson
 import slurm_here
+from openai_command import handouts
+from openai_command.running import find_notebooks
 from openai_lesson import LessonError, cluster
 from openai_lesson.cluster import job, slurm
-from openai_lesson.notebooks import handouts
-from openai_lesson.notebooks.running import find_notebooks
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import openai_lesson as lesson
-from openai_lesson.errors import LessonError
+from openai_data.errors import LessonError
 
 
 @pytest.fixture

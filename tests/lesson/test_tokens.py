@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from openai_data.tokens import Lengths
+from openai_figures.histogram import histogram
 from openai_lesson import LessonError
-from openai_lesson.display.histogram import histogram
-from openai_lesson.prepare.tokens import Lengths
 from openai_lesson.tokens import LONGEST, show_example, show_tokens
 
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -8,10 +8,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from openai_command import handouts
+from openai_command.running import ORDER
 from openai_lesson import catechism
-from openai_lesson.notebooks import handouts
-from openai_lesson.notebooks.exercises import EXERCISES
-from openai_lesson.notebooks.running import ORDER
+from openai_lesson.exercises import EXERCISES
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"

@@ -13,9 +13,9 @@ import nbformat
 import pytest
 import xllamacpp
 
+from openai_command import handouts
+from openai_command.running import ORDER, Echo, run_lesson
 from openai_lesson import catechism
-from openai_lesson.notebooks import handouts
-from openai_lesson.notebooks.running import ORDER, Echo, run_lesson
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 

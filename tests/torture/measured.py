@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openai_lesson import prepare
-from openai_lesson.cli.openai import main as command
-from openai_lesson.errors import LessonError
-from openai_lesson.prepare import tokens
+import openai_data as prepare
+from openai_command.openai import main as command
+from openai_data import tokens
+from openai_data.errors import LessonError
 from openai_local.engine.base import SMOLLM2
 from openai_local.engine.examples import DataError, Encoder, count, read
 from openai_local.engine.hyperparameters import EXAMPLE_TOKENS

@@ -13,7 +13,7 @@ from pathlib import Path
 from measured import MAKE, in_proportion
 from spoilt import table_file, training_file
 
-from openai_lesson.cli.openai import main
+from openai_command.openai import main
 from openai_local.engine.base import SMOLLM2
 from openai_local.engine.examples import DataError, Encoder, count, read
 from openai_local.engine.hyperparameters import EXAMPLE_TOKENS

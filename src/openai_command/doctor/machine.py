@@ -1,0 +1,116 @@
+"""The machine: memory, disk, processor, and whether the compiled packages run on it.
+
+On Linux the limit of a control group counts as well (a cluster's job, a container): version 2 of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from openai_command.doctor import place
+from openai_command.doctor.line import Line, ok, warning, wrong
+
+GB = 1e9
+TRAINING_GB = 1.6
+DISK_GB = 1.0
+GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUP = Path("/proc/self/cgroup")
+PROCESSOR = Path("/proc/cpuinfo")
+_AVX2_ON_WINDOWS = 40  # PF_AVX2_INSTRUCTIONS_AVAILABLE of IsProcessorFeaturePresent
+
+
+def memory() -> Line:
+    """What is free, next to what training takes."""
+    free = min([psutil.virtual_memory().available, *_left_in_groups()]) / GB
+    if free < TRAINING_GB:
+        return warning(
+            f"{free:.1f} GB of memory are free; training takes {TRAINING_GB} GB. Close other programs "
+            "(on a cluster or a hub, ask for more memory), then look again.",
+            f"{place.program('openai-lesson')} doctor",
+        )
+    return ok(f"{free:.1f} GB of memory are free; training takes {TRAINING_GB} GB.")
+
+
+def _left_in_groups() -> list[int]:
+    """The bytes that are left in this process's control group and in those around it."""
+    try:
+        own = OWN_GROUP.read_text().split("::", 1)[1].strip().lstrip("/")
+    except (OSError, IndexError):
+        return []
+    folder = GROUPS / own
+    return [left for group in (folder, *folder.parents) if (left := _left(group)) is not None]
+
+
+def _left(group: Path) -> int | None:
+    try:
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        figures = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None  # there is no limit
+    return max(0, limit - used + int(figures.get("inactive_file", 0)))
+
+
+def disk(folder: Path) -> Line:
+    """What is free where models and data are kept."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free / GB
+    if free < DISK_GB:
+        conda = place.kind() == "conda"
+        mend = "conda clean --all --yes" if conda else f"{place.python()} -m pip cache purge"
+        text = f"{free:.1f} GB of disk are free at {place.shown(there)}; keep {DISK_GB:.0f} GB free."
+        return warning(f"{text} This empties a store of downloads that is no longer needed.", mend)
+    return ok(f"{free:.0f} GB of disk are free.")
+
+
+def processor() -> Line:
+    """What the processor can do, as far as the system tells."""
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    what = f"{cores} processor core{'s' if cores > 1 else ''}"
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return ok(f"{what}, {platform.machine()}.")
+    known = features()
+    if known is None:
+        return ok(f"{what}; the system does not tell its features (AVX2 and others).")
+    if "avx2" not in known:
+        return warning(f"{what}, without AVX2. Training and answers will be slow; plan for several times as long.")
+    faster = [name for name in ("avx512f", "amx_tile") if name in known]
+    return ok(f"{what} with {', '.join(name.upper() for name in ('avx2', *faster))}.")
+
+
+def features() -> set[str] | None:
+    """The processor's features in lower case, or None if the system does not tell."""
+    try:
+        if sys.platform == "darwin":
+            names = ["machdep.cpu.features", "machdep.cpu.leaf7_features"]
+            return set(subprocess.check_output(["sysctl", "-n", *names], text=True).lower().split())
+        if sys.platform == "win32":
+            present = ctypes.windll.kernel32.IsProcessorFeaturePresent(_AVX2_ON_WINDOWS)
+            return {"avx2"} if present else set()
+        lines = PROCESSOR.read_text().splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), None)
+
+
+def compiled() -> list[Line]:
+    """Whether the packages with compiled code can be loaded here: one may need what this machine has not."""
+    return [_loads("xllamacpp", "that answers"), _loads("torch", "that trains")]
+
+
+def _loads(package: str, purpose: str) -> Line:
+    """In a process of its own: a processor that lacks an instruction ends the whole process."""
+    words = [sys.executable, "-P", "-c", f"import {package}"]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=120)
+    if done.returncode == 0:
+        return ok(f"The program {purpose} can be loaded ({package}).")
+    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    mend = place.install_again(package)
+    return wrong(f"The program {purpose} ({package}) can't be loaded: {said}.", mend)

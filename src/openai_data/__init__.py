@@ -1,0 +1,28 @@
+"""From a table of questions and answers to the JSONL file that a fine-tune takes.
+
+`read` reads a file of any usual format, `analyse` looks at it and reports what it found and what should be done
+about it, and the report writes one example per line: in the form of 2022,
+``{"prompt": "…?", "completion": " …"}``, or in today's, a conversation of messages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from openai_data.finding import Finding, Form
+from openai_data.reading import read
+from openai_data.report import Report, analyse
+from openai_data.table import COLUMNS, Table
+
+__all__ = ["COLUMNS", "Finding", "Form", "Report", "Table", "analyse", "read", "read_table"]
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a file of questions and answers as a data frame with the columns ``prompt`` and ``completion``.
+
+    Raises:
+        LessonError: it can't be read; the message says what is wrong.
+    """
+    return read(path).frame()

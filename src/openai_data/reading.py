@@ -1,0 +1,116 @@
+"""Reading a file of questions and answers, whatever it was saved as.
+
+The file's ending says what it is. Encoding, delimiter, quotation marks and columns are found out; where something
+had to be decided, the table's `notes` say so. Nothing is guessed in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from openai_data.downloading import download, is_url, name_of
+from openai_data.errors import LessonError
+from openai_data.pages import read_page
+from openai_data.records import read_json
+from openai_data.sheets import read_excel
+from openai_data.table import Table
+from openai_data.texts import read_delimited, read_lines
+
+LONGEST = 1_000_000
+"""Characters that one cell may have. A longer one is a quotation mark that was never closed."""
+
+Reader = Callable[[Path, str | None, str | None], Table]
+_READERS: dict[str, Reader] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".xlsx": read_excel,
+    ".txt": read_lines,
+    ".json": read_json,
+    ".jsonl": read_json,
+    ".html": read_page,
+    ".htm": read_page,
+}
+
+
+def read(source: str | Path, *, prompt_column: str | None = None, completion_column: str | None = None) -> Table:
+    """Read questions and answers.
+
+    Args:
+        source: a file (CSV, TSV, XLSX, JSON, JSONL, TXT, HTML), or the address of a web page with a table.
+        prompt_column: the name or number of the column with the questions (nothing: found out).
+        completion_column: the same for the answers.
+
+    Returns:
+        The table, as it is in the file; only rows without anything in them are left out.
+
+    Raises:
+        LessonError: it can't be read; the message says what is wrong, where, and what to do.
+    """
+    if is_url(str(source)):
+        name = name_of(str(source)) or "page"
+        name = name if Path(name).suffix.lower() in _READERS else f"{Path(name).stem}.html"
+        with download(str(source), name, page=True) as path:
+            return _read(path, prompt_column, completion_column)
+    return _read(Path(source), prompt_column, completion_column)
+
+
+def _read(path: Path, prompt: str | None, completion: str | None) -> Table:
+    reader = _READERS.get(path.suffix.lower())
+    _check(path)
+    if reader is None:
+        known = ", ".join(ending[1:].upper() for ending in _READERS)
+        ending = f"ends with {path.suffix!r}" if path.suffix else "has no ending"
+        raise LessonError(f"{path} {ending}, which says nothing of its format. These can be read: {known}.")
+    try:
+        table = reader(path, prompt, completion)
+    except PermissionError:
+        raise LessonError(f"{path} may not be read by you. Ask its owner, or copy it.") from None
+    except UnicodeDecodeError as error:
+        raise LessonError(f"{path} is damaged: byte {error.start:,} fits no {error.encoding} text.") from None
+    except MemoryError:
+        raise LessonError(f"{path} is too large for this machine's memory. Split it.") from None
+    return _checked(table)
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise LessonError(f"{path} is a folder. Name the file in it:  -f {path / 'NAME.csv'}")
+    if not path.exists():
+        raise LessonError(
+            f"There is no file {path} in {Path.cwd()}. The lesson's own is written by:  openai-lesson data"
+        )
+    if path.stat().st_size == 0:
+        raise LessonError(f"{path} is empty. Was it saved?")
+
+
+def _checked(table: Table) -> Table:
+    """Without rows that hold nothing. Refuses a table that can't be meant."""
+    table = _without_blank(table)
+    if not len(table):
+        raise LessonError(f"{table.name} has no rows of data. Put a question and its answer into each row.")
+    for texts in (table.prompts, table.completions):
+        if max(map(len, texts)) > LONGEST:
+            position, text = next((i, text) for i, text in enumerate(texts) if len(text) > LONGEST)
+            raise LessonError(
+                f"One cell in {table.unit} {table.numbers[position]} of {table.name} has {len(text):,} "
+                "characters. Most likely a quotation mark before it is never closed."
+            )
+        if any("\x00" in text for text in texts):
+            position = next(i for i, text in enumerate(texts) if "\x00" in text)
+            raise LessonError(
+                f"{table.unit.capitalize()} {table.numbers[position]} of {table.name} has a NUL character. "
+                "Delete it."
+            )
+    return table
+
+
+def _without_blank(table: Table) -> Table:
+    if "" not in table.completions:
+        return table
+    rows = zip(table.prompts, table.completions, strict=True)
+    kept = table.keep([bool(prompt or completion) for prompt, completion in rows])
+    left_out = len(table) - len(kept)
+    if left_out and table.format != "TXT":  # where a blank line is no row
+        kept.notes.append(f"Blank {table.unit}s were left out: {left_out}")
+    return kept

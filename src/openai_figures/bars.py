@@ -1,0 +1,91 @@
+"""Groups of bars that lie on their side: a picture, and the same as text.
+
+A bar is a share of a whole. Its first part may be solid: a smaller share that lies within the bar's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from openai_figures.figure import INK, Figure, box, drawing, label, line
+
+_WIDTH, _LEFT, _RIGHT = 640, 120, 420
+_HEADER, _TITLE, _ROW, _THICK = 66, 26, 24, 16
+_PALE, _PALEST = "77", "22"
+"""How much colour is left of what is not solid, and of what is not there: opacity, in hexadecimal."""
+_LETTERS = 25
+"""How long a whole bar is as text."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: its name, its share and the solid part of that (from 0 to 1), its colour, and a note beside it.
+
+    `share` is never less than `solid`.
+    """
+
+    name: str
+    share: float
+    solid: float
+    colour: str
+    note: str
+
+
+def bars(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str) -> Figure:
+    """Groups of bars.
+
+    Args:
+        title: what the figure answers.
+        groups: bars by the name of their group.
+        solid: what the solid part stands for.
+        whole: what the whole bar stands for.
+    """
+    text = "\n".join(_text(title, groups, solid, whole))
+    said = [f"{name}, {bar.name}: {bar.share:.0%}, {bar.note}." for name, group in groups.items() for bar in group]
+    height = _HEADER + sum(_TITLE + _ROW * len(group) + 8 for group in groups.values()) + 8
+    return Figure(text, drawing(_WIDTH, height, _parts(title, groups, solid, whole), " ".join([title, *said])))
+
+
+def _text(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str) -> Iterator[str]:
+    """The figure line by line, a letter for four per cent."""
+    width = max((len(bar.name) for group in groups.values() for bar in group), default=0)
+    yield title
+    for name, group in groups.items():
+        yield name
+        for bar in group:
+            full, end = int(_LETTERS * bar.solid), int(_LETTERS * bar.share)
+            drawn = "█" * full + "▒" * (end - full) + "·" * (_LETTERS - end)
+            yield f"  {bar.name:<{width}} |{drawn}| {bar.share:>4.0%}  {bar.note}"
+    yield f"█ {solid}"
+    yield f"█▒ {whole}"
+
+
+def _parts(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str) -> Iterator[str]:
+    """The picture's parts: the title and the key, then the groups one below the other."""
+    yield label(16, 22, title, extra='font-size="14" font-weight="bold"')
+    yield box(16, 36, 24, 10, INK)
+    yield label(46, 45, solid)
+    yield box(16, 53, 24, 10, INK)
+    yield box(40, 53, 24, 10, INK + _PALE)
+    yield label(70, 62, whole)
+    y = _HEADER
+    for name, group in groups.items():
+        y += _TITLE
+        yield label(16, y, name, extra='font-weight="bold"')
+        yield line(_LEFT, y + 6, _LEFT, y + 8 + _ROW * len(group))
+        for bar in group:
+            yield from _row(y + 8, bar)
+            y += _ROW
+        y += 8
+
+
+def _row(y: float, bar: Bar) -> Iterator[str]:
+    """A bar with its name before it, and its numbers behind the place where the longest would end."""
+    wide = _RIGHT - _LEFT
+    yield label(_LEFT - 8, y + 13, bar.name, "end")
+    yield box(_LEFT, y, wide, _THICK, INK + _PALEST)
+    yield box(_LEFT, y, wide * bar.share, _THICK, bar.colour + _PALE)
+    yield box(_LEFT, y, wide * bar.solid, _THICK, bar.colour)
+    yield label(_RIGHT + 44, y + 13, f"{bar.share:.0%}", "end", f'font-weight="bold" fill="{bar.colour}"')
+    yield label(_RIGHT + 56, y + 13, bar.note)

@@ -1,0 +1,105 @@
+"""A text in boxes, one for each token: in HTML with colours, in plain text with strokes and brackets.
+
+What counts is underlined as well as orange. Where a page takes the colours away, as GitHub does, ``<code>`` still
+makes boxes and ``<u>`` still underlines.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from openai_figures.figure import BLUE, ORANGE
+
+READ, COUNTED = "the model reads these", "the loss counts these"
+_SIGNS = {"\n": "⏎", "\r": "␍", "\t": "→"}
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_SHADES = ("24", "4a")
+"""How opaque neighbours are, in turn."""
+_WIDTH = 100
+_BOX = "color:inherit;padding:2px 1px;margin:1px;border-radius:3px;white-space:nowrap;background:"
+_UNDERLINE = f"text-decoration:underline 3px {ORANGE};text-underline-offset:4px"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A piece of text, its tokens (several if none alone holds a whole character), and whether they count."""
+
+    text: str
+    tokens: tuple[int, ...]
+    counts: bool = False
+
+
+def html(boxes: Sequence[Box], *, legend: bool, below: Iterable[str]) -> str:
+    """Boxes as HTML.
+
+    Args:
+        boxes: in their order.
+        legend: whether to say what the two colours mean.
+        below: lines to put under them.
+    """
+    signs = "<wbr>".join(_html_box(box, _SHADES[place % 2]) for place, box in enumerate(boxes))
+    notes = [f"{_framed(READ, False)} &nbsp; {_framed(COUNTED, True)}"] if legend else []
+    notes += [f'<span style="opacity:.8">{escape(line)}</span>' for line in [*_note(boxes), *below]]
+    return (
+        f'<div dir="auto" style="line-height:2;max-width:60em">{signs}</div>'
+        f'<div style="line-height:1.8;margin-top:.6em">{"<br>".join(notes)}</div>'
+    )
+
+
+def text(boxes: Sequence[Box], *, legend: bool, below: Iterable[str]) -> str:
+    """The same in plain text: a stroke ends what is only read, brackets hold what counts."""
+    notes = [f"text│  {READ}      [text]  {COUNTED}"] if legend else []
+    return "\n".join([*_lines(boxes), "", *notes, *_note(boxes), *below])
+
+
+def _html_box(box: Box, shade: str) -> str:
+    named = f"token {box.tokens[0]}" if len(box.tokens) == 1 else f"tokens {', '.join(map(str, box.tokens))}"
+    inner = "".join(
+        escape(sign) if sign == character else f'<span style="opacity:.5">{sign}</span>'
+        for character in box.text
+        for sign in [_visible(character, space="·")]
+    )
+    if len(box.tokens) > 1:
+        inner += f'<sub style="opacity:.6">{_TIMES}{len(box.tokens)}</sub>'
+    return _framed(inner, box.counts, shade, f' title="{named}"') + ("<br>" if "\n" in box.text else "")
+
+
+def _framed(inner: str, counts: bool, shade: str = _SHADES[1], extra: str = "") -> str:
+    colour = ORANGE if counts else BLUE
+    marked = f'<u style="{_UNDERLINE}">{inner}</u>' if counts else inner
+    return f'<code{extra} style="{_BOX}{colour}{shade}">{marked}</code>'
+
+
+def _lines(boxes: Iterable[Box]) -> Iterator[str]:
+    line = ""
+    for box in boxes:
+        shown = "".join(_visible(character, space=" ") for character in box.text)
+        shown += f"{_TIMES}{len(box.tokens)}" if len(box.tokens) > 1 else ""
+        shown = f"[{shown}]" if box.counts else f"{shown}│"
+        if line and len(line + shown) > _WIDTH:
+            yield line
+            line = ""
+        line += shown
+        if "\n" in box.text:
+            yield line
+            line = ""
+    if line:
+        yield line
+
+
+def _visible(character: str, space: str) -> str:
+    """A character as one can see it: a sign for a space or a new line, a code for others that show nothing."""
+    if character == " ":
+        return space
+    if character in _SIGNS:
+        return _SIGNS[character]
+    hidden = unicodedata.category(character)[0] in "CZ" and character not in "\u200c\u200d"
+    return f"U+{ord(character):04X}" if hidden else character
+
+
+def _note(boxes: Iterable[Box]) -> list[str]:
+    several = any(len(box.tokens) > 1 for box in boxes)
+    return [f"{_TIMES}2, {_TIMES}3, …: so many tokens make this piece together."] if several else []

@@ -1,0 +1,124 @@
+"""The lesson's magics: ``%%ask``, ``%jobs``, ``%key``, ``%masking``, and those behind the shell-style lines.
+
+Braces and dollar signs in the lines are not Python's here: what is typed goes to the command as in a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.utils.process import system
+
+from openai_command.redaction import SWITCH, Secrets
+from openai_data.errors import LessonError
+
+_HERE = (
+    "The package openai {version} is here already, so it was not installed again. "
+    "The lesson is made for this version. To change it in spite of that:  %pip {line}"
+)
+
+
+@magics_class
+class LessonMagics(Magics):
+    """What the lesson adds to a notebook."""
+
+    def __init__(self, shell: Any, secrets: Secrets) -> None:
+        """Add them to a shell; `secrets` is what ``%masking`` switches."""
+        super().__init__(shell)
+        self._secrets = secrets
+
+    @no_var_expand
+    @line_magic
+    def openai(self, line: str) -> None:
+        """Run the command ``openai`` of the lesson:  %openai api models.list"""
+        program = subprocess.list2cmdline([sys.executable, "-P", "-m", "openai_command.openai"])
+        self.shell.user_ns["_exit_code"] = system(f"{program} {line}")
+
+    @no_var_expand
+    @line_magic
+    def export(self, line: str) -> None:
+        """Set a variable of the environment, as in a terminal:  export NAME=value"""
+        try:
+            words = shlex.split(re.sub(r"\$\(([^()]*)\)", _output, line), comments=True)
+        except ValueError:
+            raise LessonError(f"A quotation mark is not closed:  export {line}") from None
+        for word in words:
+            name, sign, value = word.partition("=")
+            if not sign or not name.isidentifier() or value.endswith(";"):
+                raise LessonError(
+                    f"{word!r} can't be understood. One such line sets variables:  export NAME=value"
+                )
+            os.environ[name] = os.path.expanduser(value if "'" in line else os.path.expandvars(value))  # noqa: PTH111
+
+    @no_var_expand
+    @line_magic
+    def lesson_pip(self, line: str) -> None:
+        """What a line ``pip …`` in a cell does: %pip, but the package openai is left as it is."""
+        words = line.split()
+        others = [word for word in words if not re.fullmatch(r"['\"]?openai(\[.*\])?([=<>~!].*)?['\"]?", word)]
+        if words[:1] != ["install"] or others == words:
+            self.shell.run_line_magic("pip", line)
+            return
+        print(_HERE.format(version=version("openai"), line=line))
+        if any(not word.startswith("-") for word in others[1:]):
+            self.shell.run_line_magic("pip", " ".join(others))
+
+    @line_magic
+    def key(self, line: str) -> None:
+        """Ask for a key with a hidden prompt, and keep it:  %key   or   %key NAME"""
+        from openai_lesson import keys
+
+        keys.ask(line.strip() or "openai")
+
+    @line_magic
+    def jobs(self, line: str) -> Any:
+        """Show the training jobs:  %jobs   (the last ten)   or   %jobs 50"""
+        from openai_kernel.jobs import jobs
+
+        if line.strip() and not line.strip().isdigit():
+            raise LessonError("%jobs takes a number:  %jobs 20")
+        return jobs(int(line.strip() or 10))
+
+    @magic_arguments()
+    @argument("model", nargs="?", help="the model (nothing: the one that was trained last)")
+    @argument("--form", choices=("completion", "chat"), help="continue the text, or answer it in a conversation")
+    @argument("--max-tokens", type=int, default=200, help="how long the answer may become (200)")
+    @argument("--temperature", type=float, default=0.0, help="0 for the likeliest answer, up to 2 for surprises")
+    @cell_magic
+    def ask(self, line: str, cell: str) -> None:
+        """Send the cell's text to a model and print the answer while it comes."""
+        from openai_kernel.answering import answer
+
+        given = parse_argstring(self.ask, line)
+        for piece in answer(cell.strip(), given.model, given.form, given.max_tokens, given.temperature):
+            print(piece, end="", flush=True)
+        print()
+
+    @line_magic
+    def masking(self, line: str) -> None:
+        """Hide secrets in what the notebook shows (on), or not (off):  %masking off"""
+        word = line.strip().lower()
+        if word not in ("", "on", "off"):
+            raise LessonError("Say  %masking on,  %masking off,  or  %masking  to see what holds.")
+        self._secrets.shown = word == "off" if word else self._secrets.shown
+        if self._secrets.shown:
+            print(
+                "Masking is off. Keys and passwords that a cell prints are shown, and saved with the notebook. "
+                "Cells with keys in them run, and are kept in the history. Back:  %masking on"
+            )
+        else:
+            print(f"Masking is on. Keys and passwords are hidden. ({SWITCH}=off turns it off from the start.)")
+
+
+def _output(found: re.Match[str]) -> str:
+    """What a command prints, as one word."""
+    done = subprocess.run(found[1], shell=True, stdout=subprocess.PIPE, text=True)  # noqa: S602 - the user typed it
+    return shlex.quote(done.stdout.strip())

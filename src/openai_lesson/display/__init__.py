@@ -1,8 +1,0 @@
-"""What one looks at: pictures with a text that says the same, cards that update in place, tables as text."""
-
-from openai_lesson.display.card import Card, in_notebook
-from openai_lesson.display.figure import Figure
-from openai_lesson.display.progress import Progress, bar
-from openai_lesson.display.tables import html_table, text_table
-
-__all__ = ["Card", "Figure", "Progress", "bar", "html_table", "in_notebook", "text_table"]

@@ -1,1 +1,0 @@
-"""The Jupyter kernel "OpenAI"."""

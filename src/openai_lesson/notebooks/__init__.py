@@ -1,1 +1,0 @@
-"""The notebooks themselves: running them without a browser, checking exercises, making the learner's version."""
