@@ -25,7 +25,7 @@ def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
     """
     import openai
 
-    from openai_lesson import connection
+    from openai_command.destination import for_command
 
     _refuse_azure(arguments)
     _log(arguments.verbose)
@@ -35,7 +35,7 @@ def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
             "Others on this computer can read a key that is typed into a command. "
             f"Safer:  {variable} OPENAI_API_KEY=…"
         )
-    found = connection.for_command(arguments.api_base, arguments.api_key)
+    found = for_command(arguments.api_base, arguments.api_key)
     arguments.secret = found.key
     for remark in found.remarks:
         note(remark)

@@ -29,7 +29,7 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 
 def _create(arguments: argparse.Namespace) -> int:
-    from openai_lesson.training import send
+    from openai_command.uploading import send
 
     if not arguments.file.is_file():
         raise LessonError(f"There is no file {arguments.file} in {Path.cwd()}.")

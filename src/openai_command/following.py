@@ -62,7 +62,7 @@ def _over(client: openai.OpenAI, arguments: argparse.Namespace, job: FineTuningJ
     if job.status == "cancelled":
         raise LessonError(f"The fine-tune {id_} was cancelled, so there is no model.")
     ask = "completions.create -m {} -p <YOUR_PROMPT>"
-    if host(client).form == "chat":
+    if host(client).chat:
         ask = "chat.completions.create -m {} -g user <YOUR_PROMPT>"
     words = typed(arguments, f"api {ask.format(job.fine_tuned_model)}")
     say(f"\nJob complete! Status: succeeded 🎉\nTry out your fine-tuned model:\n\n{words}")

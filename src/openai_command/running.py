@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from openai_data.errors import LessonError
-from openai_lesson.local import own_service, require_base
+from openai_data.local_command import output
+from openai_lesson.local import require_base, running
 
 ORDER = (
     "00-start-here.ipynb",
@@ -53,13 +56,24 @@ def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "op
     print(f"The lesson runs in {folder.absolute()}", flush=True)
     require_base()
     echo = Echo()
-    with own_service():
+    with _own_service():
         for name in ORDER:
             print(f"\n── {name} " + "─" * (70 - len(name)), flush=True)
             run_notebook(source / name, folder, kernel, echo)
     if echo.recall:
         print(f"\nThe notebooks as they were run, and all data, are in {folder.absolute()}")
         print(echo.recall)
+
+
+@contextmanager
+def _own_service() -> Iterator[None]:
+    """Stop the service on this machine at the end of the block, unless it ran before."""
+    ran_before = running()
+    try:
+        yield
+    finally:
+        if not ran_before:
+            output("stop")
 
 
 def find_notebooks() -> Path:
@@ -120,8 +134,8 @@ def _leave_static_twins(notebook: Any) -> None:
     What a widget was shown with, as text, stays.
     """
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        for shown in cell.get("outputs", []):
+            shown.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
 class Echo:

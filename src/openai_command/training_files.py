@@ -48,7 +48,7 @@ class TrainingFiles:
         return self._id(path, path.name, named)
 
     def _id(self, path: Path, name: str, named: str) -> str:
-        from openai_lesson.training import send
+        from openai_command.uploading import send
 
         if self.check and (again := self._again(name, path.stat().st_size)):
             return again

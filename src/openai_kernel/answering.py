@@ -9,7 +9,6 @@ import openai
 from openai_data import Form
 from openai_data.errors import LessonError
 from openai_lesson.asking import stream
-from openai_lesson.connection import host
 from openai_lesson.training import latest_model
 
 
@@ -32,10 +31,15 @@ def answer(
         raise LessonError("There is nothing to ask. Write the question into the lines below %%ask.")
     client = openai.OpenAI()
     model = model or latest_model(client)
-    trained = model.startswith("ft:") or ":ft-" in model
-    form = form or (host(client).form if trained else "chat")
     try:
-        for token in stream(client, question, model, form=form, max_tokens=max_tokens, temperature=temperature):
+        for token in stream(
+            client,
+            question,
+            model,
+            chat=None if form is None else form == "chat",
+            max_tokens=max_tokens,
+            temperature=temperature,
+        ):
             yield token.text
     except openai.NotFoundError as error:
         names = ", ".join(known.id for known in client.models.list())

@@ -72,6 +72,7 @@ class Connection:
         Raises:
             LessonError: the service can't be started, or there is no key for the address in the environment.
         """
+        from openai_command.destination import for_command
         from openai_lesson import connection
 
         self.settings.take()
@@ -79,12 +80,12 @@ class Connection:
         key = key or os.environ.get("OPENAI_API_KEY") or ""
         mine = address and not connection.found_here(address)
         if not mine and connection.looks_real(key):
-            return self._say(connection.for_command("openai", key))
+            return self._say(for_command("openai", key))
         if not mine and address and key.startswith("sk-local-") and not self._local:
             self._local = connection.Destination(address, key)  # connect() found it, and said so
         other = key.startswith("sk-local-") and self._local and key != self._local.key
         if mine or other or not self._local or not _lives(self._local):
-            found = self._say(connection.for_command(None, key))
+            found = self._say(for_command(None, key))
             self._local = None if mine else found
             return found
         return self._local

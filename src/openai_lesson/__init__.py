@@ -1,4 +1,4 @@
-"""The helper module of the lesson: prepare data, connect, train, ask, compare.
+"""The helper module of the lesson: connect, train, ask, verify.
 
 A learner writes::
 
@@ -10,80 +10,58 @@ A learner writes::
     lesson.ask(client, "What is the chief end of man?", job.fine_tuned_model)
 
 Everything goes through the official `openai` client, which `connect` returns; nothing here is needed to use it.
-Each name is fetched from its module when it is first used: the commands need few of them, and start faster so.
+Each name is fetched from its module when it is first used, so that a cell loads only what it needs.
 """
 
+import os
+import sys
+import sysconfig
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import openai_data as prepare
     from openai_data.errors import LessonError
+    from openai_data.token_view import show_example, show_tokens
     from openai_lesson import at_openai, catechism, cluster, keys, squad
-    from openai_lesson.asking import ask, compare
-    from openai_lesson.connection import Host, connect, host
+    from openai_lesson.asking import ask, compare, how_sure
+    from openai_lesson.connection import connect, host
     from openai_lesson.exercises import check
     from openai_lesson.local import doctor
     from openai_lesson.playground import playground
-    from openai_lesson.probabilities import how_sure
-    from openai_lesson.tokens import show_example, show_tokens
-    from openai_lesson.training import export, follow, history, latest, latest_model, start, upload
-    from openai_lesson.verifying import Recall, Verification, recall, verify
+    from openai_lesson.training import export, follow, history, latest_model, start
+    from openai_lesson.verifying import verify
 
+_MODULES = {"prepare": "openai_data"} | {
+    name: f"{__name__}.{name}" for name in ("at_openai", "catechism", "cluster", "keys", "squad")
+}
 _PLACES = {
     "openai_data.errors": ("LessonError",),
-    "openai_lesson.asking": ("ask", "compare"),
-    "openai_lesson.connection": ("Host", "connect", "host"),
+    "openai_data.token_view": ("show_example", "show_tokens"),
+    "openai_lesson.asking": ("ask", "compare", "how_sure"),
+    "openai_lesson.connection": ("connect", "host"),
     "openai_lesson.exercises": ("check",),
     "openai_lesson.local": ("doctor",),
     "openai_lesson.playground": ("playground",),
-    "openai_lesson.probabilities": ("how_sure",),
-    "openai_lesson.tokens": ("show_example", "show_tokens"),
-    "openai_lesson.training": ("export", "follow", "history", "latest", "latest_model", "start", "upload"),
-    "openai_lesson.verifying": ("Recall", "Verification", "recall", "verify"),
+    "openai_lesson.training": ("export", "follow", "history", "latest_model", "start"),
+    "openai_lesson.verifying": ("verify",),
 }
-
-__all__ = [
-    "Host",
-    "LessonError",
-    "Recall",
-    "Verification",
-    "ask",
-    "at_openai",
-    "catechism",
-    "check",
-    "cluster",
-    "compare",
-    "connect",
-    "doctor",
-    "export",
-    "follow",
-    "history",
-    "host",
-    "how_sure",
-    "keys",
-    "latest",
-    "latest_model",
-    "playground",
-    "prepare",
-    "recall",
-    "show_example",
-    "show_tokens",
-    "squad",
-    "start",
-    "upload",
-    "verify",
-]
+__all__ = sorted([*_MODULES, *(name for names in _PLACES.values() for name in names)])
 
 
 def __getattr__(name: str) -> Any:
     """Fetch a name from its module."""
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     for module, names in _PLACES.items():
         if name in names:
             return getattr(import_module(module), name)
-    if name in __all__:
-        return import_module("openai_data" if name == "prepare" else f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What completion in a notebook offers."""
+    return sorted([*globals(), *__all__])
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -91,6 +69,8 @@ def load_ipython_extension(shell: Any) -> None:
     shell.extension_manager.load_extension("openai_kernel")
 
 
-def __dir__() -> list[str]:
-    """What completion in a notebook offers."""
-    return sorted([*globals(), *__all__])
+if "ipykernel" in sys.modules:
+    # ``!openai …`` in a cell is to be this environment's command, in any Python kernel. Jupyter may have been
+    # started from elsewhere, or another program of that name may come first.
+    _scripts, _others = sysconfig.get_path("scripts"), os.environ.get("PATH", "").split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join([_scripts, *(folder for folder in _others if folder != _scripts)])

@@ -14,12 +14,10 @@ import pandas as pd
 
 from openai_data import Report, tokens
 from openai_data.errors import LessonError
-from openai_lesson import connection
-from openai_lesson.connection import sentence
+from openai_lesson.connection import WHERE_KEYS_ARE, Destination, for_notebook, sentence
 
 _SECONDS = 20.0
 """How long an answer to `look` may take."""
-_NO_KEY = "You have no key for OpenAI, so nothing is sent there."
 
 
 def client(may_spend: bool = False) -> openai.OpenAI | None:
@@ -31,45 +29,35 @@ def client(may_spend: bool = False) -> openai.OpenAI | None:
     Returns:
         The official client, or nothing without a key or without leave to spend; a sentence says so.
     """
-    found = _destination()
+    found = _with_key("With a key, and with may_spend = True, you would be connected here.")
     if found is None:
-        print(f"{_NO_KEY} With a key, and with may_spend = True, you would be connected here.")
         return None
     if may_spend is not True:
-        print(
-            "You have a key for OpenAI. may_spend is not True, so nothing is started there, and nothing is paid."
-        )
-        return None
+        said = "may_spend is not True, so nothing is started there, and nothing is paid."
+        return print(f"You have a key for OpenAI. {said}")
     print(f"Connected to OpenAI ({found.url}). From here on it costs money.")
     return openai.OpenAI(base_url=found.url, api_key=found.key)
 
 
 def look() -> None:
     """Say whether OpenAI knows the learner's key, and whether the account has trained there. It costs nothing."""
-    found = _destination()
+    found = _with_key("With a key you would see here whether it works, and whether you have trained there before.")
     if found is None:
-        print(
-            f"{_NO_KEY} With a key you would see here whether it works, and whether you have trained there before."
-        )
         return
     reader = openai.OpenAI(base_url=found.url, api_key=found.key, timeout=_SECONDS, max_retries=1)
     try:
         models = len(reader.models.list().data)
         jobs = reader.fine_tuning.jobs.list(limit=1).data
     except openai.AuthenticationError:
-        print(f"OpenAI does not know your key. A new one comes from {connection.WHERE_KEYS_ARE}")
+        return print(f"OpenAI does not know your key. A new one comes from {WHERE_KEYS_ARE}")
     except openai.OpenAIError as error:
-        print(f"You have a key, but OpenAI gives no answer to it: {sentence(error, found.key)}")
-    else:
-        print(f"Your key works. It reaches {models} models.")
-        print(_may_train(jobs[0].created_at if jobs else None))
-
-
-def _may_train(last: int | None) -> str:
-    if last is None:
-        return "This account has never trained a model at OpenAI. So OpenAI will refuse: it takes no new ones."
-    day = time.strftime("%Y-%m-%d", time.gmtime(last))
-    return (
+        return print(f"You have a key, but OpenAI gives no answer to it: {sentence(error, found.key)}")
+    print(f"Your key works. It reaches {models} models.")
+    if not jobs:
+        print("This account has never trained a model at OpenAI. So OpenAI will refuse: it takes no new ones.")
+        return
+    day = time.strftime("%Y-%m-%d", time.gmtime(jobs[0].created_at))
+    print(
         f"This account trained at OpenAI, last on {day}. Whether it still may, OpenAI says when a job is started."
     )
 
@@ -78,8 +66,8 @@ def prices(report: Report) -> pd.DataFrame:
     """What it would cost to train on a file at OpenAI.
 
     Args:
-        report: from `openai_data.analyse`. Its tokens are those of the model on this machine; OpenAI's
-            own models count some more or fewer.
+        report: from `openai_data.analyse`. Its tokens are those of the model on this machine; OpenAI's own models
+            count some more or fewer.
 
     Returns:
         A table with the columns ``model``, ``dollars per million tokens`` and ``dollars for this file``, for as
@@ -92,9 +80,9 @@ def prices(report: Report) -> pd.DataFrame:
     ).sort_values("dollars for this file", ignore_index=True)
 
 
-def _destination() -> connection.Destination | None:
-    """OpenAI with the learner's key, or nothing if there is no key."""
+def _with_key(otherwise: str) -> Destination | None:
+    """OpenAI with the learner's key. Without one it says what would be, and returns nothing."""
     try:
-        return connection.for_notebook("openai")
+        return for_notebook("openai")
     except LessonError:
-        return None
+        return print(f"You have no key for OpenAI, so nothing is sent there. {otherwise}")

@@ -1,16 +1,17 @@
-"""Connecting the official client, and what suits the host that it speaks to.
+"""Connecting the official client: which address, which key, and what to say when nobody answers.
 
 `connect` returns an ordinary `openai.OpenAI` client. By default it finds the service on this machine, or starts
 it, and sets ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``, so that any other code in the notebook reaches it too.
+
+Notebooks stay on this machine unless an address is named. A key goes only to a host that it can be meant for.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import openai
@@ -19,22 +20,34 @@ from openai_data.errors import LessonError
 from openai_figures import visible
 from openai_lesson import keys, local
 
-if TYPE_CHECKING:
-    from openai_data import Form
+OPENAI_URL = "https://api.openai.com/v1"
+WHERE_KEYS_ARE = "https://platform.openai.com/api-keys"
+_SET_HERE = "OPENAI_LESSON_LOCAL_URL"
+_SHORTEST_KEY = 8
+"""Other hosts have keys of all kinds; one that is shorter stands for none."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A base URL, the key for it, and what the learner should know about that choice: one line each."""
+
+    url: str
+    key: str = field(repr=False)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Host:
-    """What suits the host that a client speaks to.
-
-    `model` is the model to fine-tune there, and `form` the form of its training data and of its questions:
-    ``"completion"`` as in 2022, or ``"chat"``.
-    """
+    """A host, and the model to fine-tune there. `local` are those of the lesson: this machine's and a class's."""
 
     name: str
     local: bool
     model: str
-    form: Form
+
+    @property
+    def chat(self) -> bool:
+        """Whether models that are trained there learn conversations, and not prompt and completion as in 2022."""
+        return not self.local
 
     @property
     def silence(self) -> str:
@@ -68,11 +81,11 @@ def host(client: openai.OpenAI) -> Host:
     """What suits the host that `client` speaks to."""
     name = urlsplit(str(client.base_url)).hostname or ""
     if is_local(name):
-        return Host("the service on this machine", True, "ada", "completion")
+        return Host("the service on this machine", True, "ada")
     if client.api_key.startswith("sk-local-") or client.api_key == os.environ.get("JUPYTERHUB_API_TOKEN"):
-        return Host("your class's service", True, "ada", "completion")
+        return Host("your class's service", True, "ada")
     known = "OpenAI" if is_openai(name) else name
-    return Host(known, False, "gpt-4.1-nano-2025-04-14", "chat")
+    return Host(known, False, "gpt-4.1-nano-2025-04-14")
 
 
 def find_again(client: openai.OpenAI) -> None:
@@ -90,22 +103,6 @@ def find_again(client: openai.OpenAI) -> None:
         note_found(service.url)
 
 
-OPENAI_URL = "https://api.openai.com/v1"
-WHERE_KEYS_ARE = "https://platform.openai.com/api-keys"
-_SET_HERE = "OPENAI_LESSON_LOCAL_URL"
-_SHORTEST_KEY = 8
-"""Other hosts have keys of all kinds; one that is shorter stands for none."""
-
-
-@dataclass(frozen=True)
-class Destination:
-    """A base URL, the key for it, and what the learner should know about that choice: one line each."""
-
-    url: str
-    key: str = field(repr=False)
-    remarks: tuple[str, ...] = ()
-
-
 def for_notebook(to: str | None = None) -> Destination:
     """Where `connect` goes.
 
@@ -120,29 +117,10 @@ def for_notebook(to: str | None = None) -> Destination:
     if found_here(url):
         url, key = "", ""
     to = to or url or "local"
-    return _on_this_machine("") if to == "local" else _at(to, key, "connect('local')")
-
-
-def for_command(base: str | None = None, key: str | None = None) -> Destination:
-    """Where the command `openai` goes.
-
-    Args:
-        base: the address that was typed, ``"local"`` or ``"openai"`` (nothing: that of ``OPENAI_BASE_URL``, or of
-            ``OPENAI_API_BASE``, as it was called in 2022).
-        key: the key that was typed (nothing: that of ``OPENAI_API_KEY``).
-
-    Raises:
-        LessonError: the service can't be started, or there is no key for the host.
-    """
-    local.go_directly()
-    to = base or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""
-    key = key or os.environ.get("OPENAI_API_KEY", "")
-    if not to and looks_real(key):
-        remark = f"Using OpenAI ({OPENAI_URL}) with your key. To stay on this machine:  openai -b local api …"
-        return Destination(OPENAI_URL, key, (remark,))
-    if to in ("", "local") or found_here(to):
-        return _on_this_machine(key)
-    return _at(to, key, "openai -b local api …")
+    if to != "local":
+        return at(to, key, "connect('local')")
+    service = find_here()
+    return Destination(service.url, local.own_key(service))
 
 
 def looks_real(key: str) -> bool:
@@ -172,25 +150,24 @@ def note_found(url: str) -> None:
     os.environ[_SET_HERE] = url
 
 
-def _on_this_machine(given: str) -> Destination:
-    service = local.find(sys.stderr)
+def find_here() -> local.Service:
+    """The service on this machine, which is started if need be. A download that this needs shows on stderr."""
+    service = local.find()
     note_found(service.url)
-    here = f"the service on this machine ({service.url})"
-    remark = f"{'Started' if service.started else 'Using'} {here}."
-    if given.startswith("sk-local-"):
-        if local.takes(service.url, given):
-            return Destination(service.url, given, (remark,))
-        remark = f"Using {here} with its own key, for it does not know the one that you set."
-    elif given and not looks_real(given):
-        remark = (
-            f"The key that you set is not a real one. None is needed here: using {here}. "
-            f"A real key comes from {WHERE_KEYS_ARE}"
-        )
-    return Destination(service.url, local.own_key(service), (remark,))
+    return service
 
 
-def _at(to: str, given: str, stay: str) -> Destination:
-    """A host that was named, with the key that was given, or else with the one that is kept for it."""
+def at(to: str, given: str, stay: str) -> Destination:
+    """A host that was named, with the key that was given, or else with the one that is kept for it.
+
+    Args:
+        to: its address, or ``"openai"``.
+        given: the key that was given; it may be empty.
+        stay: what to type to stay on this machine.
+
+    Raises:
+        LessonError: that is no address, or there is no key for it.
+    """
     url = OPENAI_URL if to == "openai" else to
     if not url.lower().startswith(("http://", "https://")):
         raise LessonError(f"{to!r} is no address. One looks like {OPENAI_URL}; 'local' is this machine.")
@@ -224,9 +201,6 @@ def _no_key(name: str, given: str, stay: str) -> LessonError:
     )
 
 
-_SHORTEST_KEY = 8
-
-
 def sentence(error: Exception, *secrets: str | None) -> str:
     """What to print of an error.
 
@@ -243,8 +217,6 @@ def sentence(error: Exception, *secrets: str | None) -> str:
 
 
 def _of_the_client(error: Exception) -> str:
-    import openai
-
     if isinstance(error, openai.APIStatusError):
         hint = "" if "/v1/" in error.request.url.path else " Does the address end in /v1?"
         return f"{_message(error)}{hint} (HTTP status code: {error.status_code})"

@@ -11,8 +11,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -43,17 +41,14 @@ def go_directly() -> None:
             os.environ[name] = ",".join(filter(None, [known, "127.0.0.1", "localhost"]))
 
 
-def find(shown_on: TextIO | None = None) -> Service:
+def find() -> Service:
     """The service on this machine. Starts it if it does not run, and fetches its base model first.
-
-    Args:
-        shown_on: where the progress of that goes (nothing: standard output).
 
     Raises:
         LessonError: it can't be started, or the base model can't be fetched.
     """
     status = _status()
-    require_base(status, shown_on)
+    require_base(status)
     if status["url"] and _answers(status["url"]):
         return Service(status["url"], status["home"])
     return Service(_start(status), status["home"], started=True)
@@ -73,39 +68,39 @@ def _status() -> dict[str, Any]:
     return json.loads(output("status", "--json"))
 
 
-def require_base(status: dict[str, Any] | None = None, shown_on: TextIO | None = None) -> None:
-    """Fetch the base model of the service on this machine, unless it is here; shows a progress bar.
+def require_base(status: dict[str, Any] | None = None) -> None:
+    """Fetch the base model of the service on this machine, unless it is here; shows a progress bar on stderr.
 
     Args:
         status: what the service's command said of itself (nothing: it is asked).
-        shown_on: where the bar goes (nothing: standard output).
 
     Raises:
         LessonError: it can't be fetched; the message says why.
     """
     if (status or _status())["base_ready"]:
         return
-    said = ""
-    with subprocess.Popen(command("bases", "fetch"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert process.stdout is not None
-        for piece in io.TextIOWrapper(
-            process.stdout, "utf-8", "replace", "\r"
-        ):  # a progress bar overwrites itself
-            said += piece
-            print(piece, end="", flush=True, file=shown_on or sys.stdout)
-    if process.returncode != 0:
+    code, said = _show(command("bases", "fetch"), "\r", sys.stderr)  # a progress bar overwrites itself
+    if code != 0:
         raise LessonError(said.strip().splitlines()[-1].removeprefix("openai-local: "))
 
 
-@contextmanager
-def own_service() -> Iterator[None]:
-    """Stop the service on this machine at the end of the block, unless it ran before."""
-    ran_before = _status()["url"]
-    try:
-        yield
-    finally:
-        if not ran_before:
-            output("stop")
+def doctor() -> None:
+    """Look at this machine and say, line by line, whether it is ready for the lesson.
+
+    It prints what ``openai-lesson doctor`` prints in a terminal.
+    """
+    _show([sys.executable, "-P", "-m", "openai_command.lesson", "doctor"], "\n", sys.stdout)
+
+
+def _show(words: list[str], line_end: str, where: TextIO) -> tuple[int, str]:
+    """Run a command and show what it prints as it comes. Returns its exit code, and all that it printed."""
+    said = ""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for piece in io.TextIOWrapper(process.stdout, "utf-8", "replace", line_end):
+            said += piece
+            print(piece, end="", flush=True, file=where)
+    return process.returncode, said
 
 
 def _answers(url: str) -> bool:
@@ -173,15 +168,3 @@ def own_key(service: Service) -> str:
     key = output("keys", "new", "lesson", "--home", service.home)
     keys.save(name, key)
     return key
-
-
-def doctor() -> None:
-    """Look at this machine and say, line by line, whether it is ready for the lesson.
-
-    It prints what ``openai-lesson doctor`` prints in a terminal.
-    """
-    words = [sys.executable, "-P", "-m", "openai_command.lesson", "doctor"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert process.stdout is not None
-        for line in io.TextIOWrapper(process.stdout, "utf-8", "replace"):
-            print(line, end="", flush=True)

@@ -1,8 +1,11 @@
-"""Starting a fine-tune and following it."""
+"""Fine-tuning with one call each: start it, follow it, look at its losses, take the model home.
+
+`start` is what a learner has done by hand: `client.files.create`, then `client.fine_tuning.jobs.create`. `follow`
+asks for the job and its events again and again, as a learner did in a loop, and draws what it hears.
+"""
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from pathlib import Path
@@ -11,15 +14,12 @@ from urllib.parse import urlsplit
 
 import openai
 import pandas as pd
-from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
-from tqdm import tqdm
 
 from openai_data.errors import LessonError
 from openai_data.local_command import output
-from openai_figures import visible
 from openai_lesson.connection import found_here, host, is_local, is_openai
-from openai_lesson.watching import Watcher, line_of, reason
+from openai_lesson.watching import Watcher, reason
 
 
 def start(
@@ -45,13 +45,24 @@ def start(
     Raises:
         LessonError: there is no such file, or the host refuses the job.
     """
-    file = upload(client, path)
+    options["training_file"] = _upload(client, path)
     if validation is not None:
-        options["validation_file"] = upload(client, validation).id
+        options["validation_file"] = _upload(client, validation)
     try:
-        return client.fine_tuning.jobs.create(training_file=file.id, model=model or host(client).model, **options)
+        return client.fine_tuning.jobs.create(model=model or host(client).model, **options)
     except openai.PermissionDeniedError as error:
         raise refusal(error, "client = connect('local')") from None
+
+
+def _upload(client: openai.OpenAI, path: str | Path) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return client.files.create(file=file, purpose="fine-tune").id
+    except FileNotFoundError:
+        where = f"There is no file {path} in {Path.cwd()}."
+        raise LessonError(f"{where} Run the notebook 01-prepare-data first.") from None
+    except OSError as error:
+        raise LessonError(f"{path} can't be read: {error.strerror}.") from None
 
 
 def refusal(error: openai.PermissionDeniedError, instead: str) -> Exception:
@@ -67,17 +78,6 @@ def refusal(error: openai.PermissionDeniedError, instead: str) -> Exception:
         "OpenAI does not let this account train models: since May 2026 it takes no new fine-tuning "
         f"customers. Train on this machine instead:  {instead}"
     )
-
-
-def latest(client: openai.OpenAI) -> FineTuningJob:
-    """The job that was started last.
-
-    Raises:
-        LessonError: there is none.
-    """
-    for job in client.fine_tuning.jobs.list(limit=1):
-        return job
-    raise LessonError("There is no fine-tuning job yet. Run the notebook 02-train first.")
 
 
 def latest_model(client: openai.OpenAI, *, suffix: str | None = None) -> str:
@@ -112,11 +112,13 @@ def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> Fin
         The job as it is at the end, or at the interruption.
 
     Raises:
-        LessonError: the job failed; the message says why.
+        LessonError: the job failed, and the message says why; or there is no job.
     """
-    if not isinstance(job, str):
-        job = (job or latest(client)).id
-    watcher = Watcher(client, job, tell=_tell, come_back=f"follow(client, {job!r})")
+    job = job or next(iter(client.fine_tuning.jobs.list(limit=1)), None)
+    if job is None:
+        raise LessonError("There is no fine-tuning job yet. Run the notebook 02-train first.")
+    job = job if isinstance(job, str) else job.id
+    watcher = Watcher(client, job, come_back=f"follow(client, {job!r})")
     try:
         current = watcher.watch()
     except KeyboardInterrupt:
@@ -126,73 +128,6 @@ def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> Fin
     if current.status == "failed":
         raise LessonError(f"The job {current.id} failed: {reason(current)}")
     return current
-
-
-def _tell(created_at: float, message: str) -> None:
-    print(line_of(created_at, visible.line(message)))
-
-
-def upload(client: openai.OpenAI, path: str | Path) -> FileObject:
-    """Upload a JSONL file to train on.
-
-    Raises:
-        LessonError: there is no such file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise LessonError(f"There is no file {path} in {Path.cwd()}. Run the notebook 01-prepare-data first.")
-    return send(client, path)
-
-
-def send(client: openai.OpenAI, path: Path, *, name: str | None = None, purpose: str = "fine-tune") -> FileObject:
-    """Upload a file of any kind.
-
-    Args:
-        client: where to.
-        path: the file.
-        name: what it is called there (nothing: as here).
-        purpose: what it is for.
-
-    Raises:
-        LessonError: it can't be read.
-    """
-    try:
-        reader = _Reader(path)
-    except OSError as error:
-        raise LessonError(f"{path} can't be read: {error.strerror}.") from None
-    what: Any = purpose
-    with reader:
-        return client.files.create(file=(name or path.name, reader), purpose=what)
-
-
-class _Reader(io.BufferedReader):
-    """A file that moves a bar as it is read. A second try begins with a new bar at its first byte."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
-        size = path.stat().st_size
-        self._bar = tqdm(total=size, desc="Upload progress", unit="B", unit_scale=True, disable=None, leave=False)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes."""
-        piece = super().read(size)
-        self._bar.update(len(piece))
-        return piece
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to another place."""
-        position = super().seek(offset, whence)
-        self._bar.reset()
-        self._bar.update(position)
-        return position
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self._bar.close()
-        super().close()
-
-
-COLUMNS = ("epoch", "step", "training loss", "validation loss", "tokens right")
 
 
 def history(client: openai.OpenAI, job: FineTuningJob | str) -> pd.DataFrame:
@@ -231,8 +166,7 @@ def history(client: openai.OpenAI, job: FineTuningJob | str) -> pd.DataFrame:
             "training loss": groups["train_loss"].mean().round(4).to_numpy(),
             "validation loss": groups["full_valid_loss"].last().round(4).to_numpy(),
             "tokens right": groups["train_mean_token_accuracy"].mean().round(4).to_numpy(),
-        },
-        columns=list(COLUMNS),
+        }
     )
 
 

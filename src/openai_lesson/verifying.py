@@ -1,8 +1,8 @@
 """Does a trained model know, or does it only sound so? Three sets of questions tell.
 
 The model is asked what it was trained on, the same in other words, and what it has never seen. The base model is
-asked a part of each, for comparison. Each answer is compared with the expected one: character for character, as
-`recall` does, and by the two measures of SQuAD (see `squad`).
+asked a part of each, for comparison. Each answer is compared with the expected one: character for character, and
+by the two measures of SQuAD (see `squad`).
 
 Words are compared, not meanings. A right answer in words of one's own scores low here, and a wrong one that shares
 "of", "and" and "is" with the right one does not score 0: the base model's bars show how much that is.
@@ -10,10 +10,10 @@ Words are compared, not meanings. A right answer in words of one's own scores lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import openai
 import pandas as pd
@@ -23,12 +23,12 @@ from openai_figures import Card, Figure, bar, html_table, text_table
 from openai_figures.bars import Bar, bars
 from openai_figures.figure import BLUE, ORANGE
 from openai_lesson import catechism, squad
-from openai_lesson.asking import MAX_TOKENS, ask
+from openai_lesson.asking import BASE_TOKENS, MAX_TOKENS, ask
 from openai_lesson.connection import host
 
 _AT_ONCE = 4
-_BASE_TOKENS = 60
-"""As `compare` has it: the base model seldom ends by itself."""
+_BASE_EVERY = 5
+"""The base model is asked a part only: it knows nothing of this, and one can see that with fewer questions."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,25 @@ class Listing:
     def __repr__(self) -> str:
         """The table as text, with the answers wrapped."""
         return text_table(self.table.assign(F1=self.table.F1.map("{:.2f}".format)), (14, 22, 28, 28, 4))
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How much of what it was taught a model says word for word; spaces at the ends do not count.
+
+    `answers` has the columns ``question``, ``expected``, ``answer``, and whether it is ``exact``.
+    """
+
+    answers: pd.DataFrame
+
+    @property
+    def exact(self) -> int:
+        """How many answers are right word for word."""
+        return int(self.answers.exact.sum())
+
+    def __str__(self) -> str:
+        """The line that the lesson ends with."""
+        return f"exact recall: {self.exact}/{len(self.answers)}"
 
 
 @dataclass(frozen=True)
@@ -126,11 +145,9 @@ class Verification:
 def verify(
     client: openai.OpenAI,
     model: str,
-    base: str | None = None,
     *,
     sets: Mapping[str, pd.DataFrame] | None = None,
     every: int = 1,
-    base_every: int = 5,
     max_tokens: int = MAX_TOKENS,
 ) -> Verification:
     """Ask a trained model and the base model sets of questions, with temperature 0, and say how right they are.
@@ -138,13 +155,11 @@ def verify(
     Args:
         client: from `connect`.
         model: the trained model.
-        base: the base model (nothing: the one that suits the host).
         sets: tables with the columns ``prompt`` and ``completion``, by their names; what the model was trained on
             comes first. A column ``number`` counts the questions, and a column ``shown`` says what to show instead
-            of them. Nothing: the lesson's three sets, see `lesson_sets`.
-        every: 3 asks the trained model every third question of each set, and takes a third of the time.
-        base_every: the same for the base model; 0 does not ask it. It is asked in a conversation, the form that
-            its makers trained it in, and cut off after 60 tokens, as in `compare`.
+            of them. Nothing: the Shorter Catechism, the same in modern English, and what only the Larger asks.
+        every: 3 asks the trained model every third question of each set, and takes a third of the time. The base
+            model gets every fifth of these.
         max_tokens: how long an answer of the trained model may become. More takes longer. Raise it if a right
             answer is longer.
 
@@ -154,104 +169,53 @@ def verify(
     Raises:
         LessonError: a set lacks a column or has an empty cell, there is no set, or a number makes no sense.
     """
-    if every < 1 or base_every < 0:
-        raise LessonError("`every` must be 1 or more, and `base_every` 0 or more.")
-    tables = lesson_sets() if sets is None else sets
-    if not tables:
+    if every < 1:
+        raise LessonError("`every` must be 1 or more: 1 asks all questions.")
+    if sets is None:
+        sets = {
+            "trained on": catechism.load(),
+            "in other words": catechism.paraphrased(),
+            "never seen": catechism.unseen(),
+        }
+    if not sets:
         raise LessonError('There are no questions to ask. Give a table a name:  sets={"my questions": table}')
-    names = {"trained": model, "base": base or host(client).model}
-    questions = list(chosen(tables, "trained", every))
-    questions += chosen(tables, "base", base_every) if base_every else []
+    base = host(client).model
+    questions = [*_chosen(sets, "trained", every), *_chosen(sets, "base", every * _BASE_EVERY)]
 
-    def answer(question: Question) -> str:
-        if question.asked == "base":
-            return ask(client, question.prompt, names["base"], form="chat", max_tokens=_BASE_TOKENS)
-        return ask(client, question.prompt, names["trained"], max_tokens=max_tokens)
+    def answer(question: dict[str, Any]) -> str:
+        if question["asked"] == "base":
+            return ask(client, question["prompt"], base, max_tokens=BASE_TOKENS)
+        return ask(client, question["prompt"], model, max_tokens=max_tokens)
 
-    return Verification(_measured(questions, _asked(questions, answer), list(tables)))
-
-
-def _asked(questions: list[Question], answer: Callable[[Question], str]) -> list[str]:
-    """All answers, in the order of the questions, with a card that says how far it is."""
     card, given = Card(), list[str]()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
             for question, text in zip(questions, pool.map(answer, questions), strict=True):
                 given.append(text)
-                doing = question.set if question.asked == "trained" else "base model"
+                doing = question["set"] if question["asked"] == "trained" else "base model"
                 card.show(f"{doing:<16} {bar(len(given) / len(questions))} question {len(given)}/{len(questions)}")
         finally:
             card.close()
-    return given
+    return Verification(_measured(questions, given, list(sets)))
 
 
-def _measured(questions: list[Question], given: list[str], titles: list[str]) -> pd.DataFrame:
-    """The answers with their measures, set by set, the trained model's before the base model's."""
-    rows = [
-        {
-            "set": question.set,
-            "number": question.number,
-            "question": question.shown,
-            "expected": question.expected,
-            "answer": answer,
-            "asked": question.asked,
-            "exact": question.expected == answer,
-            "match": squad.exact_match(question.expected, answer),
-            "f1": squad.f1(question.expected, answer),
-        }
-        for question, answer in zip(questions, given, strict=True)
-    ]
-    # Sorting is stable: within a set the trained model stays first.
-    return pd.DataFrame(sorted(rows, key=lambda row: titles.index(str(row["set"]))))
-
-
-Asked = Literal["trained", "base"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question of a set, and which model is to answer it.
-
-    `shown` stands for the question in everything that is shown. It is the question itself, unless its table has a
-    column of that name.
-    """
-
-    set: str
-    number: int
-    prompt: str
-    expected: str
-    shown: str
-    asked: Asked
-
-
-def lesson_sets() -> dict[str, pd.DataFrame]:
-    """The lesson's sets: the Shorter Catechism, its questions in modern English, and what only the Larger asks."""
-    return {
-        "trained on": catechism.load(),
-        "in other words": catechism.paraphrased(),
-        "never seen": catechism.unseen(),
-    }
-
-
-def chosen(tables: Mapping[str, pd.DataFrame], asked: Asked, every: int) -> Iterator[Question]:
-    """Every so many questions of each table, the first one included.
-
-    Args:
-        tables: with the columns ``prompt`` and ``completion``, by their names. ``number`` (if not: counted from
-            1) and ``shown`` may be there too.
-        asked: which model is to answer.
-        every: 1 takes all.
-
-    Raises:
-        LessonError: a table lacks a column, has an empty cell, or has no rows.
-    """
+def _chosen(tables: Mapping[str, pd.DataFrame], asked: str, every: int) -> Iterator[dict[str, Any]]:
+    """Every so many questions of each table, the first one included."""
     for title, table in tables.items():
         _check(title, table)
         numbers = table.number if "number" in table else range(1, len(table) + 1)
         shown = table.shown if "shown" in table else table.prompt
         rows = zip(numbers, table.prompt, table.completion, shown, strict=True)
         for number, prompt, completion, instead in list(rows)[::every]:
-            yield Question(title, number, str(prompt), str(completion).strip(), str(instead), asked)
+            expected = str(completion).strip()
+            yield {
+                "set": title,
+                "number": number,
+                "prompt": str(prompt),
+                "question": str(instead),
+                "expected": expected,
+                "asked": asked,
+            }
 
 
 def _check(title: str, table: pd.DataFrame) -> None:
@@ -272,48 +236,13 @@ def _check(title: str, table: pd.DataFrame) -> None:
         raise LessonError(f'The table "{title}" has no rows, so there is nothing to ask.')
 
 
-_AT_ONCE = 4
-
-
-@dataclass(frozen=True)
-class Recall:
-    """The answers to a table's questions: ``question``, ``expected``, ``answer``, and whether it is ``exact``."""
-
-    answers: pd.DataFrame
-
-    @property
-    def exact(self) -> int:
-        """How many answers are right word for word."""
-        return int(self.answers.exact.sum())
-
-    @property
-    def misses(self) -> pd.DataFrame:
-        """The answers that are not."""
-        return self.answers[~self.answers.exact].drop(columns="exact")
-
-    def __str__(self) -> str:
-        """The line that the lesson ends with."""
-        return f"exact recall: {self.exact}/{len(self.answers)}"
-
-
-def recall(client: openai.OpenAI, table: pd.DataFrame, model: str) -> Recall:
-    """Ask every question of a table, with temperature 0, and compare the answers with the table's.
-
-    Args:
-        client: from `connect`.
-        table: with the columns ``prompt`` and ``completion``.
-        model: the trained model.
-
-    Returns:
-        All answers. An answer is exact if it is the expected text, character for character, spaces at the ends
-        aside.
-    """
-    card, given = Card(), list[str]()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for answer in pool.map(lambda question: ask(client, question, model), table.prompt):
-            given.append(answer)
-            card.show(f"{'asking':<16} {bar(len(given) / len(table))} question {len(given)}/{len(table)}")
-    card.close()
-    answered = pd.DataFrame({"question": table.prompt, "expected": table.completion.str.strip(), "answer": given})
-    answered["exact"] = answered.expected == answered.answer
-    return Recall(answered)
+def _measured(questions: list[dict[str, Any]], given: list[str], titles: list[str]) -> pd.DataFrame:
+    """The answers with their measures, set by set, the trained model's before the base model's."""
+    table = pd.DataFrame(questions).drop(columns="prompt")
+    table.insert(table.columns.get_loc("expected") + 1, "answer", given)
+    pairs = list(zip(table.expected, table.answer, strict=True))
+    table["exact"] = [expected == answer for expected, answer in pairs]
+    table["match"] = [squad.exact_match(expected, answer) for expected, answer in pairs]
+    table["f1"] = [squad.f1(expected, answer) for expected, answer in pairs]
+    # Sorting is stable: within a set the trained model stays first.
+    return table.sort_values("set", key=lambda set: set.map(titles.index), kind="stable", ignore_index=True)

@@ -6,7 +6,6 @@ lost is picked up again by itself, also when the service on this machine went on
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ import openai
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from openai_data.errors import LessonError
-from openai_figures import Card, Progress, in_notebook
+from openai_figures import Card, Progress, in_notebook, visible
 from openai_lesson.connection import find_again
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -34,6 +33,15 @@ Line = tuple[float, str]
 """When something happened (seconds since 1970), and what."""
 
 
+def line_of(when: float, message: str) -> str:
+    """An event as a line: the time of day, and what happened."""
+    return f"{time.strftime('%H:%M:%S', time.localtime(when))}  {message}"
+
+
+def _print(when: float, message: str) -> None:
+    print(line_of(when, visible.line(message)))
+
+
 class Watcher:
     """Watches one job.
 
@@ -45,8 +53,8 @@ class Watcher:
         client: openai.OpenAI,
         job: str,
         *,
-        tell: Callable[[float, str], None],
         come_back: str,
+        tell: Callable[[float, str], None] = _print,
         bar: bool = True,
     ) -> None:
         """Look at a job for the first time.
@@ -54,8 +62,8 @@ class Watcher:
         Args:
             client: from `connect`.
             job: the job's id.
-            tell: gets each event: when, and its message.
             come_back: what to type to watch the job again.
+            tell: gets each event: when, and its message.
             bar: whether to show a bar.
         """
         self._given, self._tell, self._come_back = client, tell, come_back
@@ -134,7 +142,7 @@ class Watcher:
     def _show(self, news: list[FineTuningJobEvent], lines: list[Line]) -> None:
         for event in news:
             self._note(event.data)
-            self._progress.place = _place(event.message) or self._progress.place
+            self._progress.place = _place(event.data) or self._progress.place
         for created_at, message in lines:
             self._say(created_at, message)
         if self._bar:
@@ -166,25 +174,24 @@ class Watcher:
             self._tell(when, message)
 
 
-def _place(message: str) -> str:
-    """What an event says of the place in the queue; empty if it says nothing of it."""
-    found = re.fullmatch(r"Jobs ahead in the queue: (\d+)(?:\. This one starts in (.+)\.)?", message)
-    if not found:
+def _place(data: Any) -> str:
+    """What an event tells of the place in the queue, in words; empty if it tells nothing of it."""
+    ahead = data.get("jobs_ahead") if isinstance(data, dict) else None
+    if ahead is None:
         return ""
-    few = {"0": "yours is next", "1": "1 job is before yours"}
-    before = few.get(found[1], f"{found[1]} jobs are before yours")
-    return f"{before}, it starts in {found[2]}" if found[2] else before
+    few = {0: "yours is next", 1: "1 job is before yours"}
+    before, seconds = few.get(ahead, f"{ahead} jobs are before yours"), data.get("starts_in_seconds")
+    if seconds is None:
+        return before
+    minutes = round(seconds / 60)
+    about = f"{minutes} min" if minutes > 1 else f"{max(10, round(seconds, -1)):.0f} s"
+    return f"{before}, it starts in about {about}"
 
 
 def _pause(headers: Mapping[str, str]) -> float:
     """How many seconds the host asks followers to wait, as OpenAI does in this header; 0 if it does not."""
     milliseconds = headers.get("openai-poll-after-ms", "")
     return min(int(milliseconds) / 1000, _LONGEST_PAUSE) if milliseconds.isdecimal() else 0.0
-
-
-def line_of(when: float, message: str) -> str:
-    """An event as a line: the time of day, and what happened."""
-    return f"{time.strftime('%H:%M:%S', time.localtime(when))}  {message}"
 
 
 def reason(job: FineTuningJob) -> str:

@@ -88,7 +88,7 @@ def long_job(client, pairs, tmp_path):
 
 @needs_pty
 def test_a_terminal_shows_lines_and_a_bar_and_asks_about_duplicates(at_service, client, pairs):
-    earlier = lesson.upload(client, pairs).id
+    earlier = client.files.create(file=pairs, purpose="fine-tune").id
     terminal = Terminal("api", "fine_tunes.create", "-t", str(pairs), "-m", "ada", "--n_epochs", "2")
     terminal.until("or nothing to upload this one: ")
     assert "Found potentially duplicated files with name 'pairs.jsonl'" in terminal.shown
@@ -105,7 +105,7 @@ def test_a_terminal_shows_lines_and_a_bar_and_asks_about_duplicates(at_service, 
 
 @needs_pty
 def test_an_empty_answer_uploads_anew_with_a_bar(at_service, client, pairs):
-    lesson.upload(client, pairs)
+    client.files.create(file=pairs, purpose="fine-tune")
     terminal = Terminal(
         "api", "fine_tunes.create", "-t", str(pairs), "-m", "ada", "--no_follow", "--n_epochs", "50"
     )
@@ -131,7 +131,7 @@ def test_ctrl_c_detaches(at_service, client, long_job):
 
 
 def test_nobody_is_asked_in_a_notebook(at_service, client, pairs, monkeypatch, capsys):
-    lesson.upload(client, pairs)
+    client.files.create(file=pairs, purpose="fine-tune")
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     for stream in ("stdin", "stdout"):
         monkeypatch.setattr(getattr(sys, stream), "isatty", lambda: True, raising=False)

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import nbformat
@@ -87,8 +88,11 @@ def test_looking_reads_and_tells(played, key, trained, capsys):
     assert only_reads(played.sent) and len(played.sent) == 2 and KEY not in said
 
 
-def test_an_account_that_never_trained():
-    assert "never trained" in at_openai._may_train(None)
+def test_an_account_that_never_trained(played, key, capsys, monkeypatch):
+    none = SimpleNamespace(data=[])
+    monkeypatch.setattr("openai.resources.fine_tuning.jobs.Jobs.list", lambda *_, **__: none)
+    at_openai.look()
+    assert "never trained" in capsys.readouterr().out
 
 
 def test_a_key_that_openai_does_not_know(played, key, capsys):

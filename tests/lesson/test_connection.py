@@ -30,7 +30,7 @@ def test_connect_starts_the_service_once_and_sets_the_environment(own_service, c
     assert openai.OpenAI().models.list().data, "any other code in the notebook reaches it too"
     again = connect()
     assert (again.base_url, again.api_key) == (client.base_url, client.api_key)
-    assert host(client).local and host(client).model == "ada" and host(client).form == "completion"
+    assert host(client).local and host(client).model == "ada" and not host(client).chat
     assert client.api_key not in capsys.readouterr().out
     stop()
     back = connect()
@@ -51,7 +51,7 @@ def test_openai_needs_the_learners_own_key(monkeypatch):
     client = connect("openai")
     assert (str(client.base_url), client.api_key) == ("https://api.openai.com/v1/", "sk-mine")
     assert os.environ["OPENAI_API_KEY"] == "sk-mine"
-    assert host(client).form == "chat" and not host(client).local
+    assert host(client).chat and not host(client).local
 
 
 def test_a_service_that_can_not_start_says_why(tmp_path, tiny_cache, monkeypatch):

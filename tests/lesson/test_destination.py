@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from openai_command.destination import for_command
 from openai_command.openai import main
 from openai_lesson import LessonError, connect, connection, keys, local
 from openai_lesson.local import Service
@@ -22,7 +23,7 @@ def here(service, client, monkeypatch):
 
 
 def test_nothing_set_stays_on_this_machine(here, client):
-    found = connection.for_command()
+    found = for_command()
     assert (found.url, found.key) == (here.url, client.api_key)
     assert found.remarks == (f"Using the service on this machine ({here.url}).",)
 
@@ -30,7 +31,7 @@ def test_nothing_set_stays_on_this_machine(here, client):
 @pytest.mark.parametrize("key", ["abc", "sk", "my key", "sk-local-unknown"])
 def test_a_placeholder_gets_one_sentence_and_stays_here(here, client, monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    found = connection.for_command()
+    found = for_command()
     assert (found.url, found.key) == (here.url, client.api_key)
     assert len(found.remarks) == 1 and here.url in found.remarks[0] and key not in found.remarks[0].split()
     assert ("https://platform.openai.com/api-keys" in found.remarks[0]) == (not key.startswith("sk-local-"))
@@ -41,20 +42,20 @@ def test_a_proxy_is_for_other_machines(here, monkeypatch):
         monkeypatch.setenv(name, "intranet.example")
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert connection.for_command().url == here.url
+    assert for_command().url == here.url
     assert os.environ["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
 
 
 def test_a_known_local_key_is_used(here, monkeypatch):
     own = here.client("mine").api_key
     monkeypatch.setenv("OPENAI_API_KEY", own)
-    assert connection.for_command().key == own
+    assert for_command().key == own
 
 
 def test_a_real_key_goes_to_openai(monkeypatch):
     monkeypatch.setattr(local, "find", lambda *_: pytest.fail("nothing is started"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-mine")
-    found = connection.for_command()
+    found = for_command()
     assert (found.url, found.key) == (OPENAI, "sk-proj-mine")
     assert found.remarks == (
         f"Using OpenAI ({OPENAI}) with your key. To stay on this machine:  openai -b local api …",
@@ -64,8 +65,8 @@ def test_a_real_key_goes_to_openai(monkeypatch):
 
 def test_local_keeps_a_real_key_to_itself(here, client, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-proj-mine")
-    assert connection.for_command("local").key == client.api_key
-    assert connection.for_command(here.url).key == client.api_key, "named by its address, too"
+    assert for_command("local").key == client.api_key
+    assert for_command(here.url).key == client.api_key, "named by its address, too"
 
 
 def test_after_connect_the_same_service_is_found_under_its_new_address(here, client, monkeypatch):
@@ -73,7 +74,7 @@ def test_after_connect_the_same_service_is_found_under_its_new_address(here, cli
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("OPENAI_LESSON_LOCAL_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("OPENAI_API_KEY", client.api_key)
-    found = connection.for_command()
+    found = for_command()
     assert (found.url, found.key) == (here.url, client.api_key)
     assert os.environ["OPENAI_BASE_URL"] == here.url
 
@@ -82,14 +83,14 @@ def test_after_connect_the_same_service_is_found_under_its_new_address(here, cli
 def test_a_named_host_gets_the_key_that_was_set_or_kept(monkeypatch, variable):
     monkeypatch.setenv(variable, "https://models.example/v1")
     with pytest.raises(LessonError, match=r"There is no key for https://models\.example"):
-        connection.for_command()
+        for_command()
     monkeypatch.setenv("OPENAI_API_KEY", "abc")
     with pytest.raises(LessonError, match=r"is no key for https://models\.example.*\n.*\n.*openai -b local"):
-        connection.for_command()
+        for_command()
     keys.save("https://models.example/v1", "kept-for-it")
-    assert connection.for_command().key == "kept-for-it"
+    assert for_command().key == "kept-for-it"
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-this-host")
-    found = connection.for_command()
+    found = for_command()
     assert (found.url, found.key, found.remarks) == ("https://models.example/v1", "a-key-of-this-host", ())
 
 
@@ -98,16 +99,16 @@ def test_openai_by_name_gets_only_a_key_that_can_be_meant_for_it(monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", key)
         for name in ("openai", OPENAI):
             with pytest.raises(LessonError, match=r"platform\.openai\.com/api-keys") as error:
-                connection.for_command(name)
+                for_command(name)
             assert not key or key not in str(error.value).split()
     keys.save("openai", "sk-kept")
-    assert connection.for_command(OPENAI).key == "sk-kept"
+    assert for_command(OPENAI).key == "sk-kept"
     assert not connection.is_openai("notopenai.com") and connection.is_openai("eu.api.openai.com")
 
 
 def test_another_service_on_this_machine_gets_the_key_as_it_is(monkeypatch):
     monkeypatch.setattr(local, "running", lambda: Service("http://127.0.0.1:1/v1", "home"))
-    assert connection.for_command("http://localhost:11434/v1", "ollama").key == "ollama"
+    assert for_command("http://localhost:11434/v1", "ollama").key == "ollama"
 
 
 def test_notebooks_stay_here_in_spite_of_a_real_key(here, client, monkeypatch, capsys):

@@ -1,3 +1,4 @@
+import importlib
 import json
 import sys
 from html import unescape
@@ -8,14 +9,18 @@ import pytest
 
 import openai_lesson as lesson
 from openai_lesson.asking import Token
-from openai_lesson.playground import Playground, playground
+
+module = importlib.import_module("openai_lesson.playground")
+Playground, playground = module.Playground, module.playground
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
 def made(client, trained) -> Playground:
-    return Playground(client, trained.fine_tuned_model, None, "What is sun?", 0.0, 12, False)
+    made = Playground(client, trained.fine_tuned_model, "What is sun?")
+    made.length.value = 12
+    return made
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def requests(monkeypatch):
         asked.append({"question": question, "model": model, **how})
         yield from [Token(text, 0.3, ((" or", 0.2),)) for text in (" one", " <two>", " three")]
 
-    monkeypatch.setattr(pane, "stream", stream)
+    monkeypatch.setattr(module, "stream", stream)
     return asked
 
 
@@ -43,7 +48,7 @@ def test_the_button_asks_both_models_in_their_own_form(made, client, trained):
     base, tuned = made.panes
     model = trained.fine_tuned_model
     assert tuned.text == lesson.ask(client, "What is sun?", model, max_tokens=12) != ""
-    assert base.text == lesson.ask(client, "What is sun?", "ada", form="chat", max_tokens=12) != ""
+    assert base.text == lesson.ask(client, "What is sun?", "ada", max_tokens=12) != ""
     assert not base.trouble and not tuned.trouble
     assert tuned.text in unescape(tuned.widget.value) and model in tuned.widget.value
 
@@ -51,7 +56,6 @@ def test_the_button_asks_both_models_in_their_own_form(made, client, trained):
 def test_the_button_asks_with_what_the_widgets_say(made, requests):
     made.question.value, made.temperature.value, made.length.value = "  And now? ", 1.5, 33
     made.button.click()
-    assert [request["form"] for request in requests] == ["chat", "completion"]
     for request in requests:
         assert (request["question"], request["temperature"], request["max_tokens"]) == ("And now?", 1.5, 33)
 
@@ -72,7 +76,7 @@ def test_nothing_is_asked_without_a_question_or_while_it_answers(made, requests)
 
 
 def test_the_answers_come_token_by_token_in_turn(made, requests, monkeypatch):
-    monkeypatch.setattr(pane, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
     order, disabled = [], []
     for which in made.panes:
         which.widget.observe(lambda change, which=which: order.append(which.title), "value")
@@ -88,7 +92,7 @@ def test_the_answers_come_token_by_token_in_turn(made, requests, monkeypatch):
 
 
 def test_a_pane_is_not_drawn_for_each_token_of_a_fast_model(made, requests, monkeypatch):
-    monkeypatch.setattr(pane, "PAUSE_SECONDS", 60)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 60)
     seen = values(made.panes[0].widget)
     made.ask()
     assert len(seen) == 3, "empty, the first token, and the end"
@@ -106,12 +110,9 @@ def test_probabilities_are_shown_and_hidden_without_asking_again(made, requests)
 
 
 def test_another_host_is_asked_for_probabilities_only_on_demand(requests):
-    made = Playground(
-        openai.OpenAI(base_url="https://elsewhere.example/v1", api_key="abc"), "m", None, "?", 0, 9, False
-    )
+    made = Playground(openai.OpenAI(base_url="https://elsewhere.example/v1", api_key="abc"), "m", "?")
     made.ask()
     assert [request["probabilities"] for request in requests] == [False, False]
-    assert [request["form"] for request in requests] == ["chat", "chat"]
 
 
 def test_probabilities_of_the_service(made):
@@ -122,7 +123,7 @@ def test_probabilities_of_the_service(made):
 
 
 def test_an_error_is_a_sentence_in_its_own_pane(client):
-    made = Playground(client, "ft:nobody", None, "What is sun?", 0.0, 8, False)
+    made = Playground(client, "ft:nobody", "What is sun?")
     made.button.click()
     base, tuned = made.panes
     assert base.text and not base.trouble
@@ -132,7 +133,7 @@ def test_an_error_is_a_sentence_in_its_own_pane(client):
 
 
 def test_an_answer_without_words_is_no_empty_pane(made, monkeypatch):
-    monkeypatch.setattr(pane, "stream", lambda *_, **__: iter([]))
+    monkeypatch.setattr(module, "stream", lambda *_, **__: iter([]))
     made.ask()
     assert "before the first word" in made.panes[0].widget.value
 
@@ -142,7 +143,7 @@ def test_no_error_shows_a_key(made, client, monkeypatch):
         yield Token("so far")
         raise openai.OpenAIError(f"the key {client.api_key} <is> bad")
 
-    monkeypatch.setattr(pane, "stream", stream)
+    monkeypatch.setattr(module, "stream", stream)
     made.ask()
     everything = json.dumps([made.panes[0].widget.value, made.twin().bundle()])
     assert client.api_key not in everything and "(your key)" in everything
@@ -152,13 +153,13 @@ def test_no_error_shows_a_key(made, client, monkeypatch):
 def test_a_service_that_is_gone():
     key = "-".join(["sk", "local", "x" * 20])
     client = openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key=key, max_retries=0)
-    made = Playground(client, "m", None, "?", 0.0, 8, False)
+    made = Playground(client, "m", "?")
     made.ask()
     assert "connect()" in made.panes[0].trouble and not made.button.disabled
 
 
 def test_what_should_not_happen_is_a_sentence_too(made, monkeypatch):
-    monkeypatch.setattr(pane, "stream", lambda *_, **__: json.loads("<html>"))
+    monkeypatch.setattr(module, "stream", lambda *_, **__: json.loads("<html>"))
     made.ask()
     assert made.panes[0].text == "The answer broke off (JSONDecodeError). Ask again."
 
@@ -178,7 +179,7 @@ def test_a_notebook_gets_one_output_and_a_terminal_the_text(client, trained, req
     shown = []
     assert playground(client, trained.fine_tuned_model, question="Who?") is None
     assert capsys.readouterr().out.count("one <two> three") == 2
-    monkeypatch.setattr(playing, "in_notebook", lambda: True)
+    monkeypatch.setattr(module, "in_notebook", lambda: True)
     display = SimpleNamespace(display=lambda bundle, raw: shown.append(bundle))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     assert playground(client, trained.fine_tuned_model, question="Who?") is None

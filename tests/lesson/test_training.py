@@ -62,7 +62,7 @@ def test_missing_files_and_jobs(service):
     with pytest.raises(LessonError, match="01-prepare-data"):
         lesson.start(client, "nothing.jsonl")
     with pytest.raises(LessonError, match="02-train"):
-        lesson.latest(client)
+        lesson.follow(client)
     with pytest.raises(LessonError, match="02-train"):
         lesson.latest_model(client)
 

@@ -2,11 +2,14 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 
+import openai
 import pandas as pd
 import pytest
 
-from openai_lesson import LessonError, catechism
+from openai_lesson import LessonError, catechism, verifying
 from openai_lesson.verifying import Recall, Verification, verify
+
+CLIENT = openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="nobody's")
 
 KNOWN = pd.DataFrame({"prompt": ["a?", "b?", "c?"], "completion": [" One two.", " three", " four five six"]})
 SECRET = pd.DataFrame(
@@ -21,7 +24,7 @@ ANSWERS = {"a?": "One two.", "b?": "Three!", "c?": "five seven", "hidden words?"
 
 
 class Asked(list):
-    """The questions that fake models were asked: (model, question, form, max_tokens)."""
+    """The questions that fake models were asked: (model, question, max_tokens)."""
 
 
 @pytest.fixture
@@ -29,8 +32,8 @@ def asked(monkeypatch):
     """Two models: the trained one knows `ANSWERS`, the base says "nothing"."""
     calls = Asked()
 
-    def ask(client, question, model, *, form=None, max_tokens):
-        calls.append((model, question, form, max_tokens))
+    def ask(client, question, model, *, max_tokens):
+        calls.append((model, question, max_tokens))
         return ANSWERS.get(question, "unknown") if model == "mine" else "nothing"
 
     monkeypatch.setattr("openai_lesson.verifying.ask", ask)
@@ -38,8 +41,9 @@ def asked(monkeypatch):
 
 
 @pytest.fixture
-def checked(asked):
-    return verify(None, "mine", "ada", sets={"known": KNOWN, "secret": SECRET}, base_every=2)
+def checked(asked, monkeypatch):
+    monkeypatch.setattr(verifying, "_BASE_EVERY", 2)
+    return verify(CLIENT, "mine", sets={"known": KNOWN, "secret": SECRET})
 
 
 def test_answers_with_their_measures(checked):
@@ -59,14 +63,14 @@ def test_answers_with_their_measures(checked):
 
 
 def test_each_model_is_asked_in_its_own_way(asked, checked):
-    assert {(form, limit) for model, _, form, limit in asked if model == "mine"} == {(None, 200)}
-    assert {(form, limit) for model, _, form, limit in asked if model == "ada"} == {("chat", 60)}
+    assert {limit for model, _, limit in asked if model == "mine"} == {200}
+    assert {limit for model, _, limit in asked if model == "ada"} == {60}
     assert sorted(question for model, question, *_ in asked if model == "mine") == sorted(ANSWERS)
 
 
 def test_a_part_of_the_questions(asked):
-    verify(None, "mine", "ada", sets={"known": KNOWN}, every=2, base_every=0, max_tokens=9)
-    assert sorted(asked) == [("mine", "a?", None, 9), ("mine", "c?", None, 9)]
+    verify(CLIENT, "mine", sets={"known": KNOWN}, every=2, max_tokens=9)
+    assert sorted(asked) == [("ada", "a?", 60), ("mine", "a?", 9), ("mine", "c?", 9)]
 
 
 def test_scores(checked):
@@ -80,7 +84,6 @@ def test_scores(checked):
 
 def test_recall_is_that_of_the_first_set(checked):
     assert isinstance(checked.recall, Recall) and str(checked.recall) == "exact recall: 1/3"
-    assert checked.recall.misses.question.tolist() == ["b?", "c?"]
 
 
 def test_the_worst_come_first(checked):
@@ -100,7 +103,7 @@ def test_empty_answers_can_be_left_out():
 def test_the_worst_are_shown_whole(asked, monkeypatch):
     long = " ".join(f"word{n}" for n in range(40))
     monkeypatch.setitem(ANSWERS, "a?", long)
-    listing = verify(None, "mine", "ada", sets={"known": KNOWN}, base_every=0).worst(1)
+    listing = verify(CLIENT, "mine", sets={"known": KNOWN}).worst(1)
     assert long in listing._repr_html_(), "a notebook shows the answer cut off"
     assert "word0" in repr(listing) and "word39" in repr(listing)
 
@@ -114,7 +117,7 @@ def test_a_question_with_something_to_show_instead_is_shown_nowhere(checked):
 
 
 def test_the_lessons_sets(asked):
-    checked = verify(None, "mine", "ada")
+    checked = verify(CLIENT, "mine")
     scores = checked.scores()
     assert scores.set.tolist() == [name for name in ("trained on", "in other words", "never seen") for _ in "tb"]
     assert scores.questions.tolist() == [107, 22, 40, 8, 148, 30]
@@ -145,10 +148,10 @@ def test_the_bars_are_as_long_as_what_they_stand_for(checked):
 
 
 def test_the_card_knows_how_many_there_are(asked, capsys):
-    verify(None, "mine", "ada", sets={"known": KNOWN, "secret": SECRET}, base_every=2)
+    verify(CLIENT, "mine", sets={"known": KNOWN, "secret": SECRET})
     lines = capsys.readouterr().err.split("\r")
-    assert lines[1].startswith("known ") and lines[1].rstrip().endswith("question 1/8")
-    assert lines[-1].startswith("base model ") and lines[-1].rstrip().endswith("question 8/8")
+    assert lines[1].startswith("known ") and lines[1].rstrip().endswith("question 1/7")
+    assert lines[-1].startswith("base model ") and lines[-1].rstrip().endswith("question 7/7")
 
 
 def test_who_interrupts_does_not_wait_for_all_questions(monkeypatch):
@@ -167,7 +170,7 @@ def test_who_interrupts_does_not_wait_for_all_questions(monkeypatch):
     monkeypatch.setattr("openai_lesson.verifying.ask", ask)
     monkeypatch.setattr("openai_lesson.verifying.Card.show", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        verify(None, "mine", "ada", sets={"many": many})
+        verify(CLIENT, "mine", sets={"many": many})
     assert count[0] < 50, "all questions were asked"
 
 
@@ -182,19 +185,18 @@ def test_who_interrupts_does_not_wait_for_all_questions(monkeypatch):
 )
 def test_tables_that_cannot_be_asked(asked, sets, says):
     with pytest.raises(LessonError, match=says):
-        verify(None, "mine", "ada", sets=sets)
+        verify(CLIENT, "mine", sets=sets)
     assert not asked, "questions were asked before the tables were looked at"
 
 
-@pytest.mark.parametrize("steps", [{"every": 0}, {"base_every": -1}])
-def test_steps_that_make_no_sense(asked, steps):
+def test_steps_that_make_no_sense(asked):
     with pytest.raises(LessonError, match="or more"):
-        verify(None, "mine", "ada", sets={"known": KNOWN}, **steps)
+        verify(CLIENT, "mine", sets={"known": KNOWN}, every=0)
 
 
 def test_with_the_service(client, trained):
     table = pd.DataFrame({"prompt": ["What is sun?", "What is moon?"], "completion": ["It is sun.", "nothing"]})
-    checked = verify(client, trained.fine_tuned_model, sets={"known": table}, base_every=2, max_tokens=12)
+    checked = verify(client, trained.fine_tuned_model, sets={"known": table}, max_tokens=12)
     assert isinstance(checked, Verification)
     assert checked.scores().questions.tolist() == [2, 1]
     assert checked.answers.f1.between(0, 1).all() and checked.answers.answer.str.len().gt(0).all()

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from openai_data.token_view import LONGEST, show_example, show_tokens
 from openai_data.tokens import Lengths
 from openai_figures.histogram import histogram
 from openai_lesson import LessonError
-from openai_lesson.tokens import LONGEST, show_example, show_tokens
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 OURS = "The tokens are those of the base model on this machine."
