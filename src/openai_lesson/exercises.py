@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
+import openai
 import pandas as pd
 
 import openai_data as prepare
@@ -75,7 +76,7 @@ def check(number: str, answer: Any, *facts: Any) -> Verdict:
         return Verdict(number, "open", "replace the three dots, and run the cell again.")
     try:
         right = bool(exercise.rule(answer, *facts))
-    except (TypeError, ValueError, AttributeError, LookupError, LessonError):
+    except (TypeError, ValueError, AttributeError, LookupError, LessonError, openai.OpenAIError):
         # An answer of another kind: a text in place of a number, a file that is not there.
         right = False
     return Verdict(number, "right", "right.") if right else Verdict(number, "not yet", exercise.help(answer))
@@ -118,6 +119,12 @@ def _recited(answer: Any, verification: Any, taught: pd.DataFrame) -> bool:
     return int(answer) == int(unseen.answer.isin(taught.completion.str.strip()).sum())
 
 
+def _without_us(answer: Any, job: Any) -> bool:
+    """The job is asked for anew: a text that looks like a job is none."""
+    found = openai.OpenAI().fine_tuning.jobs.retrieve(job.id)
+    return found.status == "succeeded" and answer.strip() == "The map room is on the fourth floor."
+
+
 def _is(*right: Any) -> Callable[[Any], bool]:
     return lambda answer: answer in right
 
@@ -149,6 +156,10 @@ EXERCISES = {
     "05.1": Exercise(_ready_to_train, _what_is_missing),
     "05.2": Exercise(
         _word_for_word, "that is not the answer of the Larger Catechism, word for word. More epochs?"
+    ),
+    "05.3": Exercise(
+        _without_us,
+        "look at job.status, and at your answer: it should be a text that names the floor of the map room.",
     ),
     "06.1": Exercise(
         lambda answer: bool(re.fullmatch(r"#SBATCH\s+(--cpus-per-task[= ]\s*8|-c\s*8)", answer.strip())),

@@ -9,7 +9,7 @@ from openai_lesson import LessonError, cluster
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch, tmp_path):
-    """A wide terminal, for lines that are updated in place are cut where it ends; and a folder for what jobs print."""
+    """A wide terminal, as lines that are updated in place are cut where it ends; a folder for what jobs print."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(cluster, "PAUSE", 0.0)
     monkeypatch.chdir(tmp_path)

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = {name: nbformat.read(FOLDER / name, as_version=4) for name in ORDER}
 MINUTES = re.compile(r"^Reading: (\d+) minutes · Exercises: (\d+) minutes", re.M)
+SHELL = {"openai", "openai-local", "sbatch", "sinfo", "squeue"}
+"""What a cell may call behind a `!`: the commands of the lesson, and Slurm's."""
 every = pytest.mark.parametrize("name", ORDER)
 
 
@@ -51,9 +53,64 @@ def test_it_was_run_from_top_to_bottom(name):
 @every
 def test_cells_are_short_and_do_one_thing_in_the_notebook(name):
     for cell in cells(name, "code"):
-        assert len(cell.source.splitlines()) <= 12, cell.source
-        assert not re.search(r"^\s*[!%]|pip install|subprocess|os\.system|/dev/", cell.source, re.M), cell.source
+        assert len(cell.source.splitlines()) <= 12 or cell.source.startswith("%%writefile"), cell.source
+        assert max(map(len, cell.source.splitlines())) <= 79, "JupyterLab cuts it off in a narrow window"
+        assert set(re.findall(r"^ *(?:\w+ = )?!([\w-]+)", cell.source, re.M)) <= SHELL, cell.source
+        assert not re.search(r"^ *%(?!%writefile)|pip install|subprocess|os\.system|/dev/", cell.source, re.M)
     assert not re.search(r"run (this|the) cell again until|until it is ready", text(name))
+
+
+def code(number):
+    """All code of a notebook, its solutions' too."""
+    name = next(name for name in ORDER if name.startswith(number))
+    return "\n".join(cell.source for cell in NOTEBOOKS[name].cells)
+
+
+def test_the_calls_are_in_the_cells():
+    assert code("02").index("client.files.create(") < code("02").index("client.fine_tuning.jobs.create(")
+    assert code("02").index("client.fine_tuning.jobs.create(") < code("02").index("lesson.follow(")
+    assert code("03").index("client.completions.create(") < code("03").index("client.chat.completions.create(")
+    assert code("03").index("client.chat.completions.create(") < code("03").index("lesson.ask(")
+    assert code("04").index("client.completions.create(") < code("04").index("lesson.verify(")
+    loop = next(c.source for c in cells(ORDER[2], "code") if "list_events" in c.source)
+    assert loop.startswith("for ") and len(loop.splitlines()) <= 8
+
+
+def test_the_lines_of_2022_are_in_the_cells():
+    assert "!openai tools fine_tunes.prepare_data -f Westminster_Catechism.csv" in code("01")
+    assert "!openai api fine_tunes.list" in code("02") and "!openai api fine_tunes.follow -i " in code("02")
+    assert "!openai api completions.create -m {model}" in code("03")
+    assert '-p "What are the punishments of sin in the world to come?"' in code("03")
+    assert "fine_tunes.create" not in "".join(c.source for c in cells(ORDER[2], "code")), (
+        "nothing is trained twice"
+    )
+
+
+@pytest.mark.parametrize("name", ORDER[:6])
+def test_there_is_one_form(name):
+    whole = "\n".join(cell.source for cell in NOTEBOOKS[name].cells)
+    assert not re.search(r"host\(|\bform\b *(=|in|==)(?! *\"chat\")|declined", whole)
+
+
+def test_the_whole_way_goes_without_the_helper():
+    """At most 25 lines, with nothing but these packages; `test_without_us.py` runs them."""
+    solution = dict(
+        zip(["05.1", "05.2", "05.3"], [s for _, s in handouts.pairs(NOTEBOOKS[ORDER[5]])], strict=True)
+    )
+    lines = without_us(solution["05.3"].source)
+    assert len(lines) <= 25 and "lesson" not in "\n".join(lines)
+    assert {line.split()[1] for line in lines if re.match("import|from", line)} == {
+        "json",
+        "time",
+        "pandas",
+        "openai",
+    }
+
+
+def without_us(solution):
+    """The lines of the last exercise of notebook 5, without the check."""
+    code = re.search(r"```python\n(.*?)\nlesson\.check", solution, re.S)[1]
+    return [line for line in code.splitlines() if line]
 
 
 @every
