@@ -33,6 +33,7 @@ test: .venv/ready-for-tests
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/openai-local bases fetch
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not model"
 	@$(BIN)/pytest -m model
@@ -40,6 +41,7 @@ test: .venv/ready-for-tests
 quick: .venv/ready-for-tests
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not model and not whole"
 
 torture: .venv/ready-for-tests
