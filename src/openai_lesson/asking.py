@@ -1,8 +1,7 @@
 """Asking models: one answer, two models side by side, an answer while it comes, and how sure a model is of it.
 
-A trained model is asked as its host trains: the service on this machine continues a text, as in 2022, and other
-hosts answer in a conversation. A base model is always asked in a conversation, the form that its makers trained it
-in.
+A trained model is asked as its host trains: on this machine it continues a text, as in 2022, and elsewhere it answers
+in a conversation. The base model is always asked in a conversation, the form that its makers trained it in.
 """
 
 from __future__ import annotations
@@ -109,9 +108,8 @@ class Answer:
 
 
 def in_conversation(client: openai.OpenAI, model: str) -> bool:
-    """Whether a model is asked in a conversation: base models are, and others where the host trains so."""
-    trained = model.startswith("ft:") or ":ft-" in model
-    return not trained or host(client).chat
+    """Whether a model is asked in a conversation: the base model is, and others where the host trains so."""
+    return host(client).chat or model == host(client).model
 
 
 def ask(

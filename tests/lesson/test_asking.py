@@ -22,6 +22,7 @@ def test_a_trained_model_goes_on_with_a_text_and_a_base_model_answers_in_a_conve
         ("http://127.0.0.1:9/v1", "ft:smollm2:lesson::1", False),
         ("http://127.0.0.1:9/v1", "ada:ft-personal-2026-11-22-23-31-54", False),
         ("http://127.0.0.1:9/v1", "ada", True),
+        ("http://127.0.0.1:11434/v1", "my-model", False),
         ("https://api.openai.com/v1", "ft:gpt-4.1-nano:me::1", True),
     ],
 )
