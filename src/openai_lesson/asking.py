@@ -1,7 +1,7 @@
 """Asking models: one answer, two models side by side, an answer while it comes, and how sure a model is of it.
 
-A trained model is asked as its host trains: on this machine it continues a text, as in 2022, and elsewhere it answers
-in a conversation. The base model is always asked in a conversation, the form that its makers trained it in.
+A trained model is asked as its host trains: on this machine it continues a text, as in 2022, and elsewhere it
+answers in a conversation. The base model is always asked in a conversation: its makers trained it so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Notebook 6 under a real Slurm of one computer: its script trains, and a learner hears what becomes of the job."""
+"""Notebook 6 under a real Slurm of one computer: its script trains, and a learner hears how its job goes."""
 
 import json
 import re
