@@ -20,9 +20,9 @@ from pathlib import Path
 
 import openai
 
+from openai_data.atomic_write import write_whole
 from openai_data.errors import LessonError
-from openai_data.files import write_whole
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_figures import Card, Figure, in_notebook
 from openai_lesson import local
 

@@ -16,7 +16,7 @@ from openai.types.fine_tuning import FineTuningJob
 from tqdm import tqdm
 
 from openai_data.errors import LessonError
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_figures import visible
 from openai_lesson.connection import found_here, host, is_local, is_openai
 from openai_lesson.watching import Watcher, line_of, reason
