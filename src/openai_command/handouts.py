@@ -14,8 +14,8 @@ from typing import Any
 
 import nbformat
 
+from openai_data.atomic_write import write_whole
 from openai_data.errors import LessonError
-from openai_data.files import write_whole
 
 EXERCISE, SOLUTION = "exercise", "solution"
 

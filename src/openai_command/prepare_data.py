@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from openai_command.dialog import Dialog
 from openai_data.errors import LessonError
+from openai_figures import visible
+
+if TYPE_CHECKING:
+    from openai_data.report import Examples, Report
+
+_EPOCHS_OF_2022 = 4
+_CHAT_MODEL = "gpt-4.1-nano"
 
 
 def register(tools: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the word to the parser of ``openai tools``."""
     word = tools.add_parser("fine_tunes.prepare_data", help="make a training file out of a table, and check it")
-    word.add_argument(
-        "-f",
-        "--file",
-        required=True,
-        help="CSV, TSV, XLSX, JSON, JSONL, TXT or HTML file, or a web page's address",
-    )
+    file = "CSV, TSV, XLSX, JSON, JSONL, TXT or HTML file, or a web page's address"
+    word.add_argument("-f", "--file", required=True, help=file)
     word.add_argument("-q", "--quiet", action="store_true", help="take all recommended answers without asking")
     word.add_argument("--format", choices=("completion", "chat"), default="completion", help="the examples' form")
     word.add_argument("--system", metavar="TEXT", help="for --format chat: a message that opens each conversation")
@@ -49,21 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.system and arguments.format != "chat":
         raise LessonError("--system needs --format chat: only conversations have a message of the system.")
-    import openai_data as prepare  # pandas takes half a second, which the other words do not need
-    from openai_command.preparing import Preparation, findings
+    from openai_data.report import analyse  # pandas takes half a second, which the other words do not need
 
     dialog = Dialog(quiet=arguments.quiet or arguments.json, silent=arguments.json)
     dialog.say("Analyzing...\n")
-    report = prepare.analyse(
+    report = analyse(
         arguments.file,
         form=arguments.format,
         prompt_column=arguments.prompt_column,
         completion_column=arguments.completion_column,
     )
-    for line in findings(report):
-        dialog.say(line)
+    dialog.say(*_findings(report))
     try:
-        files = Preparation(report, arguments, dialog).write()
+        files = _Preparation(report, arguments, dialog).write()
     except EOFError:
         raise LessonError(
             "There was no answer, so nothing was written. Take the recommended ones with:  -q"
@@ -71,3 +78,189 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({**report.as_dict(), "files": list(map(str, files))}, ensure_ascii=False, indent=2))
     return 0
+
+
+def can_ask() -> bool:
+    """Whether a person sits at a terminal and can answer a question.
+
+    A command after ``!`` in a notebook gets a terminal too, but nobody can type into it: the kernel's environment
+    gives it away. So does that of a service that runs tests.
+    """
+    if os.environ.get("JPY_PARENT_PID") or os.environ.get("CI"):
+        return False
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stdout.isatty())
+
+
+@dataclass
+class Dialog:
+    """Says things and asks questions. Where nobody can answer, or with `quiet`, each answer is yes.
+
+    With `silent`, it does so without a word.
+    """
+
+    quiet: bool
+    silent: bool = False
+    _told: bool = field(default=False, init=False)
+
+    def say(self, *lines: str) -> None:
+        """Print lines."""
+        if not self.silent:
+            print(*map(visible.sentence, lines), sep="\n")
+
+    def accepts(self, question: str) -> bool:
+        """Ask; an empty answer is yes."""
+        if self.quiet or not can_ask():
+            if not self.quiet and not self._told:
+                self.say("(Nobody can answer here, so the recommended answers are taken, as with -q.)")
+                self._told = True
+            self.say(f"{question} [Y/n]: Y")
+            return True
+        return input(f"{visible.sentence(question)} [Y/n]: ").strip().lower() not in ("n", "no")
+
+
+def _findings(report: Report) -> Iterator[str]:
+    """What was found, a line each."""
+    table, lengths = report.table, report.lengths
+    if table.format not in ("JSONL", "chat"):
+        named = {"XLSX": "an Excel", "TXT": "a text", "HTML": "an HTML"}.get(table.format, f"a {table.format}")
+        yield f"- Based on your file extension, your file is formatted as {named} file"
+    yield from (f"- {note}" for note in table.notes)
+    yield f"- Your file contains {report.read_rows} prompt-completion pairs"
+    if report.kind == "classification":
+        yield f"- Based on your data it seems like you're trying to fine-tune a model for {report.kind}"
+    for finding in report.findings:
+        where = f". These are {table.unit}s: {finding.places()}" if finding.rows else ""
+        yield f"- {finding.what}{where}"
+    about, low, high = "about " * (not lengths.exact), lengths.counted.min(), lengths.counted.max()
+    yield f"- Your examples have {about}{lengths.total:,} tokens in all; one has {about}{low:,} to {high:,}:"
+    yield from (f"    {bar}" for bar in lengths.bars())
+
+
+class _Preparation:
+    """Asks what to do and does it."""
+
+    def __init__(self, report: Report, arguments: argparse.Namespace, dialog: Dialog) -> None:
+        self.report, self.arguments, self.dialog = report, arguments, dialog
+        self.classes = report.kind == "classification"
+        remedies = [finding.remedy for finding in report.findings if finding.remedy]
+        self.necessary = report.table.changes + [remedy.words for remedy in remedies if remedy.necessary]
+        if report.table.format != {"completion": "JSONL", "chat": "chat"}[report.form]:
+            self.necessary.insert(0, f"Your format `{report.table.format}` will be converted to `JSONL`")
+
+    def write(self) -> list[Path]:
+        """The files that were written, or the given one if there is nothing to do; none if the person said no."""
+        say = self.dialog.say
+        declined = self._ask_about_remedies()
+        examples = self.report.examples(declined=declined)
+        split = self._ask_about_split()
+        if not (self.necessary or split or len(declined) < len(self.report.remedies)):
+            say("\nYou can use your file for fine-tuning:")
+            return self._advise(examples, [Path(self.arguments.file)])
+        if not self.dialog.accepts("\n\nYour data will be written to a new JSONL file. Proceed"):
+            say("Aborting... did not write the file")
+            return []
+        files = self._names(split)
+        parts = examples.split(self.arguments.valid, self.arguments.seed) if split else [examples]
+        for name, part in zip(files, parts, strict=True):
+            part.write(name, self.arguments.system)
+        named = "` and `".join(map(str, files))
+        say(f"\nWrote modified file{'s' * split} to `{named}`\nFeel free to take a look!")
+        say("\nNow use that file when fine-tuning:")
+        return self._advise(examples, files)
+
+    def _ask_about_remedies(self) -> list[str]:
+        """The codes of those that are declined."""
+        if not self.necessary and not self.report.remedies:
+            self.dialog.say("\n\nNo remediations found.")
+            return []
+        self.dialog.say("\n\nBased on the analysis we will perform the following actions:")
+        self.dialog.say(*(f"- [Necessary] {words}" for words in self.necessary))
+        ask = self.dialog.accepts
+        return [code for code, remedy in self.report.remedies if not ask(f"- [Recommended] {remedy.words}")]
+
+    def _ask_about_split(self) -> bool:
+        if self.arguments.valid is not None:
+            return self.arguments.valid > 0
+        question = "- [Recommended] Would you like to split into training and validation set?"
+        return self.classes and self.dialog.accepts(question)
+
+    def _names(self, split: bool) -> list[Path]:
+        """The names of the files: those that are wished for, or beside the source some that no file has."""
+        suffixes = ("_train", "_valid") if split else ("",)
+        if to := self.arguments.to:
+            names = [to.with_name(f"{to.stem}{suffix}{to.suffix or '.jsonl'}") for suffix in suffixes]
+            if there := [name for name in names if name.exists()]:
+                raise LessonError(f"{there[0]} exists already. Choose another name, or delete it.")
+            return names
+        source = Path(self.report.table.name if "://" in self.arguments.file else self.arguments.file)
+        usual = names = [source.with_name(f"{source.stem}_prepared{suffix}.jsonl") for suffix in suffixes]
+        number = 0
+        while any(name.exists() for name in names):
+            number += 1
+            names = [name.with_stem(f"{name.stem} ({number})") for name in usual]
+        if number:
+            self.dialog.say(f"\n`{usual[0]}` exists already and is left as it is. The new file gets another name.")
+        return names
+
+    def _advise(self, examples: Examples, files: list[Path]) -> list[Path]:
+        """Say the next command, what to keep in mind, how long and how dear. Returns the files."""
+        say, report = self.dialog.say, self.report
+        training, *rest = map(_typed, map(str, files))
+        valid = f" -v {rest[0]}" if rest else ""
+        if report.form == "chat":
+            say(f"> openai api fine_tuning.job.create -t {training}{valid} -m {_CHAT_MODEL}\n")
+        else:
+            measured = _metrics(examples) if rest and self.classes else ""
+            say(f"> openai api fine_tunes.create -t {training}{valid} -m ada{measured}\n")
+            say(*_reminders(report, examples))
+        say(*_costs(report))
+        return files
+
+
+def _typed(text: str) -> str:
+    """A word of a command to copy: in double quotes as in 2022, or so that the shell obeys nothing in it."""
+    return shlex.quote(text) if re.search(r'["$`!\x00-\x1f]|\\\Z', text) else f'"{text}"'
+
+
+def _metrics(examples: Examples) -> str:
+    """The options with which a classification of 2022 was measured."""
+    classes = examples.frame().completion.value_counts()
+    if len(classes) == 2:
+        return f" --compute_classification_metrics --classification_positive_class {_typed(classes.index[0])}"
+    return f" --compute_classification_metrics --classification_n_classes {len(classes)}"
+
+
+def _reminders(report: Report, examples: Examples) -> Iterator[str]:
+    """With what a prompt has to end, and where an answer ends, when the model is asked later."""
+    from openai_data.findings import shown
+
+    added = {remedy.column: remedy.change("") for remedy in examples.remedies if remedy.change and remedy.adds}
+    if ending := added.get("prompt", report.ending):
+        yield (
+            "After you've fine-tuned a model, remember that your prompt has to end with the indicator string "
+            f"`{shown(ending)}`, as all the examples do. Then the model answers, and does not go on asking."
+        )
+    if ending := added.get("completion", ""):
+        yield f'Include `stop=["{shown(ending)}"]`, so that the answer comes without the ending.'
+
+
+def _costs(report: Report) -> Iterator[str]:
+    from openai_data import tokens
+
+    machine, total = report.machine, report.lengths.total
+    auto = tokens.duration(machine.seconds(total))
+    if report.form == "completion":
+        old = tokens.duration(machine.seconds(total, _EPOCHS_OF_2022))
+        yield (
+            f"Once your model starts training, it'll approximately take {old} on this machine for "
+            f"{_EPOCHS_OF_2022} epochs, as in 2022, and {auto} for "
+            f"{machine.epochs} (--n_epochs {machine.epochs}), which teach more."
+        )
+    else:
+        yield f"Once your model starts training, it'll approximately take {auto} on this machine."
+    model, dollars = next(iter(tokens.price(total).items()))
+    yield (
+        f"({machine.measured[0].upper()}{machine.measured[1:]}.) At OpenAI, {tokens.EPOCHS_AT_OPENAI} epochs "
+        f"would cost about ${max(dollars, 0.01):,.2f} with {model}, by its prices of {tokens.PRICES_OF}. It takes "
+        "no new customers."
+    )

@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from openai_data.errors import LessonError
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_lesson.local import require_base, running
 
 ORDER = (

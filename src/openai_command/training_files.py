@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openai_command.terminal import can_ask
+from openai_command.prepare_data import can_ask
 from openai_data.downloading import download, is_url, name_of
 from openai_data.errors import LessonError
 

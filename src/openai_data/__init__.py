@@ -2,27 +2,25 @@
 
 `read` reads a file of any usual format, `analyse` looks at it and reports what it found and what should be done
 about it, and the report writes one example per line: in the form of 2022,
-``{"prompt": "…?", "completion": " …"}``, or in today's, a conversation of messages.
+``{"prompt": "…?", "completion": " …"}``, or in today's, a conversation of messages. Each name is fetched from its
+module when it is first used: who needs an error's class does not wait for pandas.
 """
 
-from __future__ import annotations
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
-from pathlib import Path
+if TYPE_CHECKING:
+    from openai_data.reading import read, read_table
+    from openai_data.report import Report, analyse
 
-import pandas as pd
+__all__ = ["Form", "Report", "analyse", "read", "read_table"]
 
-from openai_data.finding import Finding, Form
-from openai_data.reading import read
-from openai_data.report import Report, analyse
-from openai_data.table import COLUMNS, Table
-
-__all__ = ["COLUMNS", "Finding", "Form", "Report", "Table", "analyse", "read", "read_table"]
+Form = Literal["completion", "chat"]
+"""What an example is: a prompt with its completion, or a conversation."""
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a file of questions and answers as a data frame with the columns ``prompt`` and ``completion``.
-
-    Raises:
-        LessonError: it can't be read; the message says what is wrong.
-    """
-    return read(path).frame()
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "reading" if name.startswith("read") else "report"
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -17,17 +18,11 @@ import pandas as pd
 _BLOCK = 20_000
 _BETWEEN = "\x00"  # no text holds it: reading refuses it
 _UPPER, _LOWER = bytes(range(65, 91)), bytes(range(97, 123))
-_LETTERS_AND_DIGITS = _UPPER + _LOWER + bytes(range(48, 58)) + b"\x00"
-_OTHER = bytes(sorted(set(range(128)) - set(_LETTERS_AND_DIGITS)))
-_TO_LOWER = bytes.maketrans(_UPPER, _LOWER)
+_NOT_PLAIN = bytes(code for code in range(1, 128) if not chr(code).isalnum())
 
 
 class Column:
-    """The texts of a column.
-
-    Args:
-        texts: one per row.
-    """
+    """The texts of a column, one per row."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
@@ -49,30 +44,18 @@ class Column:
     @cached_property
     def plain_hashes(self) -> np.ndarray:
         """The same for the text in small letters, without anything but letters and digits."""
-        found = np.empty(len(self.texts), dtype=np.int64)
-        position = 0
-        for block in self._blocks():
-            texts = plain(block).split(_BETWEEN)
-            found[position : position + len(texts)] = list(map(hash, texts))
-            position += len(texts)
-        return found
+        texts = chain.from_iterable(plain(block).split(_BETWEEN) for block in self._blocks())
+        return np.fromiter(map(hash, texts), dtype=np.int64, count=len(self.texts))
 
-    def holding(self, signs: Iterable[str]) -> set[str]:
+    def holding(self, signs: Sequence[str]) -> set[str]:
         """Those of the signs that some text holds."""
-        left, found = set(signs), set()
-        for block in self._blocks():
-            now = set(_held(block, left))
-            found |= now
-            left -= now
-            if not left:
-                break
-        return found
+        return {sign for block in self._blocks() for sign in _held(block, signs)}
 
     def rows_holding(self, signs: Sequence[str]) -> Iterator[int]:
         """The positions of the texts that hold at least one of the signs."""
-        for start, block in zip(range(0, len(self.texts), _BLOCK), self._blocks(), strict=True):
+        for number, block in enumerate(self._blocks()):
             if here := _held(block, signs):
-                for position, text in enumerate(self.texts[start : start + _BLOCK], start):
+                for position, text in enumerate(block.split(_BETWEEN), number * _BLOCK):
                     if any(sign in text for sign in here):
                         yield position
 
@@ -86,11 +69,6 @@ class Column:
         return len(pd.unique(self.hashes))
 
     @cached_property
-    def identical(self) -> bool:
-        """Whether all texts are the same."""
-        return all(text == self.texts[0] for text in self.texts)
-
-    @cached_property
     def letters(self) -> tuple[int, int]:
         """How many letters are upper-case, and how many lower-case."""
         upper = lower = 0
@@ -98,18 +76,16 @@ class Column:
             data = block.encode("utf-8")
             upper += len(data) - len(data.translate(None, _UPPER))
             lower += len(data) - len(data.translate(None, _LOWER))
-            if not block.isascii():
-                others = Counter(re.sub(r"[\x00-\x7f]+", "", block))
-                upper += sum(count for letter, count in others.items() if letter.isalpha() and letter.isupper())
-                lower += sum(count for letter, count in others.items() if letter.isalpha() and letter.islower())
+            others = Counter("" if block.isascii() else re.sub(r"[\x00-\x7f]+", "", block))
+            upper += sum(count for letter, count in others.items() if letter.isalpha() and letter.isupper())
+            lower += sum(count for letter, count in others.items() if letter.isalpha() and letter.islower())
         return upper, lower
 
     @cached_property
     def prefix(self) -> str:
         """The longest beginning that all texts share."""
         first, last = min(self.texts), max(self.texts)  # what these two share, all between them share
-        length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-        return first[:length]
+        return first[: _alike(first, last)]
 
     @cached_property
     def suffix(self) -> str:
@@ -117,33 +93,25 @@ class Column:
         shared = self.texts[0]
         for text in self.texts:
             if not text.endswith(shared):
-                shared = _shared_end(shared, text)
+                shared = shared[len(shared) - _alike(shared[::-1], text[::-1]) :]
             if not shared:
                 break
         return shared
 
 
-def _shared_end(one: str, other: str) -> str:
-    """The longest ending of two texts, by halving: a look at each length would take its square."""
-    least, most = 0, min(len(one), len(other))
-    while least < most:
-        middle = (least + most + 1) // 2
-        if one[len(one) - middle :] == other[len(other) - middle :]:
-            least = middle
-        else:
-            most = middle - 1
-    return one[len(one) - least :]
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _held(block: str, signs: Iterable[str]) -> list[str]:
-    """The signs in a block. Those with a character that is not in it at all are quickly told."""
-    signs = list(signs)
-    absent = {character for character in {*"".join(signs)} if character not in block}
-    return [sign for sign in signs if absent.isdisjoint(sign) and sign in block]
+    """The signs in a block. A single character is found, or not, much faster than several."""
+    return [sign for sign in signs if sign[-1] in block and sign in block]
 
 
 def plain(text: str) -> str:
     """Small letters and digits only, so that texts that differ in case, spaces or punctuation become equal."""
     if text.isascii():
-        return text.encode().translate(_TO_LOWER, _OTHER).decode()
+        return text.encode().lower().translate(None, _NOT_PLAIN).decode()
     return re.sub(r"[^\w\x00]+|_", "", text.casefold())

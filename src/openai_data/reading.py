@@ -6,31 +6,27 @@ had to be decided, the table's `notes` say so. Nothing is guessed in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
-from openai_data.downloading import download, is_url, name_of
+import pandas as pd
+
 from openai_data.errors import LessonError
-from openai_data.pages import read_page
-from openai_data.records import read_json
-from openai_data.sheets import read_excel
 from openai_data.table import Table
-from openai_data.texts import read_delimited, read_lines
 
 LONGEST = 1_000_000
 """Characters that one cell may have. A longer one is a quotation mark that was never closed."""
-
-Reader = Callable[[Path, str | None, str | None], Table]
-_READERS: dict[str, Reader] = {
-    ".csv": read_delimited,
-    ".tsv": read_delimited,
-    ".xlsx": read_excel,
-    ".txt": read_lines,
-    ".json": read_json,
-    ".jsonl": read_json,
-    ".html": read_page,
-    ".htm": read_page,
+_READERS = {
+    ".csv": ("text_files", "read_delimited"),
+    ".tsv": ("text_files", "read_delimited"),
+    ".xlsx": ("spreadsheets", "read_excel"),
+    ".txt": ("text_files", "read_lines"),
+    ".json": ("json_files", "read_json"),
+    ".jsonl": ("json_files", "read_json"),
+    ".html": ("spreadsheets", "read_page"),
+    ".htm": ("spreadsheets", "read_page"),
 }
+"""Module and function for each ending. Only the one that is needed is loaded."""
 
 
 def read(source: str | Path, *, prompt_column: str | None = None, completion_column: str | None = None) -> Table:
@@ -47,30 +43,39 @@ def read(source: str | Path, *, prompt_column: str | None = None, completion_col
     Raises:
         LessonError: it can't be read; the message says what is wrong, where, and what to do.
     """
-    if is_url(str(source)):
-        name = name_of(str(source)) or "page"
-        name = name if Path(name).suffix.lower() in _READERS else f"{Path(name).stem}.html"
-        with download(str(source), name, page=True) as path:
-            return _read(path, prompt_column, completion_column)
+    if "://" in str(source):
+        from openai_data.downloading import download, is_url, name_of
+
+        if is_url(str(source)):
+            name = name_of(str(source)) or "page"
+            name = name if Path(name).suffix.lower() in _READERS else f"{Path(name).stem}.html"
+            with download(str(source), name, page=True) as path:
+                return _read(path, prompt_column, completion_column)
     return _read(Path(source), prompt_column, completion_column)
 
 
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a file of questions and answers as a data frame with the columns ``prompt`` and ``completion``.
+
+    Raises:
+        LessonError: it can't be read; the message says what is wrong.
+    """
+    table = read(path)
+    return pd.DataFrame({"prompt": table.prompts, "completion": table.completions}, dtype="object")
+
+
 def _read(path: Path, prompt: str | None, completion: str | None) -> Table:
-    reader = _READERS.get(path.suffix.lower())
     _check(path)
-    if reader is None:
-        known = ", ".join(ending[1:].upper() for ending in _READERS)
-        ending = f"ends with {path.suffix!r}" if path.suffix else "has no ending"
-        raise LessonError(f"{path} {ending}, which says nothing of its format. These can be read: {known}.")
+    module, function = _READERS[path.suffix.lower()]
     try:
-        table = reader(path, prompt, completion)
+        table = getattr(import_module(f"openai_data.{module}"), function)(path, prompt, completion)
     except PermissionError:
         raise LessonError(f"{path} may not be read by you. Ask its owner, or copy it.") from None
     except UnicodeDecodeError as error:
         raise LessonError(f"{path} is damaged: byte {error.start:,} fits no {error.encoding} text.") from None
     except MemoryError:
         raise LessonError(f"{path} is too large for this machine's memory. Split it.") from None
-    return _checked(table)
+    return checked(_without_blank(table))
 
 
 def _check(path: Path) -> None:
@@ -82,22 +87,27 @@ def _check(path: Path) -> None:
         )
     if path.stat().st_size == 0:
         raise LessonError(f"{path} is empty. Was it saved?")
+    if path.suffix.lower() not in _READERS:
+        known = ", ".join(ending[1:].upper() for ending in _READERS)
+        ending = f"ends with {path.suffix!r}" if path.suffix else "has no ending"
+        raise LessonError(f"{path} {ending}, which says nothing of its format. These can be read: {known}.")
 
 
-def _checked(table: Table) -> Table:
-    """Without rows that hold nothing. Refuses a table that can't be meant."""
-    table = _without_blank(table)
+def checked(table: Table) -> Table:
+    """The same table, if it can be meant.
+
+    Raises:
+        LessonError: it has no rows, or a cell is far too long or holds a NUL character.
+    """
     if not len(table):
         raise LessonError(f"{table.name} has no rows of data. Put a question and its answer into each row.")
     for texts in (table.prompts, table.completions):
-        if max(map(len, texts)) > LONGEST:
-            position, text = next((i, text) for i, text in enumerate(texts) if len(text) > LONGEST)
+        for position in (position for position, text in enumerate(texts) if len(text) > LONGEST):
             raise LessonError(
-                f"One cell in {table.unit} {table.numbers[position]} of {table.name} has {len(text):,} "
+                f"One cell in {table.unit} {table.numbers[position]} of {table.name} has {len(texts[position]):,} "
                 "characters. Most likely a quotation mark before it is never closed."
             )
-        if any("\x00" in text for text in texts):
-            position = next(i for i, text in enumerate(texts) if "\x00" in text)
+        for position in (position for position, text in enumerate(texts) if "\x00" in text):
             raise LessonError(
                 f"{table.unit.capitalize()} {table.numbers[position]} of {table.name} has a NUL character. "
                 "Delete it."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openai_data.errors import LessonError
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_figures import Figure, boxes
 from openai_figures.boxes import Box
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from openai_data.column import Column
-from openai_data.finding import Finding
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_data.table import Table
-from openai_figures import Figure
-from openai_figures.histogram import histogram
 
 SAMPLE = 4_000
 PRICES = {"gpt-4.1-nano": 1.50, "gpt-4.1-mini": 5.00, "gpt-4o-mini": 3.00, "gpt-4.1": 25.00}
@@ -30,8 +26,7 @@ EPOCHS_AT_OPENAI = 3
 _CHARACTERS_PER_TOKEN = 4.0
 _AT_ONCE = 500_000
 """So many characters are tokenised together: what the tokenizer makes of one takes a hundred bytes."""
-_BARS = 8
-_WIDTH = 30
+_BARS, _WIDTH = 8, 30
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ class Lengths:
     counted: np.ndarray
     total: int
     exact: bool
-    too_long: list[int] = field(default_factory=list)
+    too_long: Sequence[int] = ()
 
     def histogram(self) -> list[tuple[int, int, int]]:
         """Up to eight ranges of equal width: from, up to and including, how many of those counted."""
@@ -87,85 +82,49 @@ class Lengths:
         for low, high, count in ranges:
             yield f"{low:>6,} to {high:>6,} |{'█' * round(_WIDTH * count / most):<{_WIDTH}}| {count:,}"
 
-    def figure(self) -> Figure:
-        """The histogram as a picture, and with bars of text."""
-        counted = "examples" if self.exact else f"of {len(self.counted):,} examples"
-        text = "\n".join([f"tokens in an example, and how many {counted} have so many:", *self.bars()])
-        return Figure(text, histogram(self.histogram(), counted, "tokens in an example"))
-
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return self.figure().bundle()
+        from openai_figures.charts import histogram  # only who looks at it needs a picture
+
+        picture = histogram(self.histogram(), self._counted(), "tokens in an example")
+        return {"image/svg+xml": picture, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         """The bars as text."""
-        return repr(self.figure())
+        return "\n".join([f"tokens in an example, and how many {self._counted()} have so many:", *self.bars()])
+
+    def _counted(self) -> str:
+        return "examples" if self.exact else f"of {len(self.counted):,} examples"
 
 
 def measure(table: Table, prompts: Column, completions: Column, about: Machine) -> Lengths:
-    """Count tokens.
-
-    Args:
-        table: not empty.
-        prompts: its prompts.
-        completions: its completions.
-        about: the model.
-    """
+    """Count the tokens of a table's examples with the model's tokenizer, or estimate them if there is none."""
     characters = prompts.lengths + completions.lengths
-    chosen: Sequence[int] = range(len(table))
-    if len(table) > SAMPLE:
-        chosen = random.Random(0).sample(range(len(table)), SAMPLE)  # the same rows each time
     if about.tokenizer is None:
         counted = np.ceil(characters / _CHARACTERS_PER_TOKEN).astype(int)
         return Lengths(counted, int(counted.sum()), False)
-    count = _Counter(table, about.tokenizer)
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(about.tokenizer)
+
+    def text(position: int) -> str:
+        return f"{table.prompts[position]} {table.completions[position].lstrip(' ')}"
+
+    def count(positions: np.ndarray) -> np.ndarray:
+        """The tokens of some examples, with the one that ends each."""
+        ends = np.diff(characters[positions].cumsum() // _AT_ONCE).nonzero()[0] + 1
+        batches = (tokenizer.encode_batch_fast(list(map(text, some))) for some in np.split(positions, ends))
+        return np.array([len(found) + 1 for batch in batches for found in batch], dtype=int)
+
+    positions = range(len(table))
+    exact = len(table) <= SAMPLE
+    chosen = np.array(positions if exact else random.Random(0).sample(positions, SAMPLE))  # the same each time
     counted = count(chosen)
     total = round(float(counted.sum()) * (int(characters.sum()) / max(1, int(characters[chosen].sum()))))
     # A token has at least one byte, a character at most four.
-    suspects = (characters * 4 > about.window).nonzero()[0].tolist()
-    suspects = [position for position in suspects if count.bytes(position) > about.window]
-    too_long = [p for p, n in zip(suspects, count(suspects), strict=True) if n > about.window] if suspects else []
-    return Lengths(counted, total, len(table) <= SAMPLE, too_long)
-
-
-class _Counter:
-    """Counts the tokens of examples: prompt, completion, and the sign that ends it."""
-
-    def __init__(self, table: Table, tokenizer: str) -> None:
-        from tokenizers import Tokenizer
-
-        self.table, self.tokenizer = table, Tokenizer.from_file(tokenizer)
-
-    def _text(self, position: int) -> str:
-        return f"{self.table.prompts[position]} {self.table.completions[position].lstrip(' ')}"
-
-    def bytes(self, position: int) -> int:
-        return len(self._text(position).encode())
-
-    def __call__(self, positions: Any) -> np.ndarray:
-        counts: list[int] = []
-        for texts in self._batches(positions):
-            counts += [len(found.ids) + 1 for found in self.tokenizer.encode_batch_fast(texts)]
-        return np.array(counts)
-
-    def _batches(self, positions: Any) -> Iterator[list[str]]:
-        texts: list[str] = []
-        characters = 0
-        for position in positions:
-            texts.append(self._text(position))
-            characters += len(texts[-1])
-            if characters >= _AT_ONCE:
-                yield texts
-                texts, characters = [], 0
-        if texts:
-            yield texts
-
-
-def over_the_window(table: Table, lengths: Lengths, about: Machine) -> Iterator[Finding]:
-    """Examples that the model can't take whole."""
-    if lengths.too_long:
-        count = len(lengths.too_long)
-        what = f"{count} examples have more than {about.window:,} tokens. Training on this machine cuts them there"
-        yield Finding("over_the_window", what, [table.numbers[position] for position in lengths.too_long])
+    suspects = [at for at in (characters * 4 > about.window).nonzero()[0] if len(text(at).encode()) > about.window]
+    counts = count(np.array(suspects, dtype=int))
+    too_long = [int(at) for at, tokens in zip(suspects, counts, strict=True) if tokens > about.window]
+    return Lengths(counted, total, exact, too_long)
 
 
 def price(tokens: int) -> dict[str, float]:

@@ -1,15 +1,23 @@
-"""How a training goes, as a card: state, step, time left, the losses as a curve, and how many tokens are right."""
+"""How a training goes: state, step, time left, the losses as curves, and how many tokens are right.
+
+`Progress` is a line, or a picture with that line as its text. A `Card` shows either, and updates it in place.
+"""
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from openai_figures import visible
 from openai_figures.figure import BLUE, FAINT, GREEN, ORANGE, Figure, box, drawing, label, line
 
 _WIDTH, _HEIGHT = 640, 280
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 84, 620, 232
+_SMALL = 'font-size="11"'
 
 Point = tuple[int, float]
 """A step, and a loss or a share there."""
@@ -42,18 +50,18 @@ class Progress:
 
     def text(self) -> str:
         """One line, with a bar."""
-        done = bar(self.step / self.total_steps if self.total_steps else 0.0)
         if self._waits():
             return f"{self.state:<16} {self.place}"
-        parts = [f"{self.state:<16} {done} step {self.step}/{self.total_steps or '?'}"]
+        parts = [f"{self.state:<16} {bar(self._done())} step {self.step}/{self.total_steps or '?'}"]
         if self.losses:
-            parts.append(f"loss {recent(self.losses):.3f}")
-        if left := self.time_left():
-            parts.append(left)
-        return "  ".join(parts)
+            parts.append(f"loss {_recent(self.losses):.3f}")
+        return "  ".join(filter(None, [*parts, self.time_left()]))
 
     def _waits(self) -> bool:
         return bool(self.place) and self.state == "queued"
+
+    def _done(self) -> float:
+        return self.step / self.total_steps if self.total_steps else 0.0
 
     def time_left(self) -> str:
         """How much longer, in words; empty if unknown or over."""
@@ -63,70 +71,115 @@ class Progress:
         return f"about {seconds} s left" if seconds < 90 else f"about {round(seconds / 60)} min left"
 
     def card(self) -> Figure:
-        """The card. As text it is the line with the bar, and below it what happened."""
-        return Figure("\n".join([self.text(), *self.log]), self.svg())
-
-    def svg(self) -> str:
-        """The card as a picture."""
-        done = self.step / self.total_steps if self.total_steps else 0.0
+        """The card as a picture. As text it is the line with the bar, and below it what happened."""
         title = " · ".join(filter(None, [self.state, self.model]))
         facts = "  ·  ".join(filter(None, [f"step {self.step} of {self.total_steps or '?'}", self.time_left()]))
-        return drawing(
-            _WIDTH,
-            _HEIGHT,
-            [
-                label(16, 22, title, extra='font-size="14" font-weight="bold"'),
-                box(16, 31, _WIDTH - 36, 7, FAINT),
-                box(16, 31, (_WIDTH - 36) * done, 7, GREEN),
-                label(16, 56, self.place if self._waits() else facts),
-                label(_RIGHT, 56, self._numbers(), "end"),
-                *_curves(self),
-                label(16, _HEIGHT - 6, self.log[-1] if self.log else "", extra='font-size="11"'),
-            ],
-            self.text(),
-        )
+        parts = [
+            label(16, 22, title, extra='font-size="14" font-weight="bold"'),
+            box(16, 31, _WIDTH - 36, 7, FAINT),
+            box(16, 31, (_WIDTH - 36) * self._done(), 7, GREEN),
+            label(16, 56, self.place if self._waits() else facts),
+            label(_RIGHT, 56, self._numbers(), "end"),
+            *self._curves(),
+            label(16, _HEIGHT - 6, self.log[-1] if self.log else "", extra=_SMALL),
+        ]
+        return Figure("\n".join([self.text(), *self.log]), drawing(_WIDTH, _HEIGHT, parts, self.text()))
 
     def _numbers(self) -> str:
-        numbers = [f"training loss {recent(self.losses):.3f}"] if self.losses else []
+        numbers = [f"training loss {_recent(self.losses):.3f}"] if self.losses else []
         numbers += [f"validation loss {self.validation[-1][1]:.3f}"] if self.validation else []
-        numbers += [f"tokens right {recent(self.accuracies):.0%}"] if self.accuracies else []
+        numbers += [f"tokens right {_recent(self.accuracies):.0%}"] if self.accuracies else []
         return "  ·  ".join(numbers)
 
+    def _curves(self) -> Iterator[str]:
+        """The axes and the curves of the losses, in the lower part of the card, with a key above."""
+        total = max(self.total_steps, 1)
+        highest = max([loss for _, loss in [*self.losses, *self.validation]], default=1.0) * 1.05
 
-def recent(points: Sequence[Point]) -> float:
+        def x(step: float) -> float:
+            return _LEFT + (_RIGHT - _LEFT) * step / total
+
+        def y(loss: float) -> float:
+            return _BOTTOM - (_BOTTOM - _TOP) * loss / highest
+
+        def drawn(points: Sequence[tuple[float, float]], colour: str, dashes: str) -> str:
+            joined = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+            style = f'fill="none" stroke="{colour}" stroke-width="1.6" stroke-dasharray="{dashes}"'
+            return f'<polyline points="{joined}" {style}/>'
+
+        for share in (0.0, 0.5, 1.0):
+            level = highest * share
+            yield line(_LEFT, y(level), _RIGHT, y(level))
+            yield label(_LEFT - 6, y(level) + 4, f"{level:.1f}", "end")
+            yield label(x(total * share), _BOTTOM + 16, f"{total * share:.0f}", "middle")
+        yield label(16, _TOP - 10, "loss", extra=_SMALL)
+        yield label((_LEFT + _RIGHT) / 2, _BOTTOM + 16 + 14, "step", "middle", _SMALL)
+        for points, name, left, colour, dashes in (
+            (self.losses, "training loss (solid line)", 190, ORANGE, "none"),
+            (self.validation, "validation loss (dashed line, dots)", 390, BLUE, "7 4"),
+        ):
+            if points:
+                yield drawn([(x(step), y(loss)) for step, loss in points], colour, dashes)
+                yield drawn([(left, _TOP - 14), (left + 30, _TOP - 14)], colour, dashes)
+                yield label(left + 36, _TOP - 10, name, extra=f'{_SMALL} fill="{colour}"')
+        for step, loss in self.validation:
+            yield f'<circle cx="{x(step):.1f}" cy="{y(loss):.1f}" r="3" fill="{BLUE}"/>'
+
+
+def _recent(points: Sequence[Point]) -> float:
     """The mean of the last ten."""
     values = [value for _, value in points[-10:]]
     return sum(values) / len(values)
 
 
-def _curves(progress: Progress) -> Iterator[str]:
-    """The axes and the curves of the losses, in the lower part of the card."""
-    total = max(progress.total_steps, 1)
-    highest = max([loss for _, loss in [*progress.losses, *progress.validation]], default=1.0) * 1.05
+class Card:
+    """Something that is updated in place: a figure in a notebook, one line in a terminal.
 
-    def x(step: float) -> float:
-        return _LEFT + (_RIGHT - _LEFT) * step / total
+    In a notebook the cell's output changes where it stands, and is saved as it was last, also when it was changed
+    by a later cell. `Output()` widgets, the other way, lose what is written from threads.
+    """
 
-    def y(loss: float) -> float:
-        return _BOTTOM - (_BOTTOM - _TOP) * loss / highest
+    def __init__(self) -> None:
+        """Nothing is shown until the first `show`."""
+        self._handle: Any = None
+        self._last = ""
 
-    for share in (0.0, 0.5, 1.0):
-        level = highest * share
-        yield line(_LEFT, y(level), _RIGHT, y(level))
-        yield label(_LEFT - 6, y(level) + 4, f"{level:.1f}", "end")
-        yield label(x(total * share), _BOTTOM + 16, f"{total * share:.0f}", "middle")
-    yield label(16, _TOP - 10, "loss", extra='font-size="11"')
-    yield label((_LEFT + _RIGHT) / 2, _BOTTOM + 16 + 14, "step", "middle", 'font-size="11"')
-    yield _polyline([(x(step), y(loss)) for step, loss in progress.losses], ORANGE)
-    yield label(_RIGHT, _TOP - 10, "── training", "end", f'font-size="11" fill="{ORANGE}"')
-    if progress.validation:
-        points = [(x(step), y(loss)) for step, loss in progress.validation]
-        yield _polyline(points, BLUE)
-        for px, py in points:
-            yield f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{BLUE}"/>'
-        yield label(_RIGHT - 80, _TOP - 10, "─●─ validation", "end", f'font-size="11" fill="{BLUE}"')
+    def show(self, line: str, figure: Callable[[], Figure] | None = None) -> None:
+        """Show a line, or in a notebook the figure that stands for it."""
+        if not in_notebook():
+            return self._show_line(line)
+        shown = figure() if figure else Figure(line)
+        if shown.text == self._last:
+            return
+        self._last = shown.text
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(shown.bundle(), raw=True, display_id=True)
+        else:
+            self._handle.update(shown.bundle(), raw=True)
+
+    def _show_line(self, line: str) -> None:
+        """A line that is wider than the terminal would wrap, and then nothing could overwrite it."""
+        line = visible.line(line)[: shutil.get_terminal_size((120, 24)).columns - 1]
+        if line != self._last:
+            print(f"\r{line:<{len(self._last)}}", end="", flush=True, file=sys.stderr)
+            self._last = line
+
+    def clear(self) -> None:
+        """Take the line away in a terminal, so that something else can be printed there. `show` brings it back."""
+        if self._handle is None and self._last:
+            print(f"\r{'':<{len(self._last)}}\r", end="", flush=True, file=sys.stderr)
+            self._last = ""
+
+    def close(self) -> None:
+        """End the line in a terminal."""
+        if self._handle is None and self._last:
+            print(file=sys.stderr)
+            self._last = ""
 
 
-def _polyline(points: Sequence[tuple[float, float]], colour: str) -> str:
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+def in_notebook() -> bool:
+    """Whether there is a notebook to show things in."""
+    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    return bool(shell and hasattr(shell, "kernel"))

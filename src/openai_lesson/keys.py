@@ -12,8 +12,8 @@ from pathlib import Path
 
 import platformdirs
 
+from openai_data.atomic_write import write_whole
 from openai_data.errors import LessonError
-from openai_data.files import write_whole
 
 
 def path() -> Path:

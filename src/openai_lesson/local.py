@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import openai
 
 from openai_data.errors import LessonError
-from openai_data.local_command import command, output
+from openai_data.local_cli import command, output
 from openai_lesson import keys
 
 IDLE_SECONDS = 2 * 60 * 60

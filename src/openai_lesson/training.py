@@ -17,7 +17,7 @@ import pandas as pd
 from openai.types.fine_tuning import FineTuningJob
 
 from openai_data.errors import LessonError
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_lesson.connection import found_here, host, is_local, is_openai
 from openai_lesson.watching import Watcher, reason
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from openai_data.errors import LessonError
 from openai_figures import Card, Figure, bar, html_table, text_table
-from openai_figures.bars import Bar, bars
+from openai_figures.charts import Bar, bars
 from openai_figures.figure import BLUE, ORANGE
 from openai_lesson import catechism, squad
 from openai_lesson.asking import BASE_TOKENS, MAX_TOKENS, ask

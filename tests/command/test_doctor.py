@@ -29,7 +29,7 @@ from openai_command.doctor import (
 )
 from openai_command.doctor.line import Line, State, ok, wrong
 from openai_command.lesson import main
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_lesson import keys
 
 KEY = "-".join(["sk", "proj", "0123456789abcdefghij"])  # of a key's shape, and nobody's

@@ -191,14 +191,14 @@ def test_a_folder_that_can_not_be_written_to(tmp_path, capsys):
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path, capsys, monkeypatch):
-    from openai_data import writing
+    from openai_data import report
 
     def full(_):
         raise OSError(28, "No space left on device")
 
     path = tmp_path / "data.csv"
     path.write_bytes(csv(ROW + "Why?,So.\n"))
-    monkeypatch.setattr(writing, "completion_lines", full)
+    monkeypatch.setattr(report, "completion_lines", full)
     assert "No space left on device" in refused(capsys, "-q", "-f", path)
     assert [file.name for file in tmp_path.iterdir()] == ["data.csv"]
 

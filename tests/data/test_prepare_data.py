@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from openai_command.dialog import Dialog
 from openai_command.openai import main
+from openai_command.prepare_data import Dialog
 from openai_lesson import catechism
 
 pytestmark = pytest.mark.usefixtures("machine")

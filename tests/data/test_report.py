@@ -1,14 +1,17 @@
 """What an analysis finds, and what is written."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 import openai_data as prepare
-from openai_data import tokens, writing
+from openai_data import tokens
 from openai_data.column import Column, plain
-from openai_lesson import LessonError, catechism
+from openai_data.report import Examples, _quote
+from openai_data.table import Table
+from openai_lesson import catechism
 
 pytestmark = pytest.mark.usefixtures("machine")
 
@@ -116,21 +119,12 @@ def test_remedies_can_be_declined(tmp_path):
     assert len(looked.examples(declined=["duplicate_rows"])) == 4
 
 
-def test_writing_leaves_an_older_file_alone(tmp_path):
-    path = tmp_path / "x.jsonl"
-    path.write_text("mine")
-    with pytest.raises(LessonError, match="exists already"):
-        report().write(path, overwrite=False)
-    assert path.read_text() == "mine"
-    assert report().write(path) == path and path.read_text() != "mine"
-
-
 def test_as_a_table_and_as_data():
     looked = report(GOOD[0], ("A?", " N/A."))
     table = looked.summary()
     assert list(table.columns) == ["found", "rows", "where", "what is done"] and len(table) >= 2
     assert "<table" in looked._repr_html_() and "Remove 1 duplicate rows" in repr(looked)
-    plain_data = json.loads(looked.to_json())
+    plain_data = json.loads(json.dumps(looked.as_dict()))
     assert plain_data["rows"] == 27 and plain_data["task"] == "conditional generation"
     assert {"code": "duplicate_rows", "rows": [27]}.items() <= {
         key: value for key, value in plain_data["findings"][1].items() if key in ("code", "rows")
@@ -139,15 +133,16 @@ def test_as_a_table_and_as_data():
 
 
 def test_the_split_has_a_seed():
-    training, valid = writing.split(100, 0.2, 42)
-    assert sorted(training + valid) == list(range(100)) and len(valid) == 20
-    assert writing.split(100, 0.2, 42) == (training, valid) != writing.split(100, 0.2, 43)
-    assert len(writing.split(20_000, None, 42)[1]) == 1000
+    hundred = Examples(Table([], [], [], "t", "CSV"), range(100), [], "chat")
+    training, valid = hundred.split(0.2, 42)
+    assert sorted([*training.positions, *valid.positions]) == list(range(100)) and len(valid) == 20
+    assert hundred.split(0.2, 42) == (training, valid) != hundred.split(0.2, 43)
+    assert len(replace(hundred, positions=range(20_000)).split(None, 42)[1]) == 1000
 
 
 @pytest.mark.parametrize("texts", [["a\\u0000b", "c"], ["x", ""], ['"', "\\", "/", "é\n\t\x01"]])
 def test_quoting_is_that_of_json(texts):
-    assert [json.loads(f'"{text}"') for text in writing._quote(texts)] == texts
+    assert [json.loads(f'"{text}"') for text in _quote(texts)] == texts
 
 
 @pytest.mark.parametrize("texts", [["abc", "abd"], ["abc", "xbc"], ["a"], ["aa", "aaa", "aaaa"], ["", "x"]])

@@ -10,7 +10,7 @@ import pytest
 
 from openai_data.token_view import LONGEST, show_example, show_tokens
 from openai_data.tokens import Lengths
-from openai_figures.histogram import histogram
+from openai_figures.charts import histogram
 from openai_lesson import LessonError
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -146,8 +146,8 @@ def test_lengths_are_a_histogram():
     assert bundle["text/plain"] == repr(lengths) and "\n".join(lengths.bars()) in repr(lengths)
     words = list(ElementTree.fromstring(bundle["image/svg+xml"]).itertext())
     assert {"tokens in an example", "how many examples", "4", "1", "3\N{EN DASH}140"} <= set(words)
-    sampled = Lengths(np.array([3, 4]), 9000, False).figure()
-    assert "how many of 2 examples" in sampled.text and "how many of 2 examples" in sampled.svg
+    sampled = Lengths(np.array([3, 4]), 9000, False)._repr_mimebundle_()
+    assert all("how many of 2 examples" in form for form in sampled.values())
 
 
 def test_bars_are_as_high_as_what_they_count():

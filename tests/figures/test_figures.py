@@ -11,7 +11,7 @@ from openai_local.service.turns import Place
 def test_the_line_and_the_picture_say_the_same():
     progress = Progress("ft:<x>", "running", 30, 120, losses=[(n, 3.0 / n) for n in range(1, 31)])
     assert "step 30/120" in progress.text() and "loss 0.1" in progress.text() and "██████·" in progress.text()
-    picture = ElementTree.fromstring(progress.svg())
+    picture = ElementTree.fromstring(progress.card().svg)
     words = " ".join(picture.itertext())
     assert "step 30 of 120" in words and "ft:<x>" in words
     curve = next(e for e in picture.iter() if e.tag.endswith("polyline")).get("points").split()
@@ -21,7 +21,7 @@ def test_the_line_and_the_picture_say_the_same():
 
 def test_nothing_is_known_yet():
     assert "step 0/?" in Progress(state="queued").text()
-    ElementTree.fromstring(Progress().svg())
+    ElementTree.fromstring(Progress().card().svg)
 
 
 def test_a_terminal_gets_one_line_in_place(capsys):
@@ -43,9 +43,9 @@ def test_tables_as_text_are_wrapped():
 def test_who_waits_is_told_the_place():
     progress = Progress(state="queued", place="3 jobs are before yours, it starts in about 12 min")
     assert "3 jobs are before yours, it starts in about 12 min" in progress.text()
-    assert "3 jobs are before yours" in progress.svg()
+    assert "3 jobs are before yours" in progress.card().svg
     progress.state = "running"
-    assert "before yours" not in progress.text() + progress.svg()
+    assert "before yours" not in progress.text() + progress.card().svg
 
 
 def test_the_place_is_read_from_the_service_s_own_sentences():

@@ -14,10 +14,10 @@ from openai_command.openai import main
 from openai_data import analyse
 from openai_data.downloading import name_of
 from openai_figures import Progress, text_table, visible
-from openai_figures.bars import Bar, bars
 from openai_figures.boxes import Box
 from openai_figures.boxes import html as boxes_html
 from openai_figures.boxes import text as boxes_text
+from openai_figures.charts import Bar, bars
 from openai_kernel.jobs import Queue
 from openai_lesson.asking import Comparison, Token
 from openai_lesson.playground import Pane
@@ -87,9 +87,9 @@ def test_what_a_file_holds_and_a_model_says_is_shown_as_text_in_a_terminal(monke
 
 def test_figures_and_tables():
     progress = Progress(HOSTILE, HOSTILE, 1, 2, place=HOSTILE, log=[HOSTILE], losses=[(1, 1.0)])
-    ElementTree.fromstring(progress.svg())
+    ElementTree.fromstring(progress.card().svg)
     figure = bars(HOSTILE, {HOSTILE: [Bar(HOSTILE, 1.0, 0.5, "#000", HOSTILE)]}, HOSTILE, HOSTILE)
-    for svg in (progress.svg(), figure.svg):
+    for svg in (progress.card().svg, figure.svg):
         assert not Reader(svg).tags & {"img", "script"}
         assert not {e.tag.rpartition("}")[2] for e in ElementTree.fromstring(svg).iter()} & {"img", "script"}
     frame = pd.DataFrame([[HOSTILE, HOSTILE]], columns=["a", "b"])

@@ -12,7 +12,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 
 from openai_command.doctor import place
 from openai_command.doctor.line import Line, ok, wrong
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_lesson import keys
 
 

@@ -21,7 +21,7 @@ from jupyter_core.paths import jupyter_path
 from openai_command.doctor import kernels, place, versions
 from openai_command.doctor.line import Line
 from openai_command.redaction import Secrets
-from openai_data.files import write_whole
+from openai_data.atomic_write import write_whole
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _VARIABLES = re.compile(r"(OPENAI|JUPYTER|CONDA|VIRTUAL_ENV|PIP|SLURM_JOB|PYTHON).*|.*_PROXY|PATH|LANG|LC_ALL")

@@ -14,7 +14,7 @@ from urllib.request import HTTPHandler, ProxyHandler, Request, build_opener
 
 from openai_command.doctor import place
 from openai_command.doctor.line import Line, ok, wrong
-from openai_data.local_command import output
+from openai_data.local_cli import output
 from openai_lesson import connection, keys
 
 PATIENCE_SECONDS = 5.0

@@ -1,6 +1,6 @@
-"""Groups of bars that lie on their side: a picture, and the same as text.
+"""Bars: groups of them that lie on their side, as a picture and as text, and a histogram.
 
-A bar is a share of a whole. Its first part may be solid: a smaller share that lies within the bar's own.
+A bar that lies is a share of a whole. Its first part may be solid: a smaller share that lies within the bar's own.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from openai_figures.figure import INK, Figure, box, drawing, label, line
+from openai_figures.figure import BLUE, INK, Figure, box, drawing, label, line
 
 _WIDTH, _LEFT, _RIGHT = 640, 120, 420
 _HEADER, _TITLE, _ROW, _THICK = 66, 26, 24, 16
@@ -16,6 +16,8 @@ _PALE, _PALEST = "77", "22"
 """How much colour is left of what is not solid, and of what is not there: opacity, in hexadecimal."""
 _LETTERS = 25
 """How long a whole bar is as text."""
+_TALL, _FROM, _TOP, _TO, _BOTTOM, _GAP = 220, 16, 52, 624, 168, 6
+"""The histogram's height, its edges, and the gap between two of its bars."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +91,28 @@ def _row(y: float, bar: Bar) -> Iterator[str]:
     yield box(_LEFT, y, wide * bar.solid, _THICK, bar.colour)
     yield label(_RIGHT + 44, y + 13, f"{bar.share:.0%}", "end", f'font-weight="bold" fill="{bar.colour}"')
     yield label(_RIGHT + 56, y + 13, bar.note)
+
+
+def histogram(ranges: Sequence[tuple[int, int, int]], what: str, axis: str) -> str:
+    """A histogram as SVG: one bar for each range, with how many fall into it.
+
+    Args:
+        ranges: from, up to and including, how many; at least one, from low to high.
+        what: what is counted, such as ``"examples"``.
+        axis: what the ranges are of.
+    """
+    names = [f"{low:,}" if low == high else f"{low:,}\N{EN DASH}{high:,}" for low, high, _ in ranges]
+    counts = [count for *_, count in ranges]
+    wide, most = (_TO - _FROM) / len(ranges), max(*counts, 1)
+    size = 11 if max(map(len, names)) * 6.2 < wide else 9
+    parts = [label(_FROM, 20, f"how many {what}", extra='font-size="11"')]
+    for place, (name, count) in enumerate(zip(names, counts, strict=True)):
+        left, top = _FROM + place * wide, _BOTTOM - (_BOTTOM - _TOP) * count / most
+        parts += [
+            box(left + _GAP / 2, top, wide - _GAP, _BOTTOM - top, BLUE),
+            label(left + wide / 2, top - 5, f"{count:,}", "middle"),
+            label(left + wide / 2, _BOTTOM + 16, name, "middle", f'font-size="{size}"'),
+        ]
+    parts += [line(_FROM, _BOTTOM, _TO, _BOTTOM, INK), label((_FROM + _TO) / 2, _BOTTOM + 38, axis, "middle")]
+    numbers = "; ".join(f"{name}: {count:,}" for name, count in zip(names, counts, strict=True))
+    return drawing(_WIDTH, _TALL, parts, f"{axis}, and how many {what} have so many: {numbers}")

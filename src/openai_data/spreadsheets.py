@@ -1,18 +1,18 @@
-"""Reading Excel files."""
+"""Reading the tables of Excel files and of web pages."""
 
 from __future__ import annotations
 
 import re
-import struct
 import zipfile
-import zlib
+from functools import reduce
 from pathlib import Path
 
 import pandas as pd
+from lxml import etree, html
 
-from openai_data.columns import choose
 from openai_data.errors import LessonError
-from openai_data.table import Table
+from openai_data.table import Table, choose, from_rows
+from openai_data.text_files import find_encoding
 
 # What files of the format before 2007, and those with a password, begin with.
 _COMPOUND = bytes.fromhex("D0CF11E0A1B11AE1")
@@ -31,38 +31,63 @@ def read_excel(path: Path, prompt: str | None, completion: str | None) -> Table:
     Raises:
         LessonError: it is protected by a password, damaged or no Excel file, or its columns can't be told.
     """
-    _check(path)
-    _check_size(path)
+    _check_format(path)
     try:
+        _check_size(path)
         with pd.ExcelFile(path, engine="calamine") as book:
             sheets = [str(name) for name in book.sheet_names]
             frame = pd.read_excel(book, header=None, dtype=str, keep_default_na=False, na_values=[])
-    except PermissionError:
+    except (LessonError, PermissionError):
         raise
-    except Exception as error:  # the library has errors of its own for each way in which a file is damaged
+    except Exception as error:  # the libraries have errors of their own for each way in which a file is damaged
         raise _no_book(path, str(error)) from None
     if frame.empty:
         raise LessonError(f"The first sheet of {path}, {sheets[0]!r}, is empty. Only the first one is read.")
-    return from_cells(frame.fillna(""), path, "XLSX", _note(sheets), prompt, completion)
+    notes = []
+    if len(sheets) > 1:
+        notes.append(
+            "Your Excel file contains more than one sheet. Only the first one is read: "
+            f"{sheets[0]!r}, and not {', '.join(map(repr, sheets[1:]))}"
+        )
+    return _table(frame.fillna("").to_numpy().tolist(), path, "XLSX", notes, prompt, completion)
 
 
-def from_cells(
-    frame: pd.DataFrame, path: Path, form: str, notes: list[str], prompt: str | None, completion: str | None
+def read_page(path: Path, prompt: str | None, completion: str | None) -> Table:
+    """Read the longest table of a web page that has two columns or more.
+
+    Raises:
+        LessonError: the page has none, or its columns can't be told.
+    """
+    text = path.read_text(encoding=find_encoding(path))
+    try:
+        page = html.document_fromstring(text)
+    except etree.ParserError:  # there is nothing in it
+        page = html.document_fromstring("<html/>")
+    tables = [_texts(table) for table in page.iter("table")]
+    tables = [rows for rows in tables if len(rows) > 1 and max(map(len, rows)) >= 2]
+    if not tables:
+        raise LessonError(f"{path.name} has no table with two columns. Copy the text into a spreadsheet instead.")
+    notes = [] if len(tables) == 1 else [f"The page has {len(tables)} tables. The longest was taken"]
+    return _table(max(tables, key=len), path, "HTML", notes, prompt, completion)
+
+
+def _texts(table: html.HtmlElement) -> list[list[str]]:
+    """The texts of a table's cells, row by row, with single spaces."""
+    rows = ([cell for cell in row if cell.tag in ("td", "th")] for row in table.iter("tr"))
+    return [[" ".join(cell.text_content().split()) for cell in row] for row in rows if row]
+
+
+def _table(
+    rows: list[list[str]], path: Path, form: str, notes: list[str], prompt: str | None, completion: str | None
 ) -> Table:
-    """The table in a frame of texts whose first row is the header."""
-    header = [str(cell) for cell in frame.iloc[0]]
+    """The table in rows of texts, of which the first is the header."""
+    header = rows[0]
     while header and not header[-1]:
         header.pop()
-    choice = choose(header, path.name, prompt, completion)
-    first = 0 if choice.headless else 1
-    prompts, completions = (
-        frame[frame.columns[at]].iloc[first:].tolist() for at in (choice.prompt, choice.completion)
-    )
-    numbers = range(first + 1, first + 1 + len(prompts))
-    return Table(prompts, completions, numbers, path.name, form, "row", notes + choice.notes, choice.changes)
+    return from_rows(rows, choose(header, path.name, prompt, completion), 1, path.name, form, notes)
 
 
-def _check(path: Path) -> None:
+def _check_format(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(len(_COMPOUND))
         rest = file.read() if head == _COMPOUND else b""
@@ -74,18 +99,12 @@ def _check(path: Path) -> None:
 
 def _check_size(path: Path) -> None:
     """Refuse a file that is small only as long as it is packed, or whose cells are few but far apart."""
-    packed = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if "xl/workbook.xml" not in archive.namelist():
-                raise _NoWorkbookError
-            room = _UNPACKED_PER_BYTE * packed + _MUCH
-            for member in archive.infolist():
-                room -= _unpacked(archive, member, path, room)
-    except (_NoWorkbookError, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise _no_book(path, str(error)) from None
-    except (zipfile.BadZipFile, zlib.error, struct.error, UnicodeDecodeError) as error:
-        raise _no_book(path, str(error)) from None
+    room = _UNPACKED_PER_BYTE * path.stat().st_size + _MUCH
+    with zipfile.ZipFile(path) as archive:
+        if "xl/workbook.xml" not in archive.namelist():
+            raise zipfile.BadZipFile("it holds no workbook")
+        for member in archive.infolist():
+            room -= _unpacked(archive, member, path, room)
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, room: int) -> int:
@@ -100,7 +119,8 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, roo
             if sheet:
                 text = rest + block
                 for letters, number in _PLACE.findall(text):
-                    rows, columns = max(rows, int(number)), max(columns, _column(letters))
+                    column = reduce(lambda sum_, letter: sum_ * 26 + letter - 64, letters, 0)  # A is 1, AA is 27
+                    rows, columns = max(rows, int(number)), max(columns, column)
                 rest = text[-_LONGEST_PLACE:]
     if rows * columns > _CELLS_PER_BYTE * size + _MANY_CELLS:
         raise LessonError(
@@ -110,29 +130,8 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, roo
     return size
 
 
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
-
-
 def _no_book(path: Path, why: str) -> LessonError:
     brief = why if len(why) <= _LONGEST_WHY else f"{why[:_LONGEST_WHY]}…"  # it may hold what stands in the file
     return LessonError(
         f"{path} can't be read as an Excel file ({brief}). Open it in a spreadsheet, and save it as CSV UTF-8."
     )
-
-
-class _NoWorkbookError(Exception):
-    def __str__(self) -> str:
-        return "it holds no workbook"
-
-
-def _note(sheets: list[str]) -> list[str]:
-    if len(sheets) == 1:
-        return []
-    return [
-        "Your Excel file contains more than one sheet. Only the first one is read: "
-        f"{sheets[0]!r}, and not {', '.join(map(repr, sheets[1:]))}"
-    ]

@@ -1,0 +1,35 @@
+"""Writing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from openai_data.errors import LessonError
+
+
+def write_whole(
+    path: Path, text: str | Iterable[str], *, private: bool = False, instead: str = "Choose another folder."
+) -> None:
+    """Write a text file as UTF-8: under a temporary name first, then renamed.
+
+    Args:
+        path: the file.
+        text: its content, whole or in blocks.
+        private: only the user may read it.
+        instead: what to do if it can't be written.
+
+    Raises:
+        LessonError: the folder does not exist or can't be written to, or the disk is full. An older file stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.writelines([text] if isinstance(text, str) else text)
+        temporary.replace(path)
+    except OSError as error:
+        raise LessonError(f"{path} can't be written: {error.strerror}. {instead}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
