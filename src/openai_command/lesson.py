@@ -104,8 +104,9 @@ def _data(arguments: argparse.Namespace) -> int:
     from openai_lesson import catechism
 
     which: catechism.Which = "larger" if arguments.larger else "shorter"
+    parts = ("Westminster", "Larger" * arguments.larger, "Catechism", "modern" * arguments.modern)
     path = catechism.write(
-        arguments.to or catechism.file_name(which, modern=arguments.modern),
+        arguments.to or "_".join(filter(None, parts)) + ".csv",
         which,
         modern=arguments.modern,
         overwrite=arguments.overwrite,

@@ -11,12 +11,16 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from openai_data.column import Column
 from openai_data.local_cli import output
 from openai_data.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SAMPLE = 4_000
 PRICES = {"gpt-4.1-nano": 1.50, "gpt-4.1-mini": 5.00, "gpt-4o-mini": 3.00, "gpt-4.1": 25.00}
@@ -130,6 +134,24 @@ def measure(table: Table, prompts: Column, completions: Column, about: Machine) 
 def price(tokens: int) -> dict[str, float]:
     """What training would cost at OpenAI, in US dollars per model, for those who may still train there."""
     return {model: tokens * EPOCHS_AT_OPENAI * rate / 1_000_000 for model, rate in PRICES.items()}
+
+
+def prices(tokens: int) -> pd.DataFrame:
+    """What training would cost at OpenAI for each of its models, the cheapest first.
+
+    Args:
+        tokens: of all examples, as `Lengths.total` has them. Those are tokens of the model on this machine;
+            OpenAI's own models count some more or fewer.
+
+    Returns:
+        A table with the columns ``model``, ``dollars per million tokens`` and ``dollars for this file``, for as
+        many epochs as are usual there.
+    """
+    rows = [(model, PRICES[model], round(dollars, 3)) for model, dollars in price(tokens).items()]
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=["model", "dollars per million tokens", "dollars for this file"])
+    return table.sort_values("dollars for this file", ignore_index=True)
 
 
 def duration(seconds: float) -> str:

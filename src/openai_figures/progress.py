@@ -48,6 +48,22 @@ class Progress:
     accuracies: list[Point] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
+    def note(self, data: Any) -> None:
+        """Take what an event tells in its ``data``: the numbers of a step, or the place in the queue."""
+        if not isinstance(data, dict):
+            return
+        if "jobs_ahead" in data:
+            self.place = _place(data["jobs_ahead"], data.get("starts_in_seconds"))
+        if "step" in data:
+            self.step, self.total_steps = int(data["step"]), int(data.get("total_steps") or 0)
+        for name, points in (
+            ("train_loss", self.losses),
+            ("full_valid_loss", self.validation),
+            ("train_mean_token_accuracy", self.accuracies),
+        ):
+            if data.get(name) is not None:
+                points.append((self.step, float(data[name])))
+
     def text(self) -> str:
         """One line, with a bar."""
         if self._waits():
@@ -130,6 +146,17 @@ def _recent(points: Sequence[Point]) -> float:
     """The mean of the last ten."""
     values = [value for _, value in points[-10:]]
     return sum(values) / len(values)
+
+
+def _place(ahead: int, seconds: float | None) -> str:
+    """The place in the queue in words: how many jobs come first, and in how many seconds this one starts."""
+    few = {0: "yours is next", 1: "1 job is before yours"}
+    before = few.get(ahead, f"{ahead} jobs are before yours")
+    if seconds is None:
+        return before
+    minutes = round(seconds / 60)
+    about = f"{minutes} min" if minutes > 1 else f"{max(10, round(seconds, -1)):.0f} s"
+    return f"{before}, it starts in about {about}"
 
 
 class Card:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -12,6 +13,22 @@ from openai_figures import visible
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Texts to read: a table that a notebook shows whole; as text, each column is wrapped to its width."""
+
+    table: pd.DataFrame
+    widths: tuple[int, ...]
+
+    def _repr_html_(self) -> str:
+        return html_table(self.table)
+
+    def __repr__(self) -> str:
+        """The table as text. Numbers have two decimals."""
+        numbers = self.table.select_dtypes("float")
+        return text_table(self.table.assign(**numbers.map("{:.2f}".format)), self.widths)
 
 
 def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:

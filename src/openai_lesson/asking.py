@@ -1,4 +1,4 @@
-"""Asking models: one answer, two models side by side, an answer while it comes, and how sure a model is of it.
+"""Asking models: one answer, two models side by side, and an answer token by token while it comes.
 
 A trained model is asked as its host trains: on this machine it continues a text, as in 2022, and elsewhere it
 answers in a conversation. The base model is always asked in a conversation: its makers trained it so.
@@ -17,8 +17,7 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import Figure, html_table, text_table
-from openai_figures.confidence import coloured, joined, legend, others, percent, visible
+from openai_figures import Listing
 from openai_lesson.connection import host
 
 MAX_TOKENS = 200
@@ -49,62 +48,6 @@ class Token:
     text: str
     probability: float | None = None
     others: tuple[Candidate, ...] = ()
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Answers side by side: a table with the columns ``question``, ``base model`` and ``trained model``."""
-
-    table: pd.DataFrame
-
-    def _repr_html_(self) -> str:
-        return html_table(self.table)
-
-    def __repr__(self) -> str:
-        """The table as text, with the answers wrapped."""
-        return text_table(self.table, (26, 38, 38))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer that shows how sure the model was: coloured in a notebook, a table as text.
-
-    Args:
-        tokens: the answer's tokens, with their probabilities.
-    """
-
-    tokens: tuple[Token, ...]
-
-    @property
-    def text(self) -> str:
-        """The answer, without spaces at its ends."""
-        return joined(self.tokens)
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row per token: ``token``, ``probability`` (0 to 1), ``others`` (a list of token and probability)."""
-        rows = [(token.text, token.probability, list(token.others)) for token in self.tokens]
-        return pd.DataFrame(rows, columns=["token", "probability", "others"])
-
-    def figure(self) -> Figure:
-        """The answer to look at."""
-        cells = [(visible(token.text), percent(token.probability), others(token)) for token in self.tokens]
-        table = pd.DataFrame(cells, columns=["token", "probability", "what else it could have said"])
-        with pd.option_context("display.max_colwidth", None):
-            rows = table.to_html(index=False, justify="left", border=0)
-        html = (
-            f'<div style="line-height: 1.9; white-space: pre-wrap">{coloured(self.tokens)}</div>{legend()}'
-            f"<details><summary>All tokens as a table</summary>{rows}</details>"
-        )
-        lines = (f"{a:<18} {b:>11}   {c}".rstrip() for a, b, c in [table.columns, *cells])
-        return Figure("\n".join([self.text, "", *lines]), html=html)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return self.figure().bundle()
-
-    def __repr__(self) -> str:
-        """The answer, and its tokens as a table."""
-        return self.figure().text
 
 
 def in_conversation(client: openai.OpenAI, model: str) -> bool:
@@ -152,7 +95,7 @@ def ask(
         raise LessonError(host(client).silence) from None
 
 
-def compare(client: openai.OpenAI, questions: Iterable[str], trained: str) -> Comparison:
+def compare(client: openai.OpenAI, questions: Iterable[str], trained: str) -> Listing:
     """Ask the base model and the trained model the same questions.
 
     Args:
@@ -161,7 +104,7 @@ def compare(client: openai.OpenAI, questions: Iterable[str], trained: str) -> Co
         trained: the fine-tuned model. The base model is the one that suits the host.
 
     Returns:
-        The answers, as a table that a notebook shows well.
+        The answers: a table with the columns ``question``, ``base model`` and ``trained model``.
     """
     base = host(client).model
     questions = [questions] if isinstance(questions, str) else questions
@@ -169,32 +112,8 @@ def compare(client: openai.OpenAI, questions: Iterable[str], trained: str) -> Co
         (question, ask(client, question, base, max_tokens=BASE_TOKENS), ask(client, question, trained))
         for question in questions
     ]
-    return Comparison(pd.DataFrame(rows, columns=["question", "base model", "trained model"]))
-
-
-def how_sure(client: openai.OpenAI, question: str, model: str, *, max_tokens: int = 60) -> Answer:
-    """Ask a model one question, and find out how sure it is of each token of its answer.
-
-    Args:
-        client: from `connect`.
-        question: the question.
-        model: the model's name.
-        max_tokens: how long the answer may become.
-
-    Returns:
-        The answer. A notebook shows it with colours.
-
-    Raises:
-        LessonError: the host answers, but tells no probabilities.
-        openai.OpenAIError: the host can't be reached, or refuses the question.
-    """
-    tokens = tuple(stream(client, question, model, max_tokens=max_tokens, probabilities=True))
-    if any(token.probability is None for token in tokens):
-        raise LessonError(
-            f"{host(client).name} does not tell how sure {model} is. "
-            "Ask a model on this machine:  client = connect('local')"
-        )
-    return Answer(tokens)
+    table = pd.DataFrame(rows, columns=["question", "base model", "trained model"])
+    return Listing(table, (26, 38, 38))
 
 
 def stream(

@@ -10,9 +10,7 @@ from __future__ import annotations
 import time
 
 import openai
-import pandas as pd
 
-from openai_data import Report, tokens
 from openai_data.errors import LessonError
 from openai_lesson.connection import WHERE_KEYS_ARE, Destination, for_notebook, sentence
 
@@ -60,24 +58,6 @@ def look() -> None:
     print(
         f"This account trained at OpenAI, last on {day}. Whether it still may, OpenAI says when a job is started."
     )
-
-
-def prices(report: Report) -> pd.DataFrame:
-    """What it would cost to train on a file at OpenAI.
-
-    Args:
-        report: from `openai_data.analyse`. Its tokens are those of the model on this machine; OpenAI's own models
-            count some more or fewer.
-
-    Returns:
-        A table with the columns ``model``, ``dollars per million tokens`` and ``dollars for this file``, for as
-        many epochs as are usual there.
-    """
-    each = tokens.price(report.lengths.total)
-    return pd.DataFrame(
-        [(model, rate, round(each[model], 3)) for model, rate in tokens.PRICES.items()],
-        columns=["model", "dollars per million tokens", "dollars for this file"],
-    ).sort_values("dollars for this file", ignore_index=True)
 
 
 def _with_key(otherwise: str) -> Destination | None:

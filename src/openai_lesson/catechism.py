@@ -18,17 +18,6 @@ from openai_data.errors import LessonError
 Which = Literal["shorter", "larger"]
 
 
-def file_name(which: Which = "shorter", *, modern: bool = False) -> str:
-    """What a catechism's CSV file is called; the lesson's own is ``Westminster_Catechism.csv``."""
-    parts = [
-        "Westminster",
-        *(["Larger"] if which == "larger" else []),
-        "Catechism",
-        *(["modern"] if modern else []),
-    ]
-    return "_".join(parts) + ".csv"
-
-
 def load(which: Which = "shorter", *, modern: bool = False) -> pd.DataFrame:
     """The questions and answers of a catechism.
 

@@ -19,7 +19,7 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import Card, Figure, bar, html_table, text_table
+from openai_figures import Card, Figure, Listing, bar
 from openai_figures.charts import Bar, bars
 from openai_figures.figure import BLUE, ORANGE
 from openai_lesson import catechism, squad
@@ -29,39 +29,6 @@ from openai_lesson.connection import host
 _AT_ONCE = 4
 _BASE_EVERY = 5
 """The base model is asked a part only: it knows nothing of this, and one can see that with fewer questions."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Answers to read: a table that a notebook shows whole, with no answer cut off."""
-
-    table: pd.DataFrame
-
-    def _repr_html_(self) -> str:
-        return html_table(self.table)
-
-    def __repr__(self) -> str:
-        """The table as text, with the answers wrapped."""
-        return text_table(self.table.assign(F1=self.table.F1.map("{:.2f}".format)), (14, 22, 28, 28, 4))
-
-
-@dataclass(frozen=True)
-class Recall:
-    """How much of what it was taught a model says word for word; spaces at the ends do not count.
-
-    `answers` has the columns ``question``, ``expected``, ``answer``, and whether it is ``exact``.
-    """
-
-    answers: pd.DataFrame
-
-    @property
-    def exact(self) -> int:
-        """How many answers are right word for word."""
-        return int(self.answers.exact.sum())
-
-    def __str__(self) -> str:
-        """The line that the lesson ends with."""
-        return f"exact recall: {self.exact}/{len(self.answers)}"
 
 
 @dataclass(frozen=True)
@@ -77,11 +44,10 @@ class Verification:
     answers: pd.DataFrame
 
     @property
-    def recall(self) -> Recall:
-        """The trained model's answers to the first set."""
-        answers = self.answers
-        first = answers[(answers.asked == "trained") & (answers.set == answers.set.iloc[0])]
-        return Recall(first[["question", "expected", "answer", "exact"]])
+    def recall(self) -> str:
+        """The line that the lesson ends with: how many answers of the first set are right, word for word."""
+        first = self.answers[(self.answers.asked == "trained") & (self.answers.set == self.answers.set.iloc[0])]
+        return f"exact recall: {first.exact.sum()}/{len(first)}"
 
     def scores(self) -> pd.DataFrame:
         """For each set and model: how many questions it was asked, and its exact match and F1 in per cent."""
@@ -113,7 +79,7 @@ class Verification:
         chosen = answers if set is None else answers[answers.set == set]
         chosen = chosen if empty else chosen[chosen.answer != ""]
         ordered = chosen.sort_values("f1", kind="stable").head(n).rename(columns={"f1": "F1"})
-        return Listing(ordered[["set", "question", "expected", "answer", "F1"]])
+        return Listing(ordered[["set", "question", "expected", "answer", "F1"]], (14, 22, 28, 28, 4))
 
     def figure(self) -> Figure:
         """A pair of bars for each set: the trained model's over the base model's."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import openai
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
@@ -141,8 +140,7 @@ class Watcher:
 
     def _show(self, news: list[FineTuningJobEvent], lines: list[Line]) -> None:
         for event in news:
-            self._note(event.data)
-            self._progress.place = _place(event.data) or self._progress.place
+            self._progress.note(event.data)
         for created_at, message in lines:
             self._say(created_at, message)
         if self._bar:
@@ -151,20 +149,6 @@ class Watcher:
             progress.state, progress.finish = self.job.status, self.job.estimated_finish
             self._card.show(progress.text(), progress.card)
 
-    def _note(self, data: Any) -> None:
-        """Take what an event says of a step."""
-        if not (isinstance(data, dict) and "step" in data):
-            return
-        progress = self._progress
-        progress.step, progress.total_steps = int(data["step"]), int(data.get("total_steps") or 0)
-        for name, points in (
-            ("train_loss", progress.losses),
-            ("full_valid_loss", progress.validation),
-            ("train_mean_token_accuracy", progress.accuracies),
-        ):
-            if data.get(name) is not None:
-                points.append((progress.step, float(data[name])))
-
     def _say(self, when: float, message: str) -> None:
         """Tell what happened: in a notebook on the card, elsewhere as a line of its own."""
         if self._bar and in_notebook():
@@ -172,20 +156,6 @@ class Watcher:
         else:
             self._card.clear()
             self._tell(when, message)
-
-
-def _place(data: Any) -> str:
-    """What an event tells of the place in the queue, in words; empty if it tells nothing of it."""
-    ahead = data.get("jobs_ahead") if isinstance(data, dict) else None
-    if ahead is None:
-        return ""
-    few = {0: "yours is next", 1: "1 job is before yours"}
-    before, seconds = few.get(ahead, f"{ahead} jobs are before yours"), data.get("starts_in_seconds")
-    if seconds is None:
-        return before
-    minutes = round(seconds / 60)
-    about = f"{minutes} min" if minutes > 1 else f"{max(10, round(seconds, -1)):.0f} s"
-    return f"{before}, it starts in about {about}"
 
 
 def _pause(headers: Mapping[str, str]) -> float:

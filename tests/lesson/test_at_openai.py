@@ -119,7 +119,7 @@ def test_nothing_of_the_environment_is_changed(played, key, capsys):
 
 def test_prices(machine, tmp_path):
     report = lesson.prepare.analyse(lesson.catechism.write(tmp_path / "c.csv"), form="chat")
-    table = at_openai.prices(report)
+    table = lesson.prepare.prices(report.lengths.total)
     nano = table[table.model == "gpt-4.1-nano"].iloc[0]
     assert nano["dollars for this file"] == round(report.lengths.total * 3 * 1.50 / 1e6, 3) > 0
     assert table["dollars for this file"].is_monotonic_increasing

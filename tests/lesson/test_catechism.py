@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from openai_command.lesson import main
 from openai_lesson import LessonError, catechism
 
 
@@ -19,8 +20,6 @@ def test_the_others():
     assert len(catechism.load("larger")) == 196
     modern = catechism.load(modern=True)
     assert len(modern) == 107 and (modern.completion != catechism.load().completion).sum() > 50
-    names = {catechism.file_name(w, modern=m) for w in ("shorter", "larger") for m in (False, True)}
-    assert len(names) == 4 and catechism.file_name() == "Westminster_Catechism.csv"
 
 
 def test_the_lessons_question_is_in_the_larger_one_only():
@@ -64,3 +63,15 @@ def test_never_seen():
     assert not set(table.prompt) & set(catechism.load().prompt)
     assert table.prompt.tolist() == larger.prompt[table.number - 1].tolist()
     assert "What are the punishments of sin in the world to come?" in set(table.prompt)
+
+
+def test_the_command_names_four_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for options in ([], ["--larger"], ["--modern"], ["--larger", "--modern"]):
+        assert main(["data", *options]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "Westminster_Catechism.csv",
+        "Westminster_Catechism_modern.csv",
+        "Westminster_Larger_Catechism.csv",
+        "Westminster_Larger_Catechism_modern.csv",
+    ]
