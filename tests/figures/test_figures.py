@@ -3,9 +3,6 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 
 from openai_figures import Card, Progress, text_table
-from openai_lesson import watching
-from openai_local.service import queue
-from openai_local.service.turns import Place
 
 
 def test_the_line_and_the_picture_say_the_same():
@@ -48,12 +45,15 @@ def test_who_waits_is_told_the_place():
     assert "before yours" not in progress.text() + progress.card().svg
 
 
-def test_the_place_is_read_from_the_service_s_own_sentences():
-    for place, said in (
-        (Place(3, 710.0), "3 jobs are before yours, it starts in about 12 min"),
-        (Place(1, 24.0), "1 job is before yours, it starts in about 20 s"),
-        (Place(2, None), "2 jobs are before yours"),
-        (Place(0, None), "yours is next"),
+def test_the_place_in_the_queue_comes_with_an_event():
+    for data, said in (
+        ({"jobs_ahead": 3, "starts_in_seconds": 710.0}, "3 jobs are before yours, it starts in about 12 min"),
+        ({"jobs_ahead": 1, "starts_in_seconds": 24.0}, "1 job is before yours, it starts in about 20 s"),
+        ({"jobs_ahead": 2}, "2 jobs are before yours"),
+        ({"jobs_ahead": 0}, "yours is next"),
+        ({"status": "running"}, ""),
+        (None, ""),
     ):
-        assert watching._place(queue._sentence(place)) == said
-    assert watching._place("Fine-tuning job started") == ""
+        progress = Progress()
+        progress.note(data)
+        assert progress.place == said

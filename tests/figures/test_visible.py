@@ -18,8 +18,9 @@ from openai_figures.boxes import Box
 from openai_figures.boxes import html as boxes_html
 from openai_figures.boxes import text as boxes_text
 from openai_figures.charts import Bar, bars
+from openai_figures.tables import Listing
 from openai_kernel.jobs import Queue
-from openai_lesson.asking import Comparison, Token
+from openai_lesson.asking import Token
 from openai_lesson.playground import Pane
 
 ESC, CSI, BEL, BIDI = "\x1b", "\x9b", "\x07", "\u202e"
@@ -98,9 +99,7 @@ def test_figures_and_tables():
     pane.tokens = [Token(HOSTILE, 0.5, ((HOSTILE, 0.4),))]
     pane.draw(True)
     pages = [
-        Comparison(
-            pd.DataFrame([[HOSTILE] * 3], columns=["question", "base model", "trained model"])
-        )._repr_html_(),
+        Listing(pd.DataFrame([[HOSTILE] * 3], columns=["question", "base", "trained"]), (9, 9, 9))._repr_html_(),
         Queue([(HOSTILE,) * 5])._repr_html_(),
         boxes_html([Box(HOSTILE, (1, 2), True)], legend=True, below=[HOSTILE]),
         pane.widget.value,

@@ -6,7 +6,8 @@ import pytest
 
 import openai_lesson as lesson
 from openai_figures.confidence import coloured
-from openai_lesson.asking import Answer, Token, how_sure, stream
+from openai_lesson.asking import Token, stream
+from openai_lesson.probabilities import Answer, how_sure
 
 ANSWER = Answer(
     (
