@@ -18,7 +18,8 @@ import pandas as pd
 from jupyter_client.session import Session
 
 from machine import spread, table
-from openai_kernel.outgoing import MaskingSession
+from openai_command.redaction import Secrets
+from openai_kernel.masking import MaskedSend
 from openai_lesson import keys
 
 REPEATS = 100
@@ -61,7 +62,8 @@ def main() -> None:
         ),
         "a widget's update": ("comm_msg", {"data": {"method": "update", "state": {"value": 3}}}),
     }
-    rows, stock, masking = [], Session(key=b"k"), MaskingSession(key=b"k")
+    rows, stock, masking = [], Session(key=b"k"), Session(key=b"k")
+    masking.send = MaskedSend(masking, Secrets())  # type: ignore[method-assign]
     for name, (kind, content) in messages.items():
         turns = [(times(stock, kind, content), times(masking, kind, content)) for _ in range(TURNS)]
         plain, masked = ([turn[place] for turn in turns] for place in (0, 1))

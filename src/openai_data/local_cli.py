@@ -1,9 +1,11 @@
-"""Calling the command ``openai-local``, the only way in which the lesson reaches that package but for HTTP."""
+"""Calling the commands of this environment: ``openai-local``, by which alone the lesson reaches that package."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import sysconfig
 
 from openai_data.errors import LessonError
 
@@ -23,3 +25,13 @@ def output(*words: str) -> str:
     if done.returncode != 0:
         raise LessonError(done.stderr.strip() or f"openai-local {words[0]} failed without saying why.")
     return done.stdout.strip()
+
+
+def put_commands_first() -> None:
+    """Let ``!openai …`` in a cell find this environment's command.
+
+    Jupyter often runs without the environment being activated, or another ``openai`` is found earlier.
+    """
+    scripts, path = sysconfig.get_path("scripts"), os.environ.get("PATH") or os.defpath
+    others = [folder for folder in path.split(os.pathsep) if folder != scripts]
+    os.environ["PATH"] = os.pathsep.join([scripts, *others])

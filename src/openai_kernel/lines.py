@@ -20,6 +20,7 @@ _WORDS = {
     "cd": re.compile(r"cd(?=\s+[^\s=+*/%&|^<>!@,;:)\]}([{]|\s+/(?!\s)|\s*$)"),
     "pip": re.compile(r"pip3?(?=\s+(?:install|uninstall|list|show|freeze|download|check|--version)\b)"),
 }
+_MAGICS = {"openai": "openai", "export": "export", "set": "export", "cd": "cd", "pip": "lesson_pip"}
 _NEVER_PYTHON = re.compile(r"openai\b|cd\s+/\S")
 """Python would take these for a difference and a quotient, but nobody writes those so."""
 _LINE = re.compile(r"(?P<indent>\s*)(?P<dollar>\$\s*)?(?P<command>(?:openai|export|set|cd|pip3?)\b.*)", re.S)
@@ -36,39 +37,31 @@ def transform(lines: list[str]) -> list[str]:
         return lines
     done: list[str] = []
     reading = _Reading()
-    at = 0
-    while at < len(lines):
-        found = _command(lines, at) if reading.between_statements else None
-        if found is None:
+    while (at := len(done)) < len(lines):
+        call = _call(lines, at) if reading.between_statements else []
+        if not call:
             reading.read(lines[at])
-            done.append(lines[at])
-            at += 1
-        else:
-            call, used = found
-            done += [call, *["\n"] * (used - 1)]
-            at += used
+        done += call or [lines[at]]
     return done
 
 
-def _command(lines: list[str], at: int) -> tuple[str, int] | None:
-    """The call that stands for the line, and how many lines it took."""
+def _call(lines: list[str], at: int) -> list[str]:
+    """The call that stands for the line, and empty lines for those that continue it; nothing if it is Python."""
     found = _LINE.fullmatch(lines[at])
     if not found:
-        return None
+        return []
     used, command = 1, found["command"].rstrip()
     while command.endswith("\\") and at + used < len(lines):
         command = f"{command[:-1].rstrip()} {lines[at + used].strip()}"
         used += 1
-    for magic, pattern in _WORDS.items():
-        word = pattern.match(command)
-        if word and (found["dollar"] or _NEVER_PYTHON.match(command) or not _is_python(command)):
-            rest = command[word.end() :].strip()
-            rest = _as_export(rest) if magic == "set" else rest
-            return f"{found['indent']}get_ipython().run_line_magic({_MAGICS[magic]!r}, {rest!r})\n", used
-    return None
-
-
-_MAGICS = {"openai": "openai", "export": "export", "set": "export", "cd": "cd", "pip": "lesson_pip"}
+    for word, pattern in _WORDS.items():
+        name = pattern.match(command)
+        if name and (found["dollar"] or _NEVER_PYTHON.match(command) or not _is_python(command)):
+            rest = command[name.end() :].strip()
+            rest = _as_export(rest) if word == "set" else rest
+            call = f"{found['indent']}get_ipython().run_line_magic({_MAGICS[word]!r}, {rest!r})\n"
+            return [call, *["\n"] * (used - 1)]
+    return []
 
 
 def _as_export(assignment: str) -> str:
@@ -102,7 +95,7 @@ class _Reading:
         """Go past a line."""
         if self.between_statements and _IPYTHON.match(line):
             return  # a magic or a command of the shell: its quotes are not Python's
-        rest, comment = self._behind_string(line), False
+        text, rest = "", self._behind_string(line)
         while rest and (piece := _PIECE.search(rest)):
             text, rest = piece[0], rest[piece.end() :]
             if piece["triple"]:
@@ -112,9 +105,7 @@ class _Reading:
                 self.depth += 1
             elif text in ")]}":
                 self.depth = max(0, self.depth - 1)
-            elif text.startswith("#"):
-                rest, comment = "", True
-        self.continued = not (self.quote or comment) and line.rstrip("\r\n").endswith("\\")
+        self.continued = not (self.quote or text.startswith("#")) and line.rstrip("\r\n").endswith("\\")
 
     def _behind_string(self, text: str) -> str:
         """What comes behind the end of a string that began before."""

@@ -1,17 +1,22 @@
 """The lesson's magics: ``%%ask``, ``%jobs``, ``%key``, ``%masking``, and those behind the shell-style lines.
 
 Braces and dollar signs in the lines are not Python's here: what is typed goes to the command as in a terminal.
+The client is imported when a magic needs it: the kernel starts faster so.
 """
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shlex
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
@@ -19,6 +24,11 @@ from IPython.utils.process import system
 
 from openai_command.redaction import SWITCH, Secrets
 from openai_data.errors import LessonError
+from openai_figures import visible
+from openai_lesson import keys
+
+if TYPE_CHECKING:
+    from openai.types.fine_tuning import FineTuningJob
 
 _HERE = (
     "The package openai {version} is here already, so it was not installed again. "
@@ -74,32 +84,48 @@ class LessonMagics(Magics):
     @line_magic
     def key(self, line: str) -> None:
         """Ask for a key with a hidden prompt, and keep it:  %key   or   %key NAME"""
-        from openai_lesson import keys
-
         keys.ask(line.strip() or "openai")
 
     @line_magic
-    def jobs(self, line: str) -> Any:
+    def jobs(self, line: str) -> Queue | None:
         """Show the training jobs:  %jobs   (the last ten)   or   %jobs 50"""
-        from openai_kernel.jobs import jobs
+        import openai
 
         if line.strip() and not line.strip().isdigit():
             raise LessonError("%jobs takes a number:  %jobs 20")
-        return jobs(int(line.strip() or 10))
+        number = int(line.strip() or 10)
+        found = openai.OpenAI().fine_tuning.jobs.list(limit=min(number, 100))
+        rows = [_row(job) for job in islice(found, number)]
+        if not rows:
+            print("There is no training job yet.")
+        return Queue(rows) if rows else None
 
     @magic_arguments()
     @argument("model", nargs="?", help="the model (nothing: the one that was trained last)")
-    @argument("--form", choices=("completion", "chat"), help="continue the text, or answer it in a conversation")
     @argument("--max-tokens", type=int, default=200, help="how long the answer may become (200)")
     @argument("--temperature", type=float, default=0.0, help="0 for the likeliest answer, up to 2 for surprises")
     @cell_magic
     def ask(self, line: str, cell: str) -> None:
         """Send the cell's text to a model and print the answer while it comes."""
-        from openai_kernel.answering import answer
+        import openai
 
-        given = parse_argstring(self.ask, line)
-        for piece in answer(cell.strip(), given.model, given.form, given.max_tokens, given.temperature):
-            print(piece, end="", flush=True)
+        from openai_lesson.asking import stream
+        from openai_lesson.training import latest_model
+
+        given = vars(parse_argstring(self.ask, line))
+        if not cell.strip():
+            raise LessonError("There is nothing to ask. Write the question into the lines below %%ask.")
+        client = openai.OpenAI()
+        model = given.pop("model") or latest_model(client)
+        trained = model.startswith("ft:") or ":ft-" in model
+        try:
+            # A trained model is asked as its host trains, any other in a conversation.
+            for token in stream(client, cell.strip(), model, chat=None if trained else True, **given):
+                print(token.text, end="", flush=True)
+        except openai.NotFoundError as error:
+            names = ", ".join(known.id for known in client.models.list())
+            message = error.body["message"] if isinstance(error.body, dict) else error
+            raise LessonError(f"{message}\nThere are: {names}") from None
         print()
 
     @line_magic
@@ -122,3 +148,43 @@ def _output(found: re.Match[str]) -> str:
     """What a command prints, as one word."""
     done = subprocess.run(found[1], shell=True, stdout=subprocess.PIPE, text=True)  # noqa: S602 - the user typed it
     return shlex.quote(done.stdout.strip())
+
+
+_TITLES = ("job", "created", "status", "model", "what comes of it")
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Training jobs, the newest first: a table in a notebook, lines elsewhere.
+
+    Not `openai_figures.html_table`: its columns are equally wide, and here all but the last are narrow.
+    """
+
+    rows: list[Row]
+
+    def __repr__(self) -> str:
+        """One line per job."""
+        table = [_TITLES, *(tuple(map(visible.line, row)) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+
+    def _repr_html_(self) -> str:
+        def line(kind: str, cells: Row) -> str:
+            inner = (f'<{kind} style="text-align: left">{html.escape(cell)}</{kind}>' for cell in cells)
+            return f"<tr>{''.join(inner)}</tr>"
+
+        return f"<table>{line('th', _TITLES)}{''.join(line('td', row) for row in self.rows)}</table>"
+
+
+def _row(job: FineTuningJob) -> Row:
+    created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.created_at))
+    return (job.id, created, job.status, job.model, job.fine_tuned_model or _prospect(job))
+
+
+def _prospect(job: FineTuningJob) -> str:
+    if job.error and job.error.message:
+        return job.error.message
+    if job.estimated_finish is None:  # it does not run
+        return ""
+    return f"ready in about {max(0, round(job.estimated_finish - time.time()))} s"

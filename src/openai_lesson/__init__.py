@@ -13,9 +13,7 @@ Everything goes through the official `openai` client, which `connect` returns; n
 Each name is fetched from its module when it is first used, so that a cell loads only what it needs.
 """
 
-import os
 import sys
-import sysconfig
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +70,6 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 if "ipykernel" in sys.modules:
-    # ``!openai …`` in a cell is to be this environment's command, in any Python kernel. Jupyter may have been
-    # started from elsewhere, or another program of that name may come first.
-    _scripts, _others = sysconfig.get_path("scripts"), os.environ.get("PATH", "").split(os.pathsep)
-    os.environ["PATH"] = os.pathsep.join([_scripts, *(folder for folder in _others if folder != _scripts)])
+    from openai_data.local_cli import put_commands_first
+
+    put_commands_first()

@@ -19,7 +19,7 @@ from openai_figures.boxes import html as boxes_html
 from openai_figures.boxes import text as boxes_text
 from openai_figures.charts import Bar, bars
 from openai_figures.tables import Listing
-from openai_kernel.jobs import Queue
+from openai_kernel.magics import Queue
 from openai_lesson.asking import Token
 from openai_lesson.playground import Pane
 

@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.session import Session
 
 from openai_command.redaction import MASK, Secrets
-from openai_kernel.outgoing import mask_session, masked
+from openai_kernel.masking import MaskedSend, masked
 from openai_lesson import keys
 
 # Put together here, so that no tool takes this file for one with a key in it.
@@ -133,7 +133,7 @@ class Wire(Session):
 def wire(secrets):
     session = Wire()
     session.log = []
-    mask_session(session)
+    session.send = MaskedSend(session, secrets)
     parent = {"header": {"msg_id": "1", "msg_type": "execute_request"}}
 
     def write(text, name="stdout"):
@@ -187,12 +187,11 @@ def test_no_ordinary_text_is_lost_or_reordered(wire):
 
 
 def test_held_text_comes_after_a_while(wire, monkeypatch):
-    outgoing = wire.outgoing
     wire.write("it takes 5 s")
     assert wire.text() == "it takes 5 "
-    outgoing.release(seconds=60)
+    wire.send.release(seconds=60)
     assert wire.text() == "it takes 5 "
-    outgoing.release()
+    wire.send.release()
     assert wire.text() == "it takes 5 s"
 
 
@@ -211,8 +210,8 @@ def test_every_kind_of_message(wire):
     assert json.dumps(wire.log).count(TOKEN) == 2
 
 
-def test_switched_off(wire):
-    wire.outgoing.secrets.shown = True
+def test_switched_off(wire, secrets):
+    secrets.shown = True
     wire.write(KEY)
     wire.send(None, "execute_result", {"data": {"text/plain": KEY}})
     assert json.dumps(wire.log).count(KEY) == 2
