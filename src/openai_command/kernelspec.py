@@ -1,7 +1,8 @@
-"""Installing the kernel "OpenAI" where another Jupyter finds it: Navigator's base, a hub, Open OnDemand.
+"""The kernelspec "openai": the folder with a ``kernel.json`` that tells a Jupyter how the lesson's kernel starts.
 
-The kernelspec that comes with the package leaves it to Jupyter which Python is started. That is right if Jupyter
-runs in the same environment. What is written here names the Python of this environment with its whole path.
+The one that comes with the package leaves it to Jupyter which Python is started. That is right if Jupyter runs in
+the same environment. What is installed here, for another Jupyter (Navigator's base, a hub, Open OnDemand), names
+the Python of this environment with its whole path.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 
@@ -20,6 +21,45 @@ from openai_data.errors import LessonError
 
 NAME = "openai"
 MODULE = "openai_kernel"
+EARLIER_MODULE = "openai_lesson.kernel"
+"""What the kernelspecs start that earlier versions of the lesson wrote."""
+
+
+@dataclass(frozen=True)
+class Kernelspec:
+    """A kernelspec: its folder, and the command that it starts (empty: it can't be read)."""
+
+    folder: Path
+    argv: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Kernelspec:
+        """The one in a folder."""
+        try:
+            argv = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))["argv"]
+            return cls(folder, tuple(map(str, argv)))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(folder, ())
+
+    @property
+    def ours(self) -> bool:
+        """Whether it starts the lesson's kernel, or that of an earlier version."""
+        return MODULE in self.argv or EARLIER_MODULE in self.argv
+
+    @property
+    def stock(self) -> bool:
+        """Whether it starts a stock Python kernel."""
+        return "ipykernel" in self.argv or "ipykernel_launcher" in self.argv
+
+    @property
+    def python(self) -> Path | None:
+        """The program that it starts, if it names one by its whole path."""
+        return Path(self.argv[0]) if self.argv and Path(self.argv[0]).is_absolute() else None
+
+    @property
+    def gone(self) -> bool:
+        """Whether that program does not exist any more."""
+        return self.python is not None and not self.python.exists()
 
 
 def install(*, prefix: Path | None = None) -> Path:
@@ -35,14 +75,18 @@ def install(*, prefix: Path | None = None) -> Path:
         LessonError: the place can't be written to, or holds another kernel of that name.
     """
     target = folder(prefix)
-    _require_python(target)
+    _require_ours(target)
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary) / NAME
-        _make(made)
+        shutil.copytree(source(), made)
+        spec = json.loads((made / "kernel.json").read_text(encoding="utf-8"))
+        spec["argv"][0] = sys.executable
+        (made / "kernel.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
         try:
-            return _put(made, target)
+            _put(made, target)
         except OSError as error:
             raise _refused(target, error) from None
+    return target
 
 
 def remove(*, prefix: Path | None = None) -> Path:
@@ -57,7 +101,7 @@ def remove(*, prefix: Path | None = None) -> Path:
     target = folder(prefix)
     if not target.is_dir():
         raise LessonError(f'There is no kernel "{NAME}" in {target.parent}. See where:  jupyter kernelspec list')
-    _require_python(target)
+    _require_ours(target)
     try:
         shutil.rmtree(target)
     except OSError as error:
@@ -81,23 +125,14 @@ def source() -> Path:
     checkout = Path(__file__).parents[2] / "kernel"
     installed = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "kernels" / NAME
     for place in (checkout, installed):
-        if MODULE in _argv(place):
+        if MODULE in Kernelspec.read(place).argv:
             return place
     raise LessonError(
         f"The files of the kernel are neither in {checkout} nor in {installed}. Install the package again."
     )
 
 
-def _make(made: Path) -> None:
-    """A copy of the kernelspec that names this Python."""
-    shutil.copytree(source(), made)
-    path = made / "kernel.json"
-    spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    spec["argv"][0] = sys.executable
-    path.write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
-
-
-def _put(made: Path, target: Path) -> Path:
+def _put(made: Path, target: Path) -> None:
     """Under another name first: if the disk is full, the old one is still there."""
     part = target.with_name(f".{NAME}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,24 +141,16 @@ def _put(made: Path, target: Path) -> Path:
     if target.is_dir():
         shutil.rmtree(target)
     part.rename(target)
-    return target
 
 
-def _require_python(target: Path) -> None:
+def _require_ours(target: Path) -> None:
     """Nothing of anyone else's is replaced or removed."""
-    argv = _argv(target)
-    if argv and not any(word in (MODULE, "ipykernel", "ipykernel_launcher") for word in argv):
+    spec = Kernelspec.read(target)
+    if spec.argv and not (spec.ours or spec.stock):
         raise LessonError(
-            f'The kernel "{NAME}" in {target} is neither the lesson\'s nor a stock Python kernel ({argv[0]}). '
-            "Nothing was changed. Delete that folder yourself if nobody needs it."
+            f'The kernel "{NAME}" in {target} is neither the lesson\'s nor a stock Python kernel '
+            f"({spec.argv[0]}). Nothing was changed. Delete that folder yourself if nobody needs it."
         )
-
-
-def _argv(place: Path) -> list[str]:
-    try:
-        return [str(word) for word in json.loads((place / "kernel.json").read_text(encoding="utf-8"))["argv"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _refused(target: Path, error: OSError) -> LessonError:

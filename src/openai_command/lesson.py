@@ -51,7 +51,6 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, default=Path("lesson-run"), metavar="DIR", help="where (default: %(default)s)"
     )
     run.add_argument("--notebooks", type=Path, metavar="DIR", help="the notebooks (default: the lesson's own)")
-    run.add_argument("--kernel", default="openai", help="the kernel to run them with (default: %(default)s)")
     run.set_defaults(run=_run)
 
     notebooks = commands.add_parser("notebooks", help="write the notebooks without solutions, for learners")
@@ -74,18 +73,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from openai_command.doctor import Diagnosis, examine, report
+    from openai_command.doctor import examine, write_report
+    from openai_command.doctor.remedies import State
 
-    lines = []
-    for line in examine():
-        print(line, flush=True)
-        lines.append(line)
+    findings = []
+    for finding in examine():
+        print(finding, flush=True)
+        findings.append(finding)
     if arguments.report:
-        report.write(arguments.report, lines)
+        write_report(arguments.report, findings)
         print(
             f"\nThe report is in {arguments.report}. It holds no keys. Read it, then send it to your instructor."
         )
-    return 0 if Diagnosis(tuple(lines)).ready else 1
+    return int(any(finding.state is State.WRONG for finding in findings))
 
 
 def _kernel(arguments: argparse.Namespace) -> int:
@@ -104,29 +104,24 @@ def _data(arguments: argparse.Namespace) -> int:
     from openai_lesson import catechism
 
     which: catechism.Which = "larger" if arguments.larger else "shorter"
-    path = catechism.write(
-        arguments.to or catechism.file_name(which, modern=arguments.modern),
-        which,
-        modern=arguments.modern,
-        overwrite=arguments.overwrite,
-    )
+    path = arguments.to or catechism.file_name(which, modern=arguments.modern)
+    catechism.write(path, which, modern=arguments.modern, overwrite=arguments.overwrite)
     print(f"{path}: {len(catechism.load(which))} questions and answers")
     return 0
 
 
 def _notebooks(arguments: argparse.Namespace) -> int:
-    from openai_command import handouts
-    from openai_command.running import find_notebooks
+    from openai_command.notebooks import write_for_learners
 
-    written = handouts.write(find_notebooks(), arguments.to, overwrite=arguments.overwrite)
-    print(f"{arguments.to}: {len(written)} notebooks without solutions")
+    written = write_for_learners(arguments.to, overwrite=arguments.overwrite)
+    print(f"{arguments.to}: {written} notebooks without solutions")
     return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from openai_command.running import run_lesson
+    from openai_command.notebooks import run_lesson
 
-    run_lesson(arguments.to, notebooks=arguments.notebooks, kernel=arguments.kernel)
+    run_lesson(arguments.to, notebooks=arguments.notebooks)
     return 0
 
 

@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from openai_command import chat, completions, files, fine_tunes, handing, jobs, models, prepare_data
+from openai_command import completions, files_and_models, fine_tunes, prepare_data, unknown_words
 
 _EXAMPLES = """
 the lesson, line by line:
@@ -39,12 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    _never_stumble_over_a_character()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a question mark for what a terminal can't show
     parser, ours = _parser()
     arguments, words = _words(argv)
     try:
         if words and not _is_ours(words, ours):
-            return handing.hand_on(argv, words, ours)
+            return unknown_words.hand_on(argv, words, ours)
         arguments, unknown = parser.parse_known_args(argv)
         if unknown:
             arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -64,13 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"Error: {sentence(error, arguments.api_key, arguments.secret)}", file=sys.stderr)
         return 1
-
-
-def _never_stumble_over_a_character() -> None:
-    """A terminal that can't show a character gets a question mark in its place."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def _words(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -98,17 +93,18 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )
     kinds = parser.add_subparsers(metavar="{api,tools}")
     api = kinds.add_parser("api", help="models, files, fine-tunes and answers", formatter_class=_WideHelp)
-    api_words = api.add_subparsers(metavar="WORD", title="words", help="openai api WORD --help tells more")
-    for group in (completions, chat, models, files, fine_tunes, jobs):
-        group.register(api_words)
     tools = kinds.add_parser("tools", help="prepare data for training")
-    tool_words = tools.add_subparsers(metavar="WORD", title="words", help="openai tools WORD --help tells more")
-    prepare_data.register(tool_words)
+    ours = []
+    for kind, groups in ((api, (completions, files_and_models, fine_tunes)), (tools, (prepare_data,))):
+        words = kind.add_subparsers(metavar="WORD", title="words", help=f"{kind.prog} WORD --help tells more")
+        for group in groups:
+            group.register(words)
+        for name, word in words.choices.items():
+            word.set_defaults(parser=word)
+            ours.append(f"{kind.prog.removeprefix('openai ')} {name}")
     for each in (parser, api, tools):
-        each.set_defaults(run=_help_of(each), parser=each)
-    for word in (*api_words.choices.values(), *tool_words.choices.values()):
-        word.set_defaults(parser=word)
-    return parser, [f"api {word}" for word in api_words.choices] + [f"tools {word}" for word in tool_words.choices]
+        each.set_defaults(run=_print_help, parser=each)
+    return parser, ours
 
 
 class _WideHelp(argparse.HelpFormatter):
@@ -118,12 +114,9 @@ class _WideHelp(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=36)
 
 
-def _help_of(parser: argparse.ArgumentParser) -> object:
-    def print_help(_: argparse.Namespace) -> int:
-        parser.print_help()
-        return 0
-
-    return print_help
+def _print_help(arguments: argparse.Namespace) -> int:
+    arguments.parser.print_help()
+    return 0
 
 
 def _global_options() -> argparse.ArgumentParser:

@@ -14,7 +14,6 @@ from openai_data.errors import LessonError
 
 if TYPE_CHECKING:
     import openai
-    from openai.types import FileObject
 
 _RAW = (".csv", ".tsv", ".xlsx", ".txt", ".json")
 """What is prepared first."""
@@ -63,18 +62,14 @@ class TrainingFiles:
         if not same:
             return ""
         ids = [file.id for file in same]
-        self._point_out(same[0], ids)
+        self.say(
+            f"Found potentially duplicated files with name '{name}', purpose 'fine-tune' and size {size} bytes"
+        )
+        self.say("\n".join(ids))
         if can_ask():
             return self._ask(ids)
         self.say(f"Nobody can be asked here, so it is uploaded again. To use the earlier one:  -t {ids[0]}")
         return ""
-
-    def _point_out(self, file: FileObject, ids: Sequence[str]) -> None:
-        self.say(
-            f"Found potentially duplicated files with name '{file.filename}', purpose 'fine-tune' and "
-            f"size {file.bytes} bytes"
-        )
-        self.say("\n".join(ids))
 
     def _ask(self, ids: Sequence[str]) -> str:
         while True:

@@ -13,8 +13,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import start_new_kernel
 
 from openai_command import kernelspec
-from openai_command.doctor import kernels, place
-from openai_command.doctor.line import State, ok
+from openai_command.doctor import kernels, remedies
+from openai_command.doctor.remedies import State, ok
 from openai_command.lesson import main
 from openai_lesson import LessonError
 
@@ -28,7 +28,7 @@ def user(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
-    monkeypatch.setenv("PATH", f"{place.scripts()}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{remedies.scripts()}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("JUPYTER_PATH", raising=False)
     monkeypatch.delenv("JPY_PARENT_PID", raising=False)
     return tmp_path / "jupyter" / "kernels"

@@ -12,8 +12,8 @@ import pytest
 
 import openai_lesson as lesson
 import slurm_here
-from openai_command import handouts
-from openai_command.running import find_notebooks
+import solutions
+from openai_command.notebooks import find_notebooks
 from openai_lesson import LessonError, cluster
 from openai_lesson.cluster import job, slurm
 
@@ -74,7 +74,7 @@ def cells():
     """The code of the notebook, but for its exercises."""
     notebook = nbformat.read(find_notebooks() / "06-on-a-cluster.ipynb", as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return [cell.source for cell in code if not handouts.tagged(cell, handouts.EXERCISE)]
+    return [cell.source for cell in code if not solutions.tagged(cell, "exercise")]
 
 
 def test_a_job_that_is_cancelled_leaves_nothing_running_and_is_gone_on_with(learner, capfd):

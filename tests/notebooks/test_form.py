@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from openai_command import handouts
-from openai_command.running import ORDER
+import solutions
+from openai_command.notebooks import ORDER
 from openai_lesson import catechism
 from openai_lesson.exercises import EXERCISES
 
@@ -87,7 +87,7 @@ def test_it_opens_and_ends_as_all_do(name):
 @every
 def test_exercises_have_solutions(name):
     notebook = NOTEBOOKS[name]
-    found = list(handouts.pairs(notebook))
+    found = solutions.pairs(notebook)
     numbers = [re.search(r'lesson\.check\("([\d.]+)"', stub.source)[1] for stub, _ in found]
     assert numbers == [f"{name[:2]}.{n}" for n in range(1, len(found) + 1)] and len(found) >= 2
     for number, (stub, solution) in zip(numbers, found, strict=True):

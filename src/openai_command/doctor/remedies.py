@@ -1,7 +1,8 @@
-"""Where this Python lives, and how commands are written there: for a venv, conda or neither, here or on Windows.
+"""One line of the doctor: how something is, and the command that mends it, as it is typed on this machine.
 
-A command of the environment is named by its word alone if the environment is activated, and with its path if not,
-so that it can be copied into any terminal. Paths are written with ``~`` for the user's own folder, where the shell
+A command depends on where this Python lives (a venv, a conda environment or neither) and on the system. A program
+of the environment is named by its word alone if the environment is activated, and with its path if not, so that
+it can be copied into any terminal. Paths are written with ``~`` for the user's own folder, where the shell
 understands that.
 """
 
@@ -12,24 +13,62 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+
+
+class State(StrEnum):
+    """How something is. Only `WRONG` keeps the lesson from working."""
+
+    OK = "OK"
+    WARNING = "WARNING"
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A state, a sentence or two, and a command for a terminal (empty: nothing to mend)."""
+
+    state: State
+    text: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        """As it is printed, in a terminal and in a notebook."""
+        mend = f"\n{'':<7}  Mend it:  {self.mend}" if self.mend else ""
+        return f"{self.state:<7}  {self.text}{mend}"
+
+
+def ok(text: str) -> Finding:
+    """All is well."""
+    return Finding(State.OK, text)
+
+
+def warning(text: str, mend: str = "") -> Finding:
+    """It may go wrong, or will be slow."""
+    return Finding(State.WARNING, text, mend)
+
+
+def wrong(text: str, mend: str = "") -> Finding:
+    """The lesson will not work so."""
+    return Finding(State.WRONG, text, mend)
+
 
 WINDOWS = sys.platform == "win32"
 CHECKOUT = Path(__file__).parents[3]
 """The folder with pyproject.toml, if the package was installed with ``pip install -e``."""
 
-Kind = Literal["venv", "conda", "none"]
 
-
-def kind() -> Kind:
+def kind() -> Literal["venv", "conda", "none"]:
     """Which kind of environment this Python belongs to."""
     if (Path(sys.prefix) / "conda-meta").is_dir():
         return "conda"
     return "venv" if sys.prefix != sys.base_prefix else "none"
 
 
-def name() -> str:
+def environment_name() -> str:
     """What the environment is called."""
     if kind() == "conda" and (Path(sys.prefix) / "condabin").is_dir():
         return "base"
@@ -82,8 +121,9 @@ def python() -> str:
 def activate() -> str:
     """The command that activates this environment."""
     if kind() == "conda":
-        among_others = Path(sys.prefix).parent.name == "envs" or name() == "base"
-        return f"conda activate {name() if among_others else quoted(Path(sys.prefix))}"
+        name = environment_name()
+        among_others = Path(sys.prefix).parent.name == "envs" or name == "base"
+        return f"conda activate {name if among_others else quoted(Path(sys.prefix))}"
     if kind() == "venv":
         return quoted(scripts() / "activate") if WINDOWS else f"source {quoted(scripts() / 'activate')}"
     return new_environment()
@@ -129,13 +169,13 @@ def forget_variable(variable: str) -> str:
     return f'setx {variable} ""' if WINDOWS else f"unset {variable}"
 
 
-def delete(path: Path) -> str:
-    """The command that deletes a file or a folder."""
-    if WINDOWS:
-        return f"rmdir /s /q {quoted(path)}" if path.is_dir() else f"del {quoted(path)}"
-    return f"rm {'-r ' if path.is_dir() else ''}{quoted(path)}"
+def delete(file: Path) -> str:
+    """The command that deletes a file."""
+    return f"{'del' if WINDOWS else 'rm'} {quoted(file)}"
 
 
-def make_writable(path: Path) -> str:
+def make_writable(folder: Path) -> str:
     """The command that lets the user write to a folder of theirs."""
-    return f'icacls {quoted(path)} /grant "%USERNAME%":(OI)(CI)F' if WINDOWS else f"chmod u+rwx {quoted(path)}"
+    if WINDOWS:
+        return f'icacls {quoted(folder)} /grant "%USERNAME%":(OI)(CI)F'
+    return f"chmod u+rwx {quoted(folder)}"

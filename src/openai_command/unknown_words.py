@@ -16,7 +16,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-from openai_command.printing import note
+from openai_command.api_words import note
 from openai_data.errors import LessonError
 
 _ASKED = "OPENAI_LESSON_HANDED_ON_BY"
@@ -63,12 +63,11 @@ def hand_on(argv: Sequence[str], words: Sequence[str], ours: Sequence[str]) -> i
     Raises:
         LessonError: there is no other program; the message explains the words.
     """
-    before = [path for path in os.environ.get(_ASKED, "").split(os.pathsep) if path]
-    this = _own_paths()
-    other = _next({*before, *this})
+    asked = {path for path in os.environ.get(_ASKED, "").split(os.pathsep) if path} | _own_paths()
+    other = _next(asked)
     if other is None:
         raise LessonError(explain(words, ours))
-    os.environ[_ASKED] = os.pathsep.join([*before, *this, _real(other)])
+    os.environ[_ASKED] = os.pathsep.join([*asked, _real(other)])
     if words[0] in ("api", "tools"):
         note(f"This command has no '{' '.join(words[:2])}'. It is handed on to {other}")
     if sys.platform == "win32":
