@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Ask = Callable[[openai.OpenAI, argparse.Namespace], Any]
 
+_OF_AZURE = ("api_version", "azure_endpoint", "azure_ad_token")
+
 
 def add_word(
     commands: argparse._SubParsersAction, word: str, help_: str, ask: Ask, of: str = ""
@@ -62,7 +64,11 @@ def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
 
     from openai_lesson import connection
 
-    _refuse_azure(arguments)
+    if arguments.api_type == "azure" or any(vars(arguments)[name] for name in _OF_AZURE):
+        raise LessonError(
+            "This command does not speak to Azure. In Python,  from openai import AzureOpenAI  does. "
+            "Leave out --api-type, --api-version and --azure-…"
+        )
     _log(arguments.verbose)
     if arguments.api_key and arguments.api_key.startswith("sk-"):
         variable = "set" if sys.platform == "win32" else "export"
@@ -80,15 +86,6 @@ def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
         organization=arguments.organization or os.environ.get("OPENAI_ORGANIZATION"),
         http_client=_through(arguments.proxy),
     )
-
-
-def _refuse_azure(arguments: argparse.Namespace) -> None:
-    named = [arguments.api_version, arguments.azure_endpoint, arguments.azure_ad_token]
-    if arguments.api_type == "azure" or any(named):
-        raise LessonError(
-            "This command does not speak to Azure. In Python,  from openai import AzureOpenAI  does. "
-            "Leave out --api-type, --api-version and --azure-…"
-        )
 
 
 def _log(verbosity: int) -> None:

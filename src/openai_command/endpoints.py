@@ -112,13 +112,59 @@ class Endpoint:
             )
         return request
 
+    def results(self, id_: str) -> str:
+        """The first result file of a fine-tune: a CSV table, a row for each step.
+
+        Raises:
+            LessonError: there is none.
+        """
+        fine_tune = self.get(id_)
+        files = fine_tune.get("result_files") or []
+        if not files:
+            raise LessonError(
+                f"No results file available for fine-tune {fine_tune['id']}: it is {fine_tune['status']}. "
+                "There is one when it has succeeded."
+            )
+        file = files[0]["id"] if isinstance(files[0], dict) else files[0]
+        content = self.client.files.content(file).content
+        with suppress(binascii.Error):
+            content = base64.b64decode(content, validate=True)  # so OpenAI sends it
+        return content.decode("utf-8", "replace")
+
+    def follow(self, id_: str, arguments: argparse.Namespace) -> bool:
+        """Show the events of a fine-tune as they come, with a bar where there is a terminal.
+
+        Ctrl-C ends the showing, not the training. `arguments` are the command's, for what is suggested. Returns
+        whether there is a model now; otherwise Ctrl-C was pressed.
+
+        Raises:
+            LessonError: it failed or was cancelled, or the connection was lost for too long.
+        """
+        # What is suggested goes to the same host. A key is left out.
+        command = f"openai -b {arguments.api_base} api" if arguments.api_base else "openai api"
+        again = f"{command} {arguments.group}.follow -i {id_}"
+        kind = WatcherOf2022 if self.of_2022 else Watcher
+        watcher = kind(self.client, id_, tell=_tell, come_back=again, bar=sys.stderr.isatty())
+        try:
+            job = watcher.watch()
+        except KeyboardInterrupt:
+            print(
+                f"\nStream interrupted. Job is still {watcher.job.status}.\nTo resume the stream, run:\n\n"
+                f"  {again}\n\nTo cancel your job, run:\n\n  {command} {arguments.group}.cancel -i {id_}\n"
+            )
+            return False
+        if job.status == "failed":
+            raise LessonError(f"The fine-tune {id_} failed: {reason(job)}")
+        if job.status == "cancelled":
+            raise LessonError(f"The fine-tune {id_} was cancelled, so there is no model.")
+        ask = f"completions.create -m {job.fine_tuned_model} -p <YOUR_PROMPT>"
+        if host(self.client).form == "chat":
+            ask = f"chat.completions.create -m {job.fine_tuned_model} -g user <YOUR_PROMPT>"
+        say(f"\nJob complete! Status: succeeded 🎉\nTry out your fine-tuned model:\n\n{command} {ask}")
+        return True
+
     def _at(self, *words: str) -> str:
         return "/".join([self._path, *(quote(word, safe="") for word in words)])
-
-
-def endpoint(client: openai.OpenAI, group: str) -> Endpoint:
-    """What a group of words speaks to. For ``fine_tunes`` that is the older one where a host has it."""
-    return Endpoint(client, of_2022=group == "fine_tunes" and host(client).local)
 
 
 class WatcherOf2022(Watcher):
@@ -135,67 +181,12 @@ class WatcherOf2022(Watcher):
         return [(event["created_at"], event["message"]) for event in new]
 
 
-def results(at: Endpoint, id_: str) -> str:
-    """The first result file of a fine-tune: a CSV table, a row for each step.
-
-    Raises:
-        LessonError: there is none.
-    """
-    fine_tune = at.get(id_)
-    files = fine_tune.get("result_files") or []
-    if not files:
-        raise LessonError(
-            f"No results file available for fine-tune {fine_tune['id']}: it is {fine_tune['status']}. "
-            "There is one when it has succeeded."
-        )
-    content = at.client.files.content(files[0]["id"] if isinstance(files[0], dict) else files[0]).content
-    with suppress(binascii.Error):
-        content = base64.b64decode(content, validate=True)  # so OpenAI sends it
-    return content.decode("utf-8", "replace")
-
-
-def follow(at: Endpoint, arguments: argparse.Namespace, id_: str) -> bool:
-    """Show the events of a fine-tune as they come, with a bar where there is a terminal.
-
-    Ctrl-C ends the showing, not the training.
-
-    Args:
-        at: where the fine-tune is.
-        arguments: the command's, for what is suggested.
-        id_: the fine-tune's id.
-
-    Returns:
-        Whether there is a model now. Otherwise Ctrl-C was pressed.
-
-    Raises:
-        LessonError: it failed or was cancelled, or the connection was lost for too long.
-    """
-    # A command to suggest goes to the same host. A key is left out.
-    command = f"openai -b {arguments.api_base} api" if arguments.api_base else "openai api"
-    again = f"{command} {arguments.group}.follow -i {id_}"
-    kind = WatcherOf2022 if at.of_2022 else Watcher
-    watcher = kind(at.client, id_, tell=_tell, come_back=again, bar=sys.stderr.isatty())
-    try:
-        job = watcher.watch()
-    except KeyboardInterrupt:
-        print(
-            f"\nStream interrupted. Job is still {watcher.job.status}.\nTo resume the stream, run:\n\n"
-            f"  {again}\n\nTo cancel your job, run:\n\n  {command} {arguments.group}.cancel -i {id_}\n"
-        )
-        return False
-    if job.status == "failed":
-        raise LessonError(f"The fine-tune {id_} failed: {reason(job)}")
-    if job.status == "cancelled":
-        raise LessonError(f"The fine-tune {id_} was cancelled, so there is no model.")
-    if host(at.client).form == "chat":
-        ask = f"chat.completions.create -m {job.fine_tuned_model} -g user <YOUR_PROMPT>"
-    else:
-        ask = f"completions.create -m {job.fine_tuned_model} -p <YOUR_PROMPT>"
-    say(f"\nJob complete! Status: succeeded 🎉\nTry out your fine-tuned model:\n\n{command} {ask}")
-    return True
-
-
 def _tell(created_at: float, message: str) -> None:
     """Print an event as in 2022: ``[2022-12-07 17:10:04] Fine-tune started``."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created_at))
     print(f"[{when}] {visible.line(message)}", flush=True)
+
+
+def endpoint(client: openai.OpenAI, group: str) -> Endpoint:
+    """What a group of words speaks to. For ``fine_tunes`` that is the older one where a host has it."""
+    return Endpoint(client, of_2022=group == "fine_tunes" and host(client).local)

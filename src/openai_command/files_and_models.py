@@ -50,12 +50,8 @@ def _upload(arguments: argparse.Namespace) -> int:
 
 
 def _print_content(client: openai.OpenAI, arguments: argparse.Namespace) -> None:
-    sys.stdout.flush()
-    with client.files.with_streaming_response.content(arguments.id) as answer:
-        if sys.stdout.isatty():
-            for text in answer.iter_text():
-                speak(text)
-            return
-        for piece in answer.iter_bytes():
-            sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+    answer = client.files.content(arguments.id)
+    if sys.stdout.isatty():
+        speak(answer.text)
+    else:
+        sys.stdout.buffer.write(answer.content)

@@ -17,6 +17,7 @@ from openai_data.errors import LessonError
 if TYPE_CHECKING:
     import openai
 
+    from openai_command.api_words import Ask
     from openai_command.endpoints import Endpoint
 
     Do = Callable[[Endpoint, argparse.Namespace], Any]
@@ -34,7 +35,7 @@ _OPTIONS = (
     "model suffix n_epochs batch_size learning_rate_multiplier prompt_loss_weight compute_classification_metrics "
     "classification_n_classes classification_positive_class classification_betas"
 ).split()
-_GROUPS = {
+_PREFIXES = {
     "fine_tunes": "list get events follow cancel results delete",
     "fine_tuning.job": "list get events follow cancel results",
     "fine_tuning.jobs": "list retrieve list_events list_checkpoints follow cancel pause resume",
@@ -57,13 +58,13 @@ def register(commands: argparse._SubParsersAction) -> None:
     }
     does |= {"retrieve": does["get"], "list_events": does["events"]}
     _register_create(commands)
-    for group, verbs in _GROUPS.items():
-        of_2022 = group == "fine_tunes"
+    for prefix, verbs in _PREFIXES.items():
+        of_2022 = prefix == "fine_tunes"
         thing, id_ = ("fine-tune", "the fine-tune's id: ft-…") if of_2022 else ("job", "the job's id: ftjob-…")
         for verb in verbs.split():
             what, do = does[verb]
-            ask = _at_endpoint(do)
-            parser = add_word(commands, f"{group}.{verb}", what.format(thing), ask, "" if verb == "list" else id_)
+            of = "" if verb == "list" else id_
+            parser = add_word(commands, f"{prefix}.{verb}", what.format(thing), _at_endpoint(do), of)
             parser.set_defaults(group="fine_tunes" if of_2022 else "fine_tuning.jobs")
             parser.set_defaults(after=None, limit=None, stream=False)
             if of_2022 and verb == "events":
@@ -118,7 +119,7 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
         parser.set_defaults(run=_create)
 
 
-def _at_endpoint(do: Do) -> Callable[[openai.OpenAI, argparse.Namespace], Any]:
+def _at_endpoint(do: Do) -> Ask:
     def ask(client: openai.OpenAI, arguments: argparse.Namespace) -> Any:
         from openai_command.endpoints import endpoint
 
@@ -139,15 +140,24 @@ def _create(arguments: argparse.Namespace) -> int:
     options = at.in_its_words(given)
     files = TrainingFiles(at.client, note if arguments.no_follow else say, arguments.check_if_files_exist)
     made = at.create(options, {role: files.id_of(name) for role, name in named.items() if name})
-    return show(made) if arguments.no_follow else _follow_new(at, arguments, made)
+    if arguments.no_follow:
+        return show(made)
+    print(
+        f"Created fine-tune: {made['id']}\nStreaming events until fine-tuning is complete...\n\n"
+        "(Ctrl-C will interrupt the stream, but not cancel the fine-tune)",
+        flush=True,
+    )
+    ended = at.follow(made["id"], arguments)
+    sizes = [file["bytes"] for file in made.get("training_files", [])]
+    if ended and arguments.n_epochs is None and sizes and sum(sizes) < _SMALL:
+        note("\nThe model read the examples 4 times, as usual in 2022. It learns them better with:  --n_epochs 13")
+    return 0
 
 
 def _hyperparameters(text: str | None) -> dict[str, Any]:
     """What stands behind ``-H``."""
-    if text is None:
-        return {}
     try:
-        found = json.loads(text)
+        found = json.loads("{}" if text is None else text)
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -155,25 +165,8 @@ def _hyperparameters(text: str | None) -> dict[str, Any]:
     return found
 
 
-def _follow_new(at: Endpoint, arguments: argparse.Namespace, made: dict[str, Any]) -> int:
-    from openai_command.endpoints import follow
-
-    print(
-        f"Created fine-tune: {made['id']}\nStreaming events until fine-tuning is complete...\n\n"
-        "(Ctrl-C will interrupt the stream, but not cancel the fine-tune)",
-        flush=True,
-    )
-    ended = follow(at, arguments, made["id"])
-    sizes = [file["bytes"] for file in made.get("training_files", [])]
-    if ended and arguments.n_epochs is None and sizes and sum(sizes) < _SMALL:
-        note("\nThe model read the examples 4 times, as usual in 2022. It learns them better with:  --n_epochs 13")
-    return 0
-
-
 def _follow(at: Endpoint, arguments: argparse.Namespace) -> None:
-    from openai_command.endpoints import follow
-
-    follow(at, arguments, arguments.id)
+    at.follow(arguments.id, arguments)
 
 
 def _events(at: Endpoint, arguments: argparse.Namespace) -> Any:
@@ -187,9 +180,7 @@ def _checkpoints(at: Endpoint, arguments: argparse.Namespace) -> Any:
 
 
 def _results(at: Endpoint, arguments: argparse.Namespace) -> None:
-    from openai_command.endpoints import results
-
-    print(results(at, arguments.id), end="")
+    print(at.results(arguments.id), end="")
 
 
 def _delete(at: Endpoint, arguments: argparse.Namespace) -> Any:

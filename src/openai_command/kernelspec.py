@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import sysconfig
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager
 
+from openai_command import shipped
 from openai_data.errors import LessonError
 
 NAME = "openai"
@@ -117,19 +117,12 @@ def folder(prefix: Path | None) -> Path:
 
 
 def source() -> Path:
-    """The kernelspec that came with the package: in a checkout, or where it was installed.
+    """The folder with the kernelspec that came with the package.
 
     Raises:
-        LessonError: it is in neither place.
+        LessonError: there is none.
     """
-    checkout = Path(__file__).parents[2] / "kernel"
-    installed = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "kernels" / NAME
-    for place in (checkout, installed):
-        if MODULE in Kernelspec.read(place).argv:
-            return place
-    raise LessonError(
-        f"The files of the kernel are neither in {checkout} nor in {installed}. Install the package again."
-    )
+    return shipped("The files of the kernel", "kernel/kernel.json", f"jupyter/kernels/{NAME}/kernel.json").parent
 
 
 def _put(made: Path, target: Path) -> None:

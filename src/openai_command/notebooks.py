@@ -10,7 +10,6 @@ cell with the tag ``solution``: a folded text with a block of code, behind the e
 from __future__ import annotations
 
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from openai_command import shipped
 from openai_data.errors import LessonError
 from openai_data.files import write_whole
 from openai_lesson.local import own_service, require_base
@@ -37,17 +37,12 @@ _LAST_LINE = "exact recall:"
 
 
 def find_notebooks() -> Path:
-    """The folder with the lesson's notebooks: in the checkout, or where they were installed.
+    """The folder with the lesson's notebooks.
 
     Raises:
-        LessonError: they are in neither place.
+        LessonError: there is none.
     """
-    checkout = Path(__file__).parents[2] / "notebooks"
-    installed = Path(sysconfig.get_path("data")) / "share" / "openai-lesson" / "notebooks"
-    for place in (checkout, installed):
-        if (place / ORDER[0]).is_file():
-            return place
-    raise LessonError(f"The notebooks are neither in {checkout} nor in {installed}. Install the package again.")
+    return shipped("The notebooks", f"notebooks/{ORDER[0]}", f"openai-lesson/notebooks/{ORDER[0]}").parent
 
 
 def write_for_learners(folder: Path, *, overwrite: bool = False) -> int:

@@ -16,6 +16,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 
 from openai_command import completions, files_and_models, fine_tunes, prepare_data, unknown_words
 
@@ -91,8 +92,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    wide = partial(argparse.HelpFormatter, max_help_position=36)  # room for long words on the left
     kinds = parser.add_subparsers(metavar="{api,tools}")
-    api = kinds.add_parser("api", help="models, files, fine-tunes and answers", formatter_class=_WideHelp)
+    api = kinds.add_parser("api", help="models, files, fine-tunes and answers", formatter_class=wide)
     tools = kinds.add_parser("tools", help="prepare data for training")
     ours = []
     for kind, groups in ((api, (completions, files_and_models, fine_tunes)), (tools, (prepare_data,))):
@@ -105,13 +107,6 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     for each in (parser, api, tools):
         each.set_defaults(run=_print_help, parser=each)
     return parser, ours
-
-
-class _WideHelp(argparse.HelpFormatter):
-    """Help with room for long words on the left."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=36)
 
 
 def _print_help(arguments: argparse.Namespace) -> int:

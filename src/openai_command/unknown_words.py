@@ -63,8 +63,11 @@ def hand_on(argv: Sequence[str], words: Sequence[str], ours: Sequence[str]) -> i
     Raises:
         LessonError: there is no other program; the message explains the words.
     """
-    asked = {path for path in os.environ.get(_ASKED, "").split(os.pathsep) if path} | _own_paths()
-    other = _next(asked)
+    this = (shutil.which(path) for path in (sys.argv[0], str(Path(sysconfig.get_path("scripts")) / "openai")))
+    asked = {path for path in os.environ.get(_ASKED, "").split(os.pathsep) if path} | set(map(_real, this))
+    folders = filter(None, os.environ.get("PATH", "").split(os.pathsep))
+    programs = (shutil.which("openai", path=folder) for folder in folders)
+    other = next((path for path in programs if path and _real(path) not in asked), None)
     if other is None:
         raise LessonError(explain(words, ours))
     os.environ[_ASKED] = os.pathsep.join([*asked, _real(other)])
@@ -76,6 +79,10 @@ def hand_on(argv: Sequence[str], words: Sequence[str], ours: Sequence[str]) -> i
     os.execv(other, [other, *argv])  # noqa: S606 - the other command `openai` on the PATH
 
 
+def _real(path: str | None) -> str:
+    return os.path.normcase(os.path.realpath(path)) if path else ""
+
+
 def explain(words: Sequence[str], ours: Sequence[str]) -> str:
     """What became of a word, or which one was probably meant."""
     kind, word = (words[0], words[1]) if words[0] in ("api", "tools") and len(words) > 1 else ("", words[0])
@@ -85,22 +92,3 @@ def explain(words: Sequence[str], ours: Sequence[str]) -> str:
     near = difflib.get_close_matches(typed if kind else f"api {word}", ours, n=1, cutoff=0.7)
     advice = f"Did you mean:  openai {near[0]}" if near else "See what there is:  openai api --help"
     return f"This command has no '{typed}', and there is no other program openai to ask. {advice}"
-
-
-def _own_paths() -> set[str]:
-    """Where this installation's own command lies."""
-    names = [sys.argv[0], str(Path(sysconfig.get_path("scripts")) / "openai")]
-    found = (shutil.which(name) for name in names)
-    return {_real(path) for path in found if path}
-
-
-def _next(passed_over: set[str]) -> str | None:
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        path = shutil.which("openai", path=folder) if folder else None
-        if path and _real(path) not in passed_over:
-            return path
-    return None
-
-
-def _real(path: str) -> str:
-    return os.path.normcase(os.path.realpath(path))

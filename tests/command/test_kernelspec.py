@@ -12,6 +12,7 @@ from ipykernel.kernelspec import RESOURCES
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import start_new_kernel
 
+import openai_command
 from openai_command import kernelspec
 from openai_command.doctor import kernels, remedies
 from openai_command.doctor.remedies import State, ok
@@ -171,10 +172,8 @@ def test_without_a_checkout(tmp_path, monkeypatch):
     """The files come from the environment's own kernelspec."""
     share = tmp_path / "env" / "share" / "jupyter" / "kernels"
     shutil.copytree(kernelspec.source(), share / "openai")
-    monkeypatch.setattr(
-        kernelspec, "__file__", str(tmp_path / "lib" / "python" / "openai_lesson" / "kernelspec.py")
-    )
-    monkeypatch.setattr(kernelspec.sysconfig, "get_path", lambda _: str(tmp_path / "env"))
+    monkeypatch.setattr(openai_command, "CHECKOUT", tmp_path / "lib")
+    monkeypatch.setattr(openai_command.sysconfig, "get_path", lambda _: str(tmp_path / "env"))
     assert kernelspec.source() == share / "openai"
     assert kernelspec.install(prefix=tmp_path / "env") == share / "openai", "over itself"
     assert Path(json.loads((share / "openai" / "kernel.json").read_text())["argv"][0]) == Path(sys.executable)

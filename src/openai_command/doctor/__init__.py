@@ -16,6 +16,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -53,21 +54,16 @@ _VARIABLES = re.compile(r"(OPENAI|JUPYTER|CONDA|VIRTUAL_ENV|PIP|SLURM_JOB|PYTHON
 def examine() -> Iterator[Finding]:
     """The findings, each as soon as it is known, without secrets."""
     for what, check in CHECKS.items():
-        for finding in _carefully(what, check):
+        try:
+            found = check()
+            findings = [found] if isinstance(found, Finding) else list(found)
+        except LessonError as error:
+            findings = [wrong(f"The check of {what} was stopped: {error}")]
+        except Exception as error:  # whatever it is, the learner gets a sentence and the other checks
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            findings = [warning(f"The check of {what} itself broke ({said}). Tell your instructor.")]
+        for finding in findings:
             yield Finding(finding.state, without_secrets(finding.text), without_secrets(finding.mend))
-
-
-def _carefully(what: str, check: Check) -> list[Finding]:
-    try:
-        found = check()
-        return [found] if isinstance(found, Finding) else list(found)
-    except LessonError as error:
-        return [wrong(f"The check of {what} was stopped: {error}")]
-    except Exception as error:  # whatever it is, the learner gets a sentence and the other checks
-        said = " ".join(str(error).split())
-        return [
-            warning(f"The check of {what} itself broke ({type(error).__name__}: {said}). Tell your instructor.")
-        ]
 
 
 def write_report(path: Path, findings: Sequence[Finding]) -> None:
@@ -106,16 +102,8 @@ def _without_names(text: str) -> str:
     """The text without the user's folder, the user's name in other paths, and the machine's name."""
     for home in {str(Path.home()), str(Path.home().resolve())} - {"/"}:
         text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text, flags=re.IGNORECASE if remedies.WINDOWS else 0)
-    user, machine_name = _user(), platform.node()
-    if user:
-        text = re.sub(rf"(?<=[/\\]){re.escape(user)}(?![\w.-])", "~", text)
-    if not machine_name:
-        return text
-    return re.sub(rf"(?<![\w.-]){re.escape(machine_name)}(?![\w-])", "[this machine]", text)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""  # a container without a list of users
+    with suppress(OSError, KeyError, ImportError):  # a container without a list of users
+        text = re.sub(rf"(?<=[/\\]){re.escape(getpass.getuser())}(?![\w.-])", "~", text)
+    if here := platform.node():
+        text = re.sub(rf"(?<![\w.-]){re.escape(here)}(?![\w-])", "[this machine]", text)
+    return text

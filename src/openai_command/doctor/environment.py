@@ -39,7 +39,7 @@ def interpreter() -> Finding:
 def environment() -> Finding:
     """Which environment this is, and whether Jupyter runs in it."""
     kind = {"conda": "conda environment", "venv": "virtual environment"}.get(remedies.kind())
-    here = f"the {kind} {remedies.environment_name()!r}" if kind else "no environment, but a Python for everything"
+    here = f"the {kind} {remedies.name()!r}" if kind else "no environment, but a Python for everything"
     jupyter = serving_jupyter()
     if jupyter is None:
         return warning(
@@ -97,8 +97,27 @@ def _behind_kernel() -> Path | None:
 
 
 def packages() -> list[Finding]:
-    """A line for each package that is missing or too old, and one for all others."""
-    return [finding for requirement in needed() if (finding := _unmet(requirement))] or [_beside_pins()]
+    """A line for each package that is missing or too old, or one for all."""
+    tried, bad, others = pins(), [], {}
+    for requirement in needed():
+        name, found = requirement.name, installed(requirement.name)
+        pinned = tried.get(canonicalize_name(name))
+        if found is None:
+            bad.append(wrong(f"The package {name} is missing.", remedies.install(str(requirement))))
+        elif not requirement.specifier.contains(found, prereleases=True):
+            said = f"{name} {found} is here, but the lesson needs {requirement.specifier}."
+            bad.append(wrong(said, remedies.install(str(requirement))))
+        elif pinned and Version(found).public != Version(pinned).public:  # ``2.13.0+cpu`` is no other version
+            others[f"{name}=={pinned}"] = f"{name} {found} (tried: {pinned})"
+    if bad:
+        return bad
+    all_here = f"All {len(needed())} packages that the lesson needs are here"
+    if not others:
+        return [ok(f"{all_here}, in the versions that it was tried with." if tried else f"{all_here}.")]
+    differing = f"{all_here}, but not all in the versions that it was tried with: {', '.join(others.values())}."
+    if remedies.kind() == "conda":  # conda chooses for itself; nothing is wrong with that
+        return [ok(differing)]
+    return [warning(differing, remedies.install(*others))]
 
 
 def needed() -> list[Requirement]:
@@ -121,35 +140,3 @@ def pins() -> dict[str, str]:
         return {}
     pairs = (line.split("==") for line in file.read_text(encoding="utf-8").splitlines() if "==" in line)
     return {canonicalize_name(name): pinned.strip() for name, pinned in pairs}
-
-
-def _unmet(requirement: Requirement) -> Finding | None:
-    found = installed(requirement.name)
-    if found is None:
-        return wrong(f"The package {requirement.name} is missing.", remedies.install(str(requirement)))
-    if not requirement.specifier.contains(found, prereleases=True):
-        said = f"{requirement.name} {found} is here, but the lesson needs {requirement.specifier}."
-        return wrong(said, remedies.install(str(requirement)))
-    return None
-
-
-def _beside_pins() -> Finding:
-    tried, names = pins(), [requirement.name for requirement in needed()]
-    others = {
-        name: (found, pinned)
-        for name in names
-        if (pinned := tried.get(canonicalize_name(name))) and (found := installed(name)) and _differ(found, pinned)
-    }
-    all_here = f"All {len(names)} packages that the lesson needs are here"
-    if not others:
-        return ok(f"{all_here}, in the versions that it was tried with." if tried else f"{all_here}.")
-    listed = ", ".join(f"{name} {found} (tried: {pinned})" for name, (found, pinned) in others.items())
-    differing = f"{all_here}, but not all in the versions that it was tried with: {listed}."
-    if remedies.kind() == "conda":  # conda chooses for itself; nothing is wrong with that
-        return ok(differing)
-    return warning(differing, remedies.install(*(f"{name}=={pinned}" for name, (_, pinned) in others.items())))
-
-
-def _differ(found: str, pinned: str) -> bool:
-    """A local part, as in ``2.13.0+cpu``, makes no other version."""
-    return Version(found).public != Version(pinned).public

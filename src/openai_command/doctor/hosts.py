@@ -57,8 +57,8 @@ def address() -> list[Finding]:
     if not url:
         return []
     if _models(url.rstrip("/"), "none") is None:
-        mend = remedies.forget_variable(variable)
-        return [wrong(f"{variable} is set to {url}, and nobody answers there.", mend)]
+        forget = f'setx {variable} ""' if remedies.WINDOWS else f"unset {variable}"
+        return [wrong(f"{variable} is set to {url}, and nobody answers there.", forget)]
     host = urlsplit(url).netloc.rpartition("@")[2]
     return [ok(f"{variable} sends you to {host}, which answers.")]
 
@@ -110,7 +110,8 @@ def key() -> list[Finding]:
     try:
         keys.load("openai")
     except LessonError:
-        return [wrong(f"The file with your keys ({shown(path)}) is damaged.", remedies.delete(path))]
+        delete = f"{'del' if remedies.WINDOWS else 'rm'} {remedies.quoted(path)}"
+        return [wrong(f"The file with your keys ({shown(path)}) is damaged.", delete)]
     found = [_key()]
     if path.exists() and not remedies.WINDOWS and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         said = f"Others on this machine can read the file with your keys ({shown(path)})."

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -45,8 +46,11 @@ def _loads(package: str, purpose: str) -> Finding:
     if done.returncode == 0:
         return ok(f"The program {purpose} can be loaded ({package}).")
     said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    mend = remedies.install_again(package)
-    return wrong(f"The program {purpose} ({package}) can't be loaded: {said}.", mend)
+    if package == "torch" and remedies.kind() == "conda":
+        again = f"conda install -p {remedies.quoted(Path(sys.prefix))} -c conda-forge --force-reinstall pytorch"
+    else:
+        again = f"{remedies.python()} -m pip install --force-reinstall --no-deps {package}"
+    return wrong(f"The program {purpose} ({package}) can't be loaded: {said}.", again)
 
 
 def memory() -> Finding:
@@ -64,21 +68,16 @@ def memory() -> Finding:
 def _left_in_groups() -> list[int]:
     """The bytes that are left in this process's control group and in those around it."""
     try:
-        own = OWN_GROUP.read_text().split("::", 1)[1].strip().lstrip("/")
+        own = GROUPS / OWN_GROUP.read_text().split("::", 1)[1].strip().lstrip("/")
     except (OSError, IndexError):
         return []
-    folder = GROUPS / own
-    return [left for group in (folder, *folder.parents) if (left := _left(group)) is not None]
-
-
-def _left(group: Path) -> int | None:
-    try:
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-        figures = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
-        return None  # there is no limit
-    return max(0, limit - used + int(figures.get("inactive_file", 0)))
+    left = []
+    for group in (own, *own.parents):
+        with suppress(OSError, ValueError):  # there is no limit
+            limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+            figures = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            left.append(max(0, limit - used + int(figures.get("inactive_file", 0))))
+    return left
 
 
 def disk() -> Finding:
@@ -163,5 +162,6 @@ def _refusal(what: str, folder: Path, elsewhere: str) -> Finding | None:
     except OSError as error:
         why = (error.strerror or str(error)).lower()
     own = there.is_dir() and (remedies.WINDOWS or there.stat().st_uid == os.geteuid())
-    mend = remedies.make_writable(there) if own else elsewhere
-    return wrong(f"{what} ({remedies.shown(folder)}) can't be written to: {why}.", mend)
+    quoted = remedies.quoted(there)
+    here = f'icacls {quoted} /grant "%USERNAME%":(OI)(CI)F' if remedies.WINDOWS else f"chmod u+rwx {quoted}"
+    return wrong(f"{what} ({remedies.shown(folder)}) can't be written to: {why}.", here if own else elsewhere)

@@ -13,10 +13,15 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Literal
+
+from openai_command import CHECKOUT, shipped
+from openai_data.errors import LessonError
 
 
 class State(StrEnum):
@@ -41,24 +46,10 @@ class Finding:
         return f"{self.state:<7}  {self.text}{mend}"
 
 
-def ok(text: str) -> Finding:
-    """All is well."""
-    return Finding(State.OK, text)
-
-
-def warning(text: str, mend: str = "") -> Finding:
-    """It may go wrong, or will be slow."""
-    return Finding(State.WARNING, text, mend)
-
-
-def wrong(text: str, mend: str = "") -> Finding:
-    """The lesson will not work so."""
-    return Finding(State.WRONG, text, mend)
-
+ok, warning, wrong = (partial(Finding, state) for state in State)
+"""All is well; it may go wrong, or will be slow; the lesson will not work so."""
 
 WINDOWS = sys.platform == "win32"
-CHECKOUT = Path(__file__).parents[3]
-"""The folder with pyproject.toml, if the package was installed with ``pip install -e``."""
 
 
 def kind() -> Literal["venv", "conda", "none"]:
@@ -68,11 +59,10 @@ def kind() -> Literal["venv", "conda", "none"]:
     return "venv" if sys.prefix != sys.base_prefix else "none"
 
 
-def environment_name() -> str:
+def name() -> str:
     """What the environment is called."""
-    if kind() == "conda" and (Path(sys.prefix) / "condabin").is_dir():
-        return "base"
-    return Path(sys.prefix).name
+    is_base = kind() == "conda" and (Path(sys.prefix) / "condabin").is_dir()
+    return "base" if is_base else Path(sys.prefix).name
 
 
 def activated() -> bool:
@@ -121,9 +111,8 @@ def python() -> str:
 def activate() -> str:
     """The command that activates this environment."""
     if kind() == "conda":
-        name = environment_name()
-        among_others = Path(sys.prefix).parent.name == "envs" or name == "base"
-        return f"conda activate {name if among_others else quoted(Path(sys.prefix))}"
+        among_others = Path(sys.prefix).parent.name == "envs" or name() == "base"
+        return f"conda activate {name() if among_others else quoted(Path(sys.prefix))}"
     if kind() == "venv":
         return quoted(scripts() / "activate") if WINDOWS else f"source {quoted(scripts() / 'activate')}"
     return new_environment()
@@ -137,10 +126,10 @@ def new_environment() -> str:
 
 
 def constraints() -> Path | None:
-    """The file with the versions that were tried: in a checkout, or installed next to the notebooks."""
-    share = Path(sysconfig.get_path("data")) / "share" / "openai-lesson"
-    files = (folder / "constraints.txt" for folder in (CHECKOUT, share))
-    return next((file for file in files if file.is_file()), None)
+    """The file with the versions that were tried, if it is here."""
+    with suppress(LessonError):
+        return shipped("The versions that were tried", "constraints.txt", "openai-lesson/constraints.txt")
+    return None
 
 
 def install(*requirements: str) -> str:
@@ -152,30 +141,6 @@ def install(*requirements: str) -> str:
     return f"{python()} -m pip install {constraint}{words}"
 
 
-def install_again(package: str) -> str:
-    """The command that installs one package anew."""
-    if kind() == "conda" and package == "torch":
-        return f"conda install -p {quoted(Path(sys.prefix))} -c conda-forge --force-reinstall pytorch"
-    return f"{python()} -m pip install --force-reinstall --no-deps {package}"
-
-
 def set_variable(variable: str, value: str) -> str:
     """The command that sets an environment variable (on Windows for terminals that are opened later)."""
     return f'setx {variable} "{value}"' if WINDOWS else f"export {variable}={value}"
-
-
-def forget_variable(variable: str) -> str:
-    """The command that takes an environment variable away."""
-    return f'setx {variable} ""' if WINDOWS else f"unset {variable}"
-
-
-def delete(file: Path) -> str:
-    """The command that deletes a file."""
-    return f"{'del' if WINDOWS else 'rm'} {quoted(file)}"
-
-
-def make_writable(folder: Path) -> str:
-    """The command that lets the user write to a folder of theirs."""
-    if WINDOWS:
-        return f'icacls {quoted(folder)} /grant "%USERNAME%":(OI)(CI)F'
-    return f"chmod u+rwx {quoted(folder)}"
