@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openai_command.api_words import add_word, client_for, note, say, show
@@ -17,7 +18,6 @@ from openai_data.errors import LessonError
 if TYPE_CHECKING:
     import openai
 
-    from openai_command.api_words import Ask
     from openai_command.endpoints import Endpoint
 
     Do = Callable[[Endpoint, argparse.Namespace], Any]
@@ -64,7 +64,7 @@ def register(commands: argparse._SubParsersAction) -> None:
         for verb in verbs.split():
             what, do = does[verb]
             of = "" if verb == "list" else id_
-            parser = add_word(commands, f"{prefix}.{verb}", what.format(thing), _at_endpoint(do), of)
+            parser = add_word(commands, f"{prefix}.{verb}", what.format(thing), partial(_ask, do), of)
             parser.set_defaults(group="fine_tunes" if of_2022 else "fine_tuning.jobs")
             parser.set_defaults(after=None, limit=None, stream=False)
             if of_2022 and verb == "events":
@@ -96,36 +96,28 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
     jobs = commands.add_parser("fine_tuning.jobs.create", help="start a fine-tuning job")
     jobs.set_defaults(group="fine_tuning.jobs", check_if_files_exist=True, no_follow=True)
     jobs.add_argument("-H", "--hyperparameters", metavar="JSON", help="""such as  '{"n_epochs": 3}'""")
-    where = "a file's id, a path, or an address that begins with http"
-    for parser in (create, job, jobs):
-        training, validation, suffix = ["-t", "--training_file"], ["-v", "--validation_file"], ["--suffix"]
-        if parser is jobs:
-            training, validation, suffix = (
-                ["-F", "--training-file"],
-                ["-V", "--validation-file"],
-                ["-s", "--suffix"],
-            )
-        else:
-            parser.add_argument(
-                "--no_check_if_files_exist",
-                dest="check_if_files_exist",
-                action="store_false",
-                help="do not look whether the same file was uploaded before",
-            )
-        parser.add_argument(*training, required=True, metavar="FILE", help=f"examples (JSONL): {where}")
+    for parser in (create, job):
+        parser.add_argument(
+            "--no_check_if_files_exist",
+            dest="check_if_files_exist",
+            action="store_false",
+            help="do not look whether the same file was uploaded before",
+        )
+    older: tuple[tuple[str, ...], ...] = ("-t", "--training_file"), ("-v", "--validation_file"), ("--suffix",)
+    newer: tuple[tuple[str, ...], ...] = ("-F", "--training-file"), ("-V", "--validation-file"), ("-s", "--suffix")
+    what = "examples (JSONL): a file's id, a path, or an address that begins with http"
+    for parser, (training, validation, suffix) in ((create, older), (job, older), (jobs, newer)):
+        parser.add_argument(*training, required=True, metavar="FILE", help=what)
         parser.add_argument(*validation, metavar="FILE", help="examples to measure the model on")
         parser.add_argument(*suffix, help="a word for the trained model's name")
         parser.add_argument("-m", "--model", required=parser is jobs, help="the model to train, such as ada")
         parser.set_defaults(run=_create)
 
 
-def _at_endpoint(do: Do) -> Ask:
-    def ask(client: openai.OpenAI, arguments: argparse.Namespace) -> Any:
-        from openai_command.endpoints import endpoint
+def _ask(do: Do, client: openai.OpenAI, arguments: argparse.Namespace) -> Any:
+    from openai_command.endpoints import endpoint
 
-        return do(endpoint(client, arguments.group), arguments)
-
-    return ask
+    return do(endpoint(client, arguments.group), arguments)
 
 
 def _create(arguments: argparse.Namespace) -> int:

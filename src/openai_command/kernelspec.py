@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,46 +75,55 @@ def install(*, prefix: Path | None = None) -> Path:
     Raises:
         LessonError: the place can't be written to, or holds another kernel of that name.
     """
-    target = folder(prefix)
-    _require_ours(target)
-    with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / NAME
-        shutil.copytree(source(), made)
-        spec = json.loads((made / "kernel.json").read_text(encoding="utf-8"))
+    with _changing(prefix) as target:
+        # Under another name first: if the disk is full, the old one is still there.
+        part = target.with_name(f".{NAME}.part")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(source(), part)
+        spec = json.loads((part / "kernel.json").read_text(encoding="utf-8"))
         spec["argv"][0] = sys.executable
-        (made / "kernel.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
-        try:
-            _put(made, target)
-        except OSError as error:
-            raise _refused(target, error) from None
+        (part / "kernel.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+        if target.is_dir():
+            shutil.rmtree(target)
+        part.rename(target)
     return target
 
 
 def remove(*, prefix: Path | None = None) -> Path:
-    """Take the kernelspec away.
-
-    Returns:
-        The folder that is gone.
+    """Take the kernelspec away. Returns the folder that is gone.
 
     Raises:
         LessonError: there is none, it is another kernel, or it can't be removed.
     """
-    target = folder(prefix)
-    if not target.is_dir():
-        raise LessonError(f'There is no kernel "{NAME}" in {target.parent}. See where:  jupyter kernelspec list')
-    _require_ours(target)
-    try:
+    with _changing(prefix) as target:
+        if not target.is_dir():
+            raise LessonError(
+                f'There is no kernel "{NAME}" in {target.parent}. See where:  jupyter kernelspec list'
+            )
         shutil.rmtree(target)
-    except OSError as error:
-        raise _refused(target, error) from None
     return target
 
 
-def folder(prefix: Path | None) -> Path:
-    """Where the kernelspec goes."""
-    if prefix is None:
-        return Path(KernelSpecManager().user_kernel_dir) / NAME
-    return prefix.expanduser().absolute() / "share" / "jupyter" / "kernels" / NAME
+@contextmanager
+def _changing(prefix: Path | None) -> Iterator[Path]:
+    """The folder of a kernelspec that is ours to change. Nothing of anyone else's is replaced or removed."""
+    target = Path(KernelSpecManager().user_kernel_dir) / NAME
+    if prefix is not None:
+        target = prefix.expanduser().absolute() / "share" / "jupyter" / "kernels" / NAME
+    spec = Kernelspec.read(target)
+    if spec.argv and not (spec.ours or spec.stock):
+        raise LessonError(
+            f'The kernel "{NAME}" in {target} is neither the lesson\'s nor a stock Python kernel '
+            f"({spec.argv[0]}). Nothing was changed. Delete that folder yourself if nobody needs it."
+        )
+    try:
+        yield target
+    except OSError as error:
+        raise LessonError(
+            f"{target} can't be written to: {error.strerror}. For yourself alone:  "
+            "openai-lesson kernel install --user"
+        ) from None
 
 
 def source() -> Path:
@@ -123,30 +133,3 @@ def source() -> Path:
         LessonError: there is none.
     """
     return shipped("The files of the kernel", "kernel/kernel.json", f"jupyter/kernels/{NAME}/kernel.json").parent
-
-
-def _put(made: Path, target: Path) -> None:
-    """Under another name first: if the disk is full, the old one is still there."""
-    part = target.with_name(f".{NAME}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(made, part)
-    if target.is_dir():
-        shutil.rmtree(target)
-    part.rename(target)
-
-
-def _require_ours(target: Path) -> None:
-    """Nothing of anyone else's is replaced or removed."""
-    spec = Kernelspec.read(target)
-    if spec.argv and not (spec.ours or spec.stock):
-        raise LessonError(
-            f'The kernel "{NAME}" in {target} is neither the lesson\'s nor a stock Python kernel '
-            f"({spec.argv[0]}). Nothing was changed. Delete that folder yourself if nobody needs it."
-        )
-
-
-def _refused(target: Path, error: OSError) -> LessonError:
-    return LessonError(
-        f"{target} can't be written to: {error.strerror}. For yourself alone:  openai-lesson kernel install --user"
-    )

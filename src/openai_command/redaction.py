@@ -77,7 +77,9 @@ class Secrets:
             if key:
                 self.keys.add(secret)
             forms = _forms(secret)
-            new = {form[:_PREFIX] if _by_its_beginning(form) else form: form for form in forms}
+            # Paths and sentences are known as a whole only: other texts begin like them.
+            long = {form for form in forms if len(form) >= _LONG and not re.search(r"[/\\ ]", form)}
+            new = {form[:_PREFIX] if form in long else form: form for form in forms}
             self._needles = {**self._needles, **new}  # a new one, for other threads may be reading
             self._last_characters = self._last_characters.union(*forms)
 
@@ -128,7 +130,8 @@ class Secrets:
             start = text.find(needle)
             while start >= 0:
                 end = start + _alike(text[start : start + len(form)], form)
-                if not form.isalpha() or len(form) >= 20 or _stands_alone(text, start, end):
+                inside_a_word = text[start - 1 : start].isalpha() or text[end : end + 1].isalpha()
+                if not form.isalpha() or len(form) >= 20 or not inside_a_word:
                     yield start, end
                 start = text.find(needle, end)
 
@@ -155,11 +158,6 @@ def _forms(secret: str) -> set[str]:
     return written | {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
 
 
-def _by_its_beginning(form: str) -> bool:
-    """Not paths and sentences: other texts begin like them."""
-    return len(form) >= _LONG and not re.search(r"[/\\ ]", form)
-
-
 def _of_a_keys_shape(text: str) -> Iterator[Span]:
     """Not the names of classes in HTML, such as ``sk-toggleable__control-hidden``."""
     if "sk-" in text:
@@ -172,11 +170,6 @@ def _of_a_keys_shape(text: str) -> Iterator[Span]:
 def _at_a_beginning(text: str, start: int) -> bool:
     """Not in the middle of a word: ``risk-…`` and ``task-…`` are no keys."""
     return not start or not text[start - 1].isalnum() or bool(_GLUED.search(text[max(0, start - 12) : start]))
-
-
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    before, after = text[start - 1 : start], text[end : end + 1]
-    return not before.isalpha() and not after.isalpha()
 
 
 def _alike(text: str, form: str) -> int:

@@ -257,6 +257,9 @@ def test_an_address_at_which_nobody_answers(monkeypatch, new_service):
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{unused_port()}/v1")
     [line] = hosts.address()
     assert "nobody answers there" in line.text and line.mend == "unset OPENAI_BASE_URL"
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(remedies, "WINDOWS", True)
+        assert hosts.address()[0].mend == 'setx OPENAI_BASE_URL ""'
     monkeypatch.setenv("OPENAI_BASE_URL", new_service().url)
     assert hosts.address()[0].text.endswith("which answers.")
 
@@ -377,4 +380,3 @@ def test_paths_as_they_are_typed(home, monkeypatch):
     assert remedies.quoted(Path("C:/my files")) == '"C:/my files"' and remedies.program("jupyter").endswith(
         "jupyter.exe"
     )
-    assert remedies.forget_variable("OPENAI_BASE_URL") == 'setx OPENAI_BASE_URL ""'

@@ -123,21 +123,15 @@ def _key() -> Finding:
     """Where the key comes from; the order is that of `openai_lesson.connection`."""
     _, url = _chosen_address()
     hostname = urlsplit(url).hostname or ""
-    if not url or connection.is_local(hostname):
-        return _key_for_this_machine()
-    name = "openai" if connection.is_openai(hostname) else url
-    if connection.suits(os.environ.get("OPENAI_API_KEY", ""), hostname):
-        return ok(f"The key for {hostname} comes from {_origin()}.")
-    if keys.load(name):
-        return ok(f"The key for {hostname} comes from the file with your keys.")
-    ask = f"from openai_lesson import keys; keys.ask('{name}')"
-    return wrong(
-        f"There is no key for {hostname}. It is asked for, hidden, and kept.", f'{remedies.python()} -c "{ask}"'
-    )
-
-
-def _key_for_this_machine() -> Finding:
     given = os.environ.get("OPENAI_API_KEY", "")
+    if url and not connection.is_local(hostname):
+        name = "openai" if connection.is_openai(hostname) else url
+        if connection.suits(given, hostname):
+            return ok(f"The key for {hostname} comes from {_origin()}.")
+        if keys.load(name):
+            return ok(f"The key for {hostname} comes from the file with your keys.")
+        ask = f"{remedies.python()} -c \"from openai_lesson import keys; keys.ask('{name}')\""
+        return wrong(f"There is no key for {hostname}. It is asked for, hidden, and kept.", ask)
     if connection.looks_real(given):
         return ok(
             f"A key comes from {_origin()}. The command openai takes it to OpenAI; the notebooks stay on this "
