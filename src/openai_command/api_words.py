@@ -1,7 +1,8 @@
-"""What the words of ``openai api`` have in common: the client that they ask with, and how they print.
+"""The words ``files.…`` and ``models.…`` of ``openai api``, and what all its words have in common.
 
-Answers go to standard output as JSON, notes for the person to standard error. Names and messages come from others.
-What a terminal would obey in them is shown as a code (`openai_figures.visible`).
+That is the client that they ask with, and how they print: answers go to standard output as JSON, notes for the
+person to standard error. Names and messages come from others. What a terminal would obey in them is shown as a
+code (`openai_figures.visible`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openai_data.errors import LessonError
@@ -22,13 +24,33 @@ if TYPE_CHECKING:
 
     Ask = Callable[[openai.OpenAI, argparse.Namespace], Any]
 
-_OF_AZURE = ("api_version", "azure_endpoint", "azure_ad_token")
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add the words to ``openai api``."""
+    name, id_ = "the model's name", "the file's id: file-…"
+    words: tuple[tuple[str, str, str, Ask], ...] = (
+        ("models.list", "the models that there are", "", lambda at, _: list(at.models.list())),
+        ("models.get", "one model", name, lambda at, given: at.models.retrieve(given.id)),
+        ("models.retrieve", "the same as models.get", name, lambda at, given: at.models.retrieve(given.id)),
+        ("models.delete", "delete a fine-tuned model", name, lambda at, given: at.models.delete(given.id)),
+        ("files.list", "the uploaded files", "", lambda at, _: list(at.files.list())),
+        ("files.get", "what is known of one file", id_, lambda at, given: at.files.retrieve(given.id)),
+        ("files.retrieve", "the same as files.get", id_, lambda at, given: at.files.retrieve(given.id)),
+        ("files.content", "print what is in a file", id_, _print_content),
+        ("files.delete", "delete a file", id_, lambda at, given: at.files.delete(given.id)),
+    )
+    for word, what, of, ask in words:
+        add_word(commands, word, what, ask, of)
+    create = commands.add_parser("files.create", help="upload a file")
+    create.add_argument("-f", "--file", type=Path, required=True, help="the file")
+    create.add_argument("-p", "--purpose", required=True, help="what it is for: fine-tune")
+    create.set_defaults(run=_upload)
 
 
 def add_word(
     commands: argparse._SubParsersAction, word: str, help_: str, ask: Ask, of: str = ""
 ) -> argparse.ArgumentParser:
-    """Add a word that asks a host for something and prints that.
+    """Add a word that asks a host for something and prints that. Returns its parser, for more options.
 
     Args:
         commands: the words of ``openai api``.
@@ -36,9 +58,6 @@ def add_word(
         help_: what it does.
         ask: called with the client and the arguments. It returns what `show` prints, or None.
         of: what the option ``-i`` names, for the help (nothing: there is no such option).
-
-    Returns:
-        The parser, for more options.
     """
 
     def run(arguments: argparse.Namespace) -> int:
@@ -50,6 +69,22 @@ def add_word(
     if of:
         parser.add_argument("-i", "--id", required=True, help=of)
     return parser
+
+
+def _upload(arguments: argparse.Namespace) -> int:
+    from openai_lesson.training import send
+
+    if not arguments.file.is_file():
+        raise LessonError(f"There is no file {arguments.file} in {Path.cwd()}.")
+    return show(send(client_for(arguments), arguments.file, purpose=arguments.purpose))
+
+
+def _print_content(client: openai.OpenAI, arguments: argparse.Namespace) -> None:
+    answer = client.files.content(arguments.id)
+    if sys.stdout.isatty():
+        speak(answer.text)
+    else:
+        sys.stdout.buffer.write(answer.content)
 
 
 def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
@@ -64,12 +99,17 @@ def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
 
     from openai_lesson import connection
 
-    if arguments.api_type == "azure" or any(vars(arguments)[name] for name in _OF_AZURE):
+    of_azure = (arguments.api_version, arguments.azure_endpoint, arguments.azure_ad_token)
+    if arguments.api_type == "azure" or any(of_azure):
         raise LessonError(
             "This command does not speak to Azure. In Python,  from openai import AzureOpenAI  does. "
             "Leave out --api-type, --api-version and --azure-…"
         )
-    _log(arguments.verbose)
+    if arguments.verbose:
+        # Once: each request in a line. Twice: what the client knows of it, which masks keys by itself.
+        logging.basicConfig(format="[%(asctime)s] %(message)s")
+        logging.getLogger("httpx2").setLevel(logging.INFO)
+        logging.getLogger("openai").setLevel(logging.DEBUG if arguments.verbose > 1 else logging.INFO)
     if arguments.api_key and arguments.api_key.startswith("sk-"):
         variable = "set" if sys.platform == "win32" else "export"
         note(
@@ -86,17 +126,6 @@ def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
         organization=arguments.organization or os.environ.get("OPENAI_ORGANIZATION"),
         http_client=_through(arguments.proxy),
     )
-
-
-def _log(verbosity: int) -> None:
-    """Once: each request in a line. Twice: what the client knows of it, which masks keys by itself."""
-    if not verbosity:
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s"))
-    for name in ("httpx2", "openai"):
-        logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(logging.DEBUG if verbosity > 1 and name == "openai" else logging.INFO)
 
 
 def _through(proxies: list[str] | None) -> Any:

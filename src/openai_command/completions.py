@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from openai_command.api_words import client_for, note, speak
 from openai_data.errors import LessonError
 
-_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("-M", "--max-tokens"), {"type": int, "help": "how long an answer may become"}),
-    (("-t", "--temperature"), {"type": float, "help": "0 for the likeliest answer, up to 2 for surprises"}),
-    (("-P", "--top_p"), {"type": float, "help": "choose among the tokens that have this share of probability"}),
-    (("-n", "--n"), {"type": int, "help": "how many answers"}),
-    (("--stop",), {"help": "a text that ends an answer"}),
-    (("--stream",), {"action": "store_true", "help": "show the answer as it comes"}),
-)
 _REQUESTED = "temperature top_p n stop".split()
 _OF_PROMPTS = "echo suffix best_of user frequency_penalty presence_penalty logprobs max_tokens".split()
 
@@ -53,18 +45,19 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("-m", "--model", help="the model to ask")
-    model.add_argument("-e", "--engine", help="the same, as it was called before 2022")
-    for names, details in _OPTIONS:
-        parser.add_argument(*names, **details)
+    parser.add_argument("-m", "--model", "-e", "--engine", required=True, help="the model, or engine, to ask")
+    parser.add_argument("-M", "--max-tokens", type=int, help="how long an answer may become")
+    parser.add_argument("-t", "--temperature", type=float, help="0: the likeliest answer; up to 2: surprises")
+    parser.add_argument("-P", "--top_p", type=float, help="choose among tokens of this share of probability")
+    parser.add_argument("-n", "--n", type=int, help="how many answers")
+    parser.add_argument("--stop", help="a text that ends an answer")
+    parser.add_argument("--stream", action="store_true", help="show the answer as it comes")
 
 
 def _continue(arguments: argparse.Namespace) -> int:
     request = _request(arguments, _REQUESTED + _OF_PROMPTS) | {"prompt": arguments.prompt}
     shown = "" if arguments.echo else arguments.prompt
-    completions = client_for(arguments).completions
-    choices = _print_answers(arguments, completions, request, "Completion", lambda choice: choice.text, shown)
+    choices = _print_answers(client_for(arguments).completions, request, arguments.stream, shown)
     if arguments.logprobs is not None:
         _print_logprobs(choice.logprobs for choice in choices)
     if choices and choices[-1].finish_reason == "length" and arguments.max_tokens is None:
@@ -77,13 +70,8 @@ def _converse(arguments: argparse.Namespace) -> int:
     request["messages"] = [{"role": role, "content": content} for role, content in arguments.message]
     if arguments.max_tokens is not None:
         request["max_completion_tokens"] = arguments.max_tokens
-    _print_answers(arguments, client_for(arguments).chat.completions, request, "Chat Completion", _said)
+    _print_answers(client_for(arguments).chat.completions, request, arguments.stream)
     return 0
-
-
-def _said(choice: Any) -> str:
-    """A whole message, or a piece of a streamed one."""
-    return (getattr(choice, "delta", None) or choice.message).content or ""
 
 
 def _request(arguments: argparse.Namespace, names: list[str]) -> dict[str, Any]:
@@ -95,39 +83,39 @@ def _request(arguments: argparse.Namespace, names: list[str]) -> dict[str, Any]:
     if arguments.stream and (arguments.n or 1) > 1:
         raise LessonError("Only one answer can be streamed. Leave out --stream, or -n.")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    return {"model": arguments.model or arguments.engine, **given}
+    return {"model": arguments.model, **given}
 
 
-def _print_answers(
-    arguments: argparse.Namespace,
-    completions: Any,
-    request: dict[str, Any],
-    title: str,
-    text_of: Callable[[Any], str],
-    shown: str = "",
-) -> list[Any]:
+def _print_answers(completions: Any, request: dict[str, Any], stream: bool, shown: str = "") -> list[Any]:
     """Print one answer behind what is `shown` first, or several below their numbers. Returns the choices."""
-    if arguments.stream:
-        return list(_print_stream(completions.create(**request, stream=True), text_of, shown))
+    if stream:
+        return list(_print_stream(completions.create(**request, stream=True), shown))
     choices = sorted(completions.create(**request).choices, key=lambda choice: choice.index)
     for number, choice in enumerate(choices):
         if len(choices) > 1:
-            print(f"===== {title} {number} =====")
-        text = shown + text_of(choice)
+            print(f"===== {'Chat ' if 'messages' in request else ''}Completion {number} =====")
+        text = shown + _text(choice)
         speak(text if text.endswith("\n") else f"{text}\n")
     return choices
 
 
-def _print_stream(pieces: Any, text_of: Callable[[Any], str], shown: str) -> Iterator[Any]:
+def _print_stream(pieces: Any, shown: str) -> Iterator[Any]:
     """Print an answer as it comes. Gives back what came."""
     last = shown
     speak(shown)
     for piece in pieces:
         for choice in piece.choices:
-            speak(text_of(choice))
-            last = text_of(choice) or last
+            speak(_text(choice))
+            last = _text(choice) or last
             yield choice
     print(end="" if last.endswith("\n") else "\n")
+
+
+def _text(choice: Any) -> str:
+    """What was said: a continuation, a message, or a piece of either that is streamed."""
+    if hasattr(choice, "text"):
+        return choice.text
+    return (getattr(choice, "delta", None) or choice.message).content or ""
 
 
 def _print_logprobs(found: Iterable[Any]) -> None:

@@ -72,12 +72,7 @@ class Endpoint:
         return {"object": "list", "data": found[:limit]}
 
     def create(self, options: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
-        """Start a fine-tune.
-
-        Args:
-            options: from `in_its_words`.
-            files: the ids of the files.
-        """
+        """Start a fine-tune. The options come from `in_its_words`; the files are ids."""
         try:
             if not self.of_2022:
                 for id_ in files.values():

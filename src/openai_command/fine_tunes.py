@@ -76,7 +76,7 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def _register_create(commands: argparse._SubParsersAction) -> None:
     create = commands.add_parser("fine_tunes.create", help="train a model, and follow how it goes")
-    create.set_defaults(group="fine_tunes", hyperparameters=None)
+    create.set_defaults(group="fine_tunes", hyperparameters={})
     create.add_argument("--no_follow", action="store_true", help="start the training and do not wait for its end")
     for name, type_, help_ in _NUMBERS:
         create.add_argument(f"--{name}", type=type_, help=help_)
@@ -91,11 +91,12 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
         "--classification_betas", type=float, nargs="+", metavar="BETA", help="F-scores to work out besides F-1"
     )
     job = commands.add_parser("fine_tuning.job.create", help="start a fine-tuning job")
-    job.set_defaults(group="fine_tuning.jobs", hyperparameters=None, no_follow=True)
+    job.set_defaults(group="fine_tuning.jobs", hyperparameters={}, no_follow=True)
     job.add_argument("--n_epochs", type=int, help="how often the model reads all examples")
     jobs = commands.add_parser("fine_tuning.jobs.create", help="start a fine-tuning job")
     jobs.set_defaults(group="fine_tuning.jobs", check_if_files_exist=True, no_follow=True)
-    jobs.add_argument("-H", "--hyperparameters", metavar="JSON", help="""such as  '{"n_epochs": 3}'""")
+    example = """such as  '{"n_epochs": 3}'"""
+    jobs.add_argument("-H", "--hyperparameters", type=_hyperparameters, default={}, metavar="JSON", help=example)
     for parser in (create, job):
         parser.add_argument(
             "--no_check_if_files_exist",
@@ -127,7 +128,7 @@ def _create(arguments: argparse.Namespace) -> int:
     named = {"training_file": arguments.training_file, "validation_file": arguments.validation_file}
     require(*named.values())
     given = {name: value for name in _OPTIONS if (value := getattr(arguments, name, None)) is not None}
-    given |= _hyperparameters(arguments.hyperparameters)
+    given |= arguments.hyperparameters
     at = endpoint(client_for(arguments), arguments.group)
     options = at.in_its_words(given)
     files = TrainingFiles(at.client, note if arguments.no_follow else say, arguments.check_if_files_exist)
@@ -146,10 +147,9 @@ def _create(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _hyperparameters(text: str | None) -> dict[str, Any]:
-    """What stands behind ``-H``."""
+def _hyperparameters(text: str) -> dict[str, Any]:
     try:
-        found = json.loads("{}" if text is None else text)
+        found = json.loads(text)
     except ValueError:
         found = None
     if not isinstance(found, dict):

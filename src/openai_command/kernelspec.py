@@ -127,9 +127,5 @@ def _changing(prefix: Path | None) -> Iterator[Path]:
 
 
 def source() -> Path:
-    """The folder with the kernelspec that came with the package.
-
-    Raises:
-        LessonError: there is none.
-    """
+    """The folder with the kernelspec that came with the package. Where there is none, that is a LessonError."""
     return shipped("The files of the kernel", "kernel/kernel.json", f"jupyter/kernels/{NAME}/kernel.json").parent

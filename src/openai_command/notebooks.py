@@ -37,11 +37,7 @@ _LAST_LINE = "exact recall:"
 
 
 def find_notebooks() -> Path:
-    """The folder with the lesson's notebooks.
-
-    Raises:
-        LessonError: there is none.
-    """
+    """The folder with the lesson's notebooks. Where there is none, that is a LessonError."""
     return shipped("The notebooks", f"notebooks/{ORDER[0]}", f"openai-lesson/notebooks/{ORDER[0]}").parent
 
 
@@ -117,13 +113,13 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
     notebook = nbformat.read(path, as_version=4)
     client = _EchoingClient(
         notebook,
-        echo=echo,
         kernel_name=kernel,
         timeout=None,
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
     )
+    client.echo = echo
     try:
         with (folder / "kernel.log").open("ab") as log:
             client.execute(stderr=log)
@@ -151,7 +147,6 @@ class Echo:
     """Prints what cells print. Remembers the line with the recall."""
 
     def __init__(self) -> None:
-        """Nothing was printed yet."""
         self.recall = ""
         self._pending, self._printed = "", 0
 
@@ -189,9 +184,7 @@ class Echo:
 class _EchoingClient(NotebookClient):
     """A notebook client that passes on what the kernel sends."""
 
-    def __init__(self, *arguments: Any, echo: Echo, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.echo = echo
+    echo: Echo
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Echo a message, then handle it as ever."""

@@ -102,10 +102,9 @@ def packages() -> list[Finding]:
     for requirement in needed():
         name, found = requirement.name, installed(requirement.name)
         pinned = tried.get(canonicalize_name(name))
-        if found is None:
-            bad.append(wrong(f"The package {name} is missing.", remedies.install(str(requirement))))
-        elif not requirement.specifier.contains(found, prereleases=True):
-            said = f"{name} {found} is here, but the lesson needs {requirement.specifier}."
+        if found is None or not requirement.specifier.contains(found, prereleases=True):
+            old = f"{name} {found} is here, but the lesson needs {requirement.specifier}."
+            said = old if found else f"The package {name} is missing."
             bad.append(wrong(said, remedies.install(str(requirement))))
         elif pinned and Version(found).public != Version(pinned).public:  # ``2.13.0+cpu`` is no other version
             others[f"{name}=={pinned}"] = f"{name} {found} (tried: {pinned})"

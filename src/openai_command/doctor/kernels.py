@@ -64,43 +64,37 @@ def _other_jupyter() -> str | None:
 
 def _winner(spec: Kernelspec | None) -> Finding:
     """How it is with the kernelspec that Jupyter takes."""
-    install = f"{remedies.program('openai-lesson')} kernel install"
     elsewhere = _other_jupyter() is not None
     if spec is None:
-        return wrong('Jupyter knows no kernel "OpenAI".', f"{install} {'--user' if elsewhere else '--sys-prefix'}")
+        install = f"{remedies.program('openai-lesson')} kernel install {'--user' if elsewhere else '--sys-prefix'}"
+        return wrong('Jupyter knows no kernel "OpenAI".', install)
     where = shown(spec.folder)
     if not spec.ours:
         what = _STOCK if spec.stock else "another kernel"
-        mend = f"{install} --sys-prefix" if _is_environments(spec.folder) else _remove(spec)
+        mend = _mend("install" if spec.folder.is_relative_to(sys.prefix) else "remove", spec)
         return wrong(f'Jupyter takes the kernel "openai" from {where}. That is {what}, and hides ours.', mend)
-    again, python = f"{install} {_place(spec.folder)}", shown(Path(spec.argv[0]))
+    kernel, python, again = f'The kernel "OpenAI" in {where}', shown(Path(spec.argv[0])), _mend("install", spec)
     if spec.gone:
-        return wrong(f'The kernel "OpenAI" in {where} starts a Python that is gone ({python}).', again)
+        return wrong(f"{kernel} starts a Python that is gone ({python}).", again)
     if elsewhere and not spec.python:
-        return wrong(f'The kernel "OpenAI" in {where} starts the wrong Python, that of Jupyter.', again)
+        return wrong(f"{kernel} starts the wrong Python, that of Jupyter.", again)
     if not _starts_here(spec):
-        return warning(
-            f'The kernel "OpenAI" in {where} starts the Python of another environment ({python}).', again
-        )
+        return warning(f"{kernel} starts the Python of another environment ({python}).", again)
     if EARLIER_MODULE in spec.argv:
-        return wrong(f'The kernel "OpenAI" in {where} {_EARLIER}.', again)
+        return wrong(f"{kernel} {_EARLIER}.", again)
     return ok('Jupyter takes the kernel "OpenAI" of this environment.')
 
 
 def _hidden(spec: Kernelspec) -> Finding | None:
     """A kernelspec "openai" that this environment's Jupyter does not take, but another one may."""
-    mend = _remove(spec)
     if EARLIER_MODULE in spec.argv and _starts_here(spec):
-        what = f"which {_EARLIER}"
-        mend = f"{remedies.program('openai-lesson')} kernel install {_place(spec.folder)}"
-    elif spec.gone:
-        what = "one whose Python is gone"
-    elif not spec.ours:
-        what = "which is not the lesson's"
+        what, action = f"which {_EARLIER}", "install"
+    elif spec.gone or not spec.ours:
+        what, action = "one whose Python is gone" if spec.gone else "which is not the lesson's", "remove"
     else:
         return None
     said = f'There is a second kernel "openai" in {shown(spec.folder)}, {what}. Another Jupyter may take it.'
-    return warning(said, mend)
+    return warning(said, _mend(action, spec))
 
 
 def _dead(specs: dict[str, Kernelspec]) -> Iterator[Finding]:
@@ -118,16 +112,12 @@ def _starts_here(spec: Kernelspec) -> bool:
     return spec.python is None or remedies.same(spec.python.parent, Path(sys.executable).parent)
 
 
-def _is_environments(folder: Path) -> bool:
-    return folder.is_relative_to(sys.prefix)
-
-
-def _remove(spec: Kernelspec) -> str:
-    return f"{remedies.program('openai-lesson')} kernel remove {_place(spec.folder)}"
-
-
-def _place(folder: Path) -> str:
-    """How `openai-lesson kernel` is told a place."""
-    if remedies.same(folder.parent, Path(KernelSpecManager().user_kernel_dir)):
-        return "--user"
-    return "--sys-prefix" if _is_environments(folder) else f"--prefix {remedies.quoted(folder.parents[3])}"
+def _mend(action: str, spec: Kernelspec) -> str:
+    """The command that installs a kernelspec anew where it is, or takes it away."""
+    if remedies.same(spec.folder.parent, Path(KernelSpecManager().user_kernel_dir)):
+        where = "--user"
+    elif spec.folder.is_relative_to(sys.prefix):
+        where = "--sys-prefix"
+    else:
+        where = f"--prefix {remedies.quoted(spec.folder.parents[3])}"
+    return f"{remedies.program('openai-lesson')} kernel {action} {where}"
