@@ -126,11 +126,10 @@ class Endpoint:
             content = base64.b64decode(content, validate=True)  # so OpenAI sends it
         return content.decode("utf-8", "replace")
 
-    def follow(self, id_: str, arguments: argparse.Namespace) -> bool:
+    def follow(self, id_: str, arguments: argparse.Namespace) -> None:
         """Show the events of a fine-tune as they come, with a bar where there is a terminal.
 
-        Ctrl-C ends the showing, not the training. `arguments` are the command's, for what is suggested. Returns
-        whether there is a model now; otherwise Ctrl-C was pressed.
+        Ctrl-C ends the showing, not the training. `arguments` are the command's, for what is suggested.
 
         Raises:
             LessonError: it failed or was cancelled, or the connection was lost for too long.
@@ -147,7 +146,7 @@ class Endpoint:
                 f"\nStream interrupted. Job is still {watcher.job.status}.\nTo resume the stream, run:\n\n"
                 f"  {again}\n\nTo cancel your job, run:\n\n  {command} {arguments.group}.cancel -i {id_}\n"
             )
-            return False
+            return
         if job.status == "failed":
             raise LessonError(f"The fine-tune {id_} failed: {reason(job)}")
         if job.status == "cancelled":
@@ -156,7 +155,6 @@ class Endpoint:
         if host(self.client).form == "chat":
             ask = f"chat.completions.create -m {job.fine_tuned_model} -g user <YOUR_PROMPT>"
         say(f"\nJob complete! Status: succeeded 🎉\nTry out your fine-tuned model:\n\n{command} {ask}")
-        return True
 
     def _at(self, *words: str) -> str:
         return "/".join([self._path, *(quote(word, safe="") for word in words)])

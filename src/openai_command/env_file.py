@@ -19,7 +19,6 @@ class Settings:
     """Takes over what the nearest ``.env`` says, whenever that file is a new one or was changed."""
 
     def __init__(self) -> None:
-        """Nothing has been read yet."""
         self._taken: dict[str, str] = {}
         self._state: tuple[Path, int] | None = None
 

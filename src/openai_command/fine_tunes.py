@@ -49,7 +49,7 @@ def register(commands: argparse._SubParsersAction) -> None:
         "get": ("one {}", lambda at, given: at.get(given.id)),
         "events": ("what happened in a {}", _events),
         "list_checkpoints": ("the models of a {}'s last epochs", _checkpoints),
-        "follow": ("follow a {} until it is over", _follow),
+        "follow": ("follow a {} until it is over", lambda at, given: at.follow(given.id, given)),
         "cancel": ("end a {} before its time", lambda at, given: at.post(given.id, "cancel")),
         "pause": ("stop a {} for a while", lambda at, given: at.post(given.id, "pause")),
         "resume": ("let a paused {} go on", lambda at, given: at.post(given.id, "resume")),
@@ -140,9 +140,9 @@ def _create(arguments: argparse.Namespace) -> int:
         "(Ctrl-C will interrupt the stream, but not cancel the fine-tune)",
         flush=True,
     )
-    ended = at.follow(made["id"], arguments)
-    sizes = [file["bytes"] for file in made.get("training_files", [])]
-    if ended and arguments.n_epochs is None and sizes and sum(sizes) < _SMALL:
+    at.follow(made["id"], arguments)
+    size = sum(file["bytes"] for file in made.get("training_files", []))
+    if arguments.n_epochs is None and 0 < size < _SMALL and at.get(made["id"])["status"] == "succeeded":
         note("\nThe model read the examples 4 times, as usual in 2022. It learns them better with:  --n_epochs 13")
     return 0
 
@@ -157,14 +157,10 @@ def _hyperparameters(text: str) -> dict[str, Any]:
     return found
 
 
-def _follow(at: Endpoint, arguments: argparse.Namespace) -> None:
-    at.follow(arguments.id, arguments)
-
-
 def _events(at: Endpoint, arguments: argparse.Namespace) -> Any:
-    if arguments.stream:
-        return _follow(at, arguments)
-    return at.list(arguments.id, "events", after=arguments.after, limit=arguments.limit)
+    if not arguments.stream:
+        return at.list(arguments.id, "events", after=arguments.after, limit=arguments.limit)
+    at.follow(arguments.id, arguments)
 
 
 def _checkpoints(at: Endpoint, arguments: argparse.Namespace) -> Any:

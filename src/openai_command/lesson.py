@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except LessonError as error:
         print(f"openai-lesson: {visible.sentence(str(error))}", file=sys.stderr)
         return 1
@@ -88,7 +88,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return int(any(finding.state is State.WRONG for finding in findings))
 
 
-def _kernel(arguments: argparse.Namespace) -> int:
+def _kernel(arguments: argparse.Namespace) -> None:
     from openai_command import kernelspec
 
     prefix = Path(sys.prefix) if arguments.sys_prefix else arguments.prefix
@@ -97,32 +97,28 @@ def _kernel(arguments: argparse.Namespace) -> int:
     else:
         print(f'The kernel "OpenAI" is in {kernelspec.install(prefix=prefix)}')
         print(f"It starts {sys.executable}. Load the page of Jupyter again to see it.")
-    return 0
 
 
-def _data(arguments: argparse.Namespace) -> int:
+def _data(arguments: argparse.Namespace) -> None:
     from openai_lesson import catechism
 
     which: catechism.Which = "larger" if arguments.larger else "shorter"
     path = arguments.to or catechism.file_name(which, modern=arguments.modern)
     catechism.write(path, which, modern=arguments.modern, overwrite=arguments.overwrite)
     print(f"{path}: {len(catechism.load(which))} questions and answers")
-    return 0
 
 
-def _notebooks(arguments: argparse.Namespace) -> int:
+def _notebooks(arguments: argparse.Namespace) -> None:
     from openai_command.notebooks import write_for_learners
 
     written = write_for_learners(arguments.to, overwrite=arguments.overwrite)
     print(f"{arguments.to}: {written} notebooks without solutions")
-    return 0
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> None:
     from openai_command.notebooks import run_lesson
 
     run_lesson(arguments.to, notebooks=arguments.notebooks)
-    return 0
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ ORDER = (
     "06-on-a-cluster.ipynb",
     "07-at-openai.ipynb",
 )
-_LAST_LINE = "exact recall:"
 
 
 def find_notebooks() -> Path:
@@ -156,9 +155,8 @@ class Echo:
             return
         self.end()
         print(text, end="", file=sys.stderr if name == "stderr" else sys.stdout, flush=True)
-        for line in text.splitlines():
-            if line.startswith(_LAST_LINE):
-                self.recall = line
+        recalls = [line for line in text.splitlines() if line.startswith("exact recall:")]
+        self.recall = (recalls or [self.recall])[-1]
 
     def in_place(self, text: str) -> None:
         """Something that will be updated: its first line changes, and below it lines are added.

@@ -106,9 +106,8 @@ def _words(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _is_ours(words: Sequence[str], ours: Sequence[str]) -> bool:
-    if words[0] not in ("api", "tools"):
-        return False
-    return len(words) == 1 or words[1].startswith("-") or f"{words[0]} {words[1]}" in ours
+    known = len(words) == 1 or words[1].startswith("-") or " ".join(words[:2]) in ours
+    return known and words[0] in ("api", "tools")
 
 
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:

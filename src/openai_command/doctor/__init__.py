@@ -29,9 +29,7 @@ from openai_command.redaction import Secrets
 from openai_data.errors import LessonError
 from openai_data.files import write_whole
 
-Check = Callable[[], Finding | Iterable[Finding]]
-
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, Callable[[], Finding | Iterable[Finding]]] = {
     "Python": environment.interpreter,
     "the environment": environment.environment,
     "the packages": environment.packages,

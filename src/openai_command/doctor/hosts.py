@@ -20,7 +20,6 @@ from openai_data.errors import LessonError
 from openai_data.local_command import output
 from openai_lesson import connection, keys
 
-PATIENCE_SECONDS = 5.0
 HERE = "127.0.0.1"
 
 
@@ -79,7 +78,7 @@ def _models(url: str, key: str) -> int | None:
     try:
         # The address is the one that the client would use.
         request = Request(f"{url}/models", headers={"Authorization": f"Bearer {key}"})  # noqa: S310
-        with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
+        with opener.open(request, timeout=5) as answer:  # seconds
             return len(json.load(answer)["data"])
     except HTTPError:
         return 0
