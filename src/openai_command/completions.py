@@ -114,7 +114,7 @@ def _print_stream(pieces: Any, shown: str) -> Iterator[Any]:
 def _text(choice: Any) -> str:
     """What was said: a continuation, a message, or a piece of either that is streamed."""
     if hasattr(choice, "text"):
-        return choice.text
+        return choice.text or ""
     return (getattr(choice, "delta", None) or choice.message).content or ""
 
 
