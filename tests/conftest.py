@@ -42,6 +42,7 @@ WHOLE = (
     "test_cluster_jobs.py",
     "test_connection.py",
     "test_destination.py",
+    "test_doctor_in_a_notebook.py",
     "test_exporting.py",
     "test_key_secrecy.py",
     "test_neighbours.py",

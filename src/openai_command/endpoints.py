@@ -6,66 +6,158 @@ switched it off; there, what was asked for is said in today's words, or refused 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import argparse
+import base64
+import binascii
+import sys
+import time
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import openai
 from openai.types.fine_tuning import FineTuningJobEvent
 
+from openai_command.api_words import say
 from openai_data.errors import LessonError
+from openai_figures import visible
 from openai_lesson.connection import host
 from openai_lesson.training import refusal
-from openai_lesson.watching import Line, Watcher
+from openai_lesson.watching import Line, Watcher, reason
 
+_Json = dict[str, Any]
 _HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
 _SWITCHED_OFF = {
     **dict.fromkeys(("ada", "babbage", "curie", "davinci"), "2024-01-04"),
     **dict.fromkeys(("babbage-002", "davinci-002"), "2024-10-28"),
 }
 """When OpenAI ended training on its old models."""
+_MOST_ON_A_PAGE = 100
 
 
-class Endpoint(ABC):
-    """Creates, lists and shows fine-tunes, as plain objects."""
+class Endpoint:
+    """``/v1/fine-tunes`` of 2022, or ``/v1/fine_tuning/jobs`` of today. Both answer to the same few requests.
 
-    watcher: type[Watcher] = Watcher
+    The official client has forgotten the older one, but still carries the requests.
+    """
 
-    def __init__(self, client: openai.OpenAI) -> None:
-        """Use a client."""
-        self.client = client
+    def __init__(self, client: openai.OpenAI, *, of_2022: bool) -> None:
+        self.client, self.of_2022 = client, of_2022
+        self._path = "/fine-tunes" if of_2022 else "/fine_tuning/jobs"
 
-    @abstractmethod
-    def request(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What to ask for, from the options that were given, but for the files.
+    def get(self, id_: str) -> dict[str, Any]:
+        """One fine-tune."""
+        return self.client.get(self._at(id_), cast_to=_Json)
+
+    def post(self, *words: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Change something: a fine-tune's id and what to do with it, or nothing and a new one."""
+        return self.client.post(self._at(*words), cast_to=_Json, body=body)
+
+    def list(self, *words: str, after: str | None = None, limit: int | None = None) -> dict[str, Any]:
+        """All fine-tunes, or what an id has, such as its ``events``: of all pages, or `limit` of them.
+
+        The endpoint of 2022 begins with the oldest and has one page; today's begins with the newest.
+        """
+        if limit is not None and limit < 1:
+            raise LessonError("--limit must be 1 or more.")
+        asked: dict[str, object] = {} if limit is None else {"limit": min(limit, _MOST_ON_A_PAGE)}
+        found: list[Any] = []
+        more = True
+        while more and (limit is None or len(found) < limit):
+            params = {**asked, **({"after": after} if after else {})}
+            page = self.client.get(self._at(*words), cast_to=_Json, options={"params": params})
+            found += page["data"]
+            more = bool(page.get("has_more") and page["data"])
+            after = found[-1]["id"] if more else None
+        return {"object": "list", "data": found[:limit]}
+
+    def create(self, options: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
+        """Start a fine-tune. The options come from `in_its_words`; the files are ids."""
+        try:
+            if not self.of_2022:
+                for id_ in files.values():
+                    self.client.files.wait_for_processing(id_)
+            return self.post(body=options | files)
+        except openai.PermissionDeniedError as error:
+            raise refusal(error, "openai -b local api fine_tunes.create …") from None
+
+    def in_its_words(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options that were given, as the endpoint takes them.
 
         Raises:
             LessonError: something among them is not offered.
         """
+        if self.of_2022:
+            return options  # all went out under their own names
+        given, there = dict(options), host(self.client)
+        request = {"model": given.pop("model", there.model)}
+        if request["model"] in _SWITCHED_OFF and not there.local:
+            raise LessonError(
+                f"OpenAI does not train {request['model']} any more, since {_SWITCHED_OFF[request['model']]}. It "
+                f"trains  -m {there.model}  with data that was prepared with  --format chat . Or stay on this "
+                "machine:  openai -b local api fine_tunes.create …"
+            )
+        if "suffix" in given:
+            request["suffix"] = given.pop("suffix")
+        if chosen := {name: given.pop(name) for name in _HYPERPARAMETERS if name in given}:
+            request["method"] = {"type": "supervised", "supervised": {"hyperparameters": chosen}}
+        for name in given:
+            raise LessonError(
+                f"Today's fine-tuning has no --{name}. Leave it out, or train with  openai -b local api …"
+            )
+        return request
 
-    @abstractmethod
-    def create(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start a fine-tune."""
+    def results(self, id_: str) -> str:
+        """The first result file of a fine-tune: a CSV table, a row for each step.
 
-    @abstractmethod
-    def list(self) -> dict[str, Any]:
-        """All fine-tunes."""
+        Raises:
+            LessonError: there is none.
+        """
+        fine_tune = self.get(id_)
+        files = fine_tune.get("result_files") or []
+        if not files:
+            raise LessonError(
+                f"No results file available for fine-tune {fine_tune['id']}: it is {fine_tune['status']}. "
+                "There is one when it has succeeded."
+            )
+        file = files[0]["id"] if isinstance(files[0], dict) else files[0]
+        content = self.client.files.content(file).content
+        with suppress(binascii.Error):
+            content = base64.b64decode(content, validate=True)  # so OpenAI sends it
+        return content.decode("utf-8", "replace")
 
-    @abstractmethod
-    def get(self, id_: str) -> dict[str, Any]:
-        """One fine-tune."""
+    def follow(self, id_: str, arguments: argparse.Namespace) -> None:
+        """Show the events of a fine-tune as they come, with a bar where there is a terminal.
 
-    @abstractmethod
-    def cancel(self, id_: str) -> dict[str, Any]:
-        """End a fine-tune before its time."""
+        Ctrl-C ends the showing, not the training. `arguments` are the command's, for what is suggested.
 
-    @abstractmethod
-    def events(self, id_: str) -> dict[str, Any]:
-        """What happened in a fine-tune."""
+        Raises:
+            LessonError: it failed or was cancelled, or the connection was lost for too long.
+        """
+        # What is suggested goes to the same host. A key is left out.
+        command = f"openai -b {arguments.api_base} api" if arguments.api_base else "openai api"
+        again = f"{command} {arguments.group}.follow -i {id_}"
+        kind = WatcherOf2022 if self.of_2022 else Watcher
+        watcher = kind(self.client, id_, tell=_tell, come_back=again, bar=sys.stderr.isatty())
+        try:
+            job = watcher.watch()
+        except KeyboardInterrupt:
+            print(
+                f"\nStream interrupted. Job is still {watcher.job.status}.\nTo resume the stream, run:\n\n"
+                f"  {again}\n\nTo cancel your job, run:\n\n  {command} {arguments.group}.cancel -i {id_}\n"
+            )
+            return
+        if job.status == "failed":
+            raise LessonError(f"The fine-tune {id_} failed: {reason(job)}")
+        if job.status == "cancelled":
+            raise LessonError(f"The fine-tune {id_} was cancelled, so there is no model.")
+        ask = f"completions.create -m {job.fine_tuned_model} -p <YOUR_PROMPT>"
+        if host(self.client).chat:
+            ask = f"chat.completions.create -m {job.fine_tuned_model} -g user <YOUR_PROMPT>"
+        say(f"\nJob complete! Status: succeeded 🎉\nTry out your fine-tuned model:\n\n{command} {ask}")
 
-
-def endpoint(client: openai.OpenAI) -> Endpoint:
-    """The endpoint that the client's host has."""
-    return Of2022(client) if host(client).local else Today(client)
+    def _at(self, *words: str) -> str:
+        return "/".join([self._path, *(quote(word, safe="") for word in words)])
 
 
 class WatcherOf2022(Watcher):
@@ -77,100 +169,17 @@ class WatcherOf2022(Watcher):
         """What to tell of new events, oldest first."""
         if all(event.type == "metrics" for event in news):
             return []
-        events = Of2022(self.client).events(self.job.id)["data"]
+        events = Endpoint(self.client, of_2022=True).list(self.job.id, "events")["data"]
         new, self._told = events[self._told :], len(events)
         return [(event["created_at"], event["message"]) for event in new]
 
 
-class Of2022(Endpoint):
-    """``/v1/fine-tunes``, which the official client has forgotten; it still carries the requests."""
-
-    watcher = WatcherOf2022
-
-    def request(self, options: dict[str, Any]) -> dict[str, Any]:
-        """All options went out under their own names."""
-        return options
-
-    def create(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start a fine-tune."""
-        return self._ask("POST", "", request)
-
-    def list(self) -> dict[str, Any]:
-        """All fine-tunes, oldest first."""
-        return self._ask("GET")
-
-    def get(self, id_: str) -> dict[str, Any]:
-        """One fine-tune."""
-        return self._ask("GET", f"/{id_}")
-
-    def cancel(self, id_: str) -> dict[str, Any]:
-        """End a fine-tune before its time."""
-        return self._ask("POST", f"/{id_}/cancel")
-
-    def events(self, id_: str) -> dict[str, Any]:
-        """What happened in a fine-tune, oldest first."""
-        return self._ask("GET", f"/{id_}/events")
-
-    def _ask(self, method: str, path: str = "", body: dict[str, Any] | None = None) -> dict[str, Any]:
-        if method == "GET":
-            answer: Any = self.client.get(f"/fine-tunes{path}", cast_to=object)
-        else:
-            answer = self.client.post(f"/fine-tunes{path}", cast_to=object, body=body)
-        return answer
+def _tell(created_at: float, message: str) -> None:
+    """Print an event as in 2022: ``[2022-12-07 17:10:04] Fine-tune started``."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created_at))
+    print(f"[{when}] {visible.line(message)}", flush=True)
 
 
-class Today(Endpoint):
-    """Today's fine-tuning jobs."""
-
-    def request(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options in today's words."""
-        given = dict(options)
-        there = host(self.client)
-        model = given.pop("model", there.model)
-        if model in _SWITCHED_OFF and not there.local:
-            raise LessonError(_switched_off(model, there.model))
-        chosen = {name: given.pop(name) for name in _HYPERPARAMETERS if name in given}
-        request: dict[str, Any] = {"model": model}
-        if "suffix" in given:
-            request["suffix"] = given.pop("suffix")
-        if given:
-            name = next(iter(given))
-            raise LessonError(
-                f"Today's fine-tuning has no --{name}. Leave it out, or train with  openai -b local api …"
-            )
-        method = {"type": "supervised", "supervised": {"hyperparameters": chosen}}
-        return request | ({"method": method} if chosen else {})
-
-    def create(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start a job."""
-        try:
-            return self.client.fine_tuning.jobs.create(**request).to_dict(mode="json")
-        except openai.PermissionDeniedError as error:
-            raise refusal(error, "openai -b local api fine_tunes.create …") from None
-
-    def list(self) -> dict[str, Any]:
-        """All jobs, newest first."""
-        return {
-            "object": "list",
-            "data": [job.to_dict(mode="json") for job in self.client.fine_tuning.jobs.list()],
-        }
-
-    def get(self, id_: str) -> dict[str, Any]:
-        """One job."""
-        return self.client.fine_tuning.jobs.retrieve(id_).to_dict(mode="json")
-
-    def cancel(self, id_: str) -> dict[str, Any]:
-        """End a job before its time."""
-        return self.client.fine_tuning.jobs.cancel(id_).to_dict(mode="json")
-
-    def events(self, id_: str) -> dict[str, Any]:
-        """What happened in a job, newest first."""
-        found = self.client.fine_tuning.jobs.list_events(id_)
-        return {"object": "list", "data": [event.to_dict(mode="json") for event in found]}
-
-
-def _switched_off(model: str, today: str) -> str:
-    return (
-        f"OpenAI does not train {model} any more, since {_SWITCHED_OFF[model]}. It trains  -m {today}  with data "
-        "that was prepared with  --format chat . Or stay on this machine:  openai -b local api fine_tunes.create …"
-    )
+def endpoint(client: openai.OpenAI, group: str) -> Endpoint:
+    """What a group of words speaks to. For ``fine_tunes`` that is the older one where a host has it."""
+    return Endpoint(client, of_2022=group == "fine_tunes" and host(client).local)

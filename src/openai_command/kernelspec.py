@@ -1,7 +1,8 @@
-"""Installing the kernel "OpenAI" where another Jupyter finds it: Navigator's base, a hub, Open OnDemand.
+"""The kernelspec "openai": the folder with a ``kernel.json`` that tells a Jupyter how the lesson's kernel starts.
 
-The kernelspec that comes with the package leaves it to Jupyter which Python is started. That is right if Jupyter
-runs in the same environment. What is written here names the Python of this environment with its whole path.
+The one that comes with the package leaves it to Jupyter which Python is started. That is right if Jupyter runs in
+the same environment. What is installed here, for another Jupyter (Navigator's base, a hub, Open OnDemand), names
+the Python of this environment with its whole path.
 """
 
 from __future__ import annotations
@@ -9,17 +10,57 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import sysconfig
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 
+from openai_command import shipped
 from openai_data.errors import LessonError
 
 NAME = "openai"
 MODULE = "openai_kernel"
+EARLIER_MODULE = "openai_lesson.kernel"
+"""What the kernelspecs start that earlier versions of the lesson wrote."""
+
+
+@dataclass(frozen=True)
+class Kernelspec:
+    """A kernelspec: its folder, and the command that it starts (empty: it can't be read)."""
+
+    folder: Path
+    argv: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Kernelspec:
+        """The one in a folder."""
+        try:
+            argv = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))["argv"]
+            return cls(folder, tuple(map(str, argv)))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(folder, ())
+
+    @property
+    def ours(self) -> bool:
+        """Whether it starts the lesson's kernel, or that of an earlier version."""
+        return MODULE in self.argv or EARLIER_MODULE in self.argv
+
+    @property
+    def stock(self) -> bool:
+        """Whether it starts a stock Python kernel."""
+        return "ipykernel" in self.argv or "ipykernel_launcher" in self.argv
+
+    @property
+    def python(self) -> Path | None:
+        """The program that it starts, if it names one by its whole path."""
+        return Path(self.argv[0]) if self.argv and Path(self.argv[0]).is_absolute() else None
+
+    @property
+    def gone(self) -> bool:
+        """Whether that program does not exist any more."""
+        return self.python is not None and not self.python.exists()
 
 
 def install(*, prefix: Path | None = None) -> Path:
@@ -34,99 +75,57 @@ def install(*, prefix: Path | None = None) -> Path:
     Raises:
         LessonError: the place can't be written to, or holds another kernel of that name.
     """
-    target = folder(prefix)
-    _require_python(target)
-    with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / NAME
-        _make(made)
-        try:
-            return _put(made, target)
-        except OSError as error:
-            raise _refused(target, error) from None
+    with _changing(prefix) as target:
+        # Under another name first: if the disk is full, the old one is still there.
+        part = target.with_name(f".{NAME}.part")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(source(), part)
+        spec = json.loads((part / "kernel.json").read_text(encoding="utf-8"))
+        spec["argv"][0] = sys.executable
+        (part / "kernel.json").write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+        if target.is_dir():
+            shutil.rmtree(target)
+        part.rename(target)
+    return target
 
 
 def remove(*, prefix: Path | None = None) -> Path:
-    """Take the kernelspec away.
-
-    Returns:
-        The folder that is gone.
+    """Take the kernelspec away. Returns the folder that is gone.
 
     Raises:
         LessonError: there is none, it is another kernel, or it can't be removed.
     """
-    target = folder(prefix)
-    if not target.is_dir():
-        raise LessonError(f'There is no kernel "{NAME}" in {target.parent}. See where:  jupyter kernelspec list')
-    _require_python(target)
-    try:
+    with _changing(prefix) as target:
+        if not target.is_dir():
+            raise LessonError(
+                f'There is no kernel "{NAME}" in {target.parent}. See where:  jupyter kernelspec list'
+            )
         shutil.rmtree(target)
-    except OSError as error:
-        raise _refused(target, error) from None
     return target
 
 
-def folder(prefix: Path | None) -> Path:
-    """Where the kernelspec goes."""
-    if prefix is None:
-        return Path(KernelSpecManager().user_kernel_dir) / NAME
-    return prefix.expanduser().absolute() / "share" / "jupyter" / "kernels" / NAME
+@contextmanager
+def _changing(prefix: Path | None) -> Iterator[Path]:
+    """The folder of a kernelspec that is ours to change. Nothing of anyone else's is replaced or removed."""
+    target = Path(KernelSpecManager().user_kernel_dir) / NAME
+    if prefix is not None:
+        target = prefix.expanduser().absolute() / "share" / "jupyter" / "kernels" / NAME
+    spec = Kernelspec.read(target)
+    if spec.argv and not (spec.ours or spec.stock):
+        raise LessonError(
+            f'The kernel "{NAME}" in {target} is neither the lesson\'s nor a stock Python kernel '
+            f"({spec.argv[0]}). Nothing was changed. Delete that folder yourself if nobody needs it."
+        )
+    try:
+        yield target
+    except OSError as error:
+        raise LessonError(
+            f"{target} can't be written to: {error.strerror}. For yourself alone:  "
+            "openai-lesson kernel install --user"
+        ) from None
 
 
 def source() -> Path:
-    """The kernelspec that came with the package: in a checkout, or where it was installed.
-
-    Raises:
-        LessonError: it is in neither place.
-    """
-    checkout = Path(__file__).parents[2] / "kernel"
-    installed = Path(sysconfig.get_path("data")) / "share" / "jupyter" / "kernels" / NAME
-    for place in (checkout, installed):
-        if MODULE in _argv(place):
-            return place
-    raise LessonError(
-        f"The files of the kernel are neither in {checkout} nor in {installed}. Install the package again."
-    )
-
-
-def _make(made: Path) -> None:
-    """A copy of the kernelspec that names this Python."""
-    shutil.copytree(source(), made)
-    path = made / "kernel.json"
-    spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    spec["argv"][0] = sys.executable
-    path.write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
-
-
-def _put(made: Path, target: Path) -> Path:
-    """Under another name first: if the disk is full, the old one is still there."""
-    part = target.with_name(f".{NAME}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(made, part)
-    if target.is_dir():
-        shutil.rmtree(target)
-    part.rename(target)
-    return target
-
-
-def _require_python(target: Path) -> None:
-    """Nothing of anyone else's is replaced or removed."""
-    argv = _argv(target)
-    if argv and not any(word in (MODULE, "ipykernel", "ipykernel_launcher") for word in argv):
-        raise LessonError(
-            f'The kernel "{NAME}" in {target} is neither the lesson\'s nor a stock Python kernel ({argv[0]}). '
-            "Nothing was changed. Delete that folder yourself if nobody needs it."
-        )
-
-
-def _argv(place: Path) -> list[str]:
-    try:
-        return [str(word) for word in json.loads((place / "kernel.json").read_text(encoding="utf-8"))["argv"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _refused(target: Path, error: OSError) -> LessonError:
-    return LessonError(
-        f"{target} can't be written to: {error.strerror}. For yourself alone:  openai-lesson kernel install --user"
-    )
+    """The folder with the kernelspec that came with the package. Where there is none, that is a LessonError."""
+    return shipped("The files of the kernel", "kernel/kernel.json", f"jupyter/kernels/{NAME}/kernel.json").parent

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except LessonError as error:
         print(f"openai-lesson: {visible.sentence(str(error))}", file=sys.stderr)
         return 1
@@ -51,7 +51,6 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, default=Path("lesson-run"), metavar="DIR", help="where (default: %(default)s)"
     )
     run.add_argument("--notebooks", type=Path, metavar="DIR", help="the notebooks (default: the lesson's own)")
-    run.add_argument("--kernel", default="openai", help="the kernel to run them with (default: %(default)s)")
     run.set_defaults(run=_run)
 
     notebooks = commands.add_parser("notebooks", help="write the notebooks without solutions, for learners")
@@ -74,21 +73,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from openai_command.doctor import Diagnosis, examine, report
+    from openai_command.doctor import examine, write_report
+    from openai_command.doctor.remedies import State
 
-    lines = []
-    for line in examine():
-        print(line, flush=True)
-        lines.append(line)
+    findings = []
+    for finding in examine():
+        print(finding, flush=True)
+        findings.append(finding)
     if arguments.report:
-        report.write(arguments.report, lines)
+        write_report(arguments.report, findings)
         print(
             f"\nThe report is in {arguments.report}. It holds no keys. Read it, then send it to your instructor."
         )
-    return 0 if Diagnosis(tuple(lines)).ready else 1
+    return int(any(finding.state is State.WRONG for finding in findings))
 
 
-def _kernel(arguments: argparse.Namespace) -> int:
+def _kernel(arguments: argparse.Namespace) -> None:
     from openai_command import kernelspec
 
     prefix = Path(sys.prefix) if arguments.sys_prefix else arguments.prefix
@@ -97,38 +97,29 @@ def _kernel(arguments: argparse.Namespace) -> int:
     else:
         print(f'The kernel "OpenAI" is in {kernelspec.install(prefix=prefix)}')
         print(f"It starts {sys.executable}. Load the page of Jupyter again to see it.")
-    return 0
 
 
-def _data(arguments: argparse.Namespace) -> int:
+def _data(arguments: argparse.Namespace) -> None:
     from openai_lesson import catechism
 
     which: catechism.Which = "larger" if arguments.larger else "shorter"
     parts = ("Westminster", "Larger" * arguments.larger, "Catechism", "modern" * arguments.modern)
-    path = catechism.write(
-        arguments.to or "_".join(filter(None, parts)) + ".csv",
-        which,
-        modern=arguments.modern,
-        overwrite=arguments.overwrite,
-    )
+    path = arguments.to or "_".join(filter(None, parts)) + ".csv"
+    catechism.write(path, which, modern=arguments.modern, overwrite=arguments.overwrite)
     print(f"{path}: {len(catechism.load(which))} questions and answers")
-    return 0
 
 
-def _notebooks(arguments: argparse.Namespace) -> int:
-    from openai_command import handouts
-    from openai_command.running import find_notebooks
+def _notebooks(arguments: argparse.Namespace) -> None:
+    from openai_command.notebooks import write_for_learners
 
-    written = handouts.write(find_notebooks(), arguments.to, overwrite=arguments.overwrite)
-    print(f"{arguments.to}: {len(written)} notebooks without solutions")
-    return 0
+    written = write_for_learners(arguments.to, overwrite=arguments.overwrite)
+    print(f"{arguments.to}: {written} notebooks without solutions")
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from openai_command.running import run_lesson
+def _run(arguments: argparse.Namespace) -> None:
+    from openai_command.notebooks import run_lesson
 
-    run_lesson(arguments.to, notebooks=arguments.notebooks, kernel=arguments.kernel)
-    return 0
+    run_lesson(arguments.to, notebooks=arguments.notebooks)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,22 @@ Exit codes: 0 when it was done, 1 after a sentence, 2 for words that can't be un
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.metadata
 import io
 import os
+import shutil
+import subprocess
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
-from openai_command import chat, completions, files, fine_tunes, handing, jobs, models, prepare_data
+from openai_command import api_words, completions, fine_tunes, prepare_data
+from openai_command.api_words import note
+from openai_data.errors import LessonError
 
 _EXAMPLES = """
 the lesson, line by line:
@@ -27,24 +35,47 @@ the lesson, line by line:
 
 Without an address and a key, everything stays on this machine: the service there is started when it is needed.
 """
+_ASKED = "OPENAI_LESSON_HANDED_ON_BY"
+_GONE = {
+    "image": (
+        "made and changed pictures. In Python,  client.images.generate(…)  does that at OpenAI; "
+        "the service on this machine makes no pictures."
+    ),
+    "audio": (
+        "turned speech into text. In Python,  client.audio.transcriptions.create(…)  does that at OpenAI; "
+        "the service on this machine hears nothing."
+    ),
+    "engines": (
+        "listed and asked models; OpenAI switched engines off in December 2022. "
+        "Today:  openai api models.list  and  openai api completions.create"
+    ),
+    "deployments": (
+        "managed models at Microsoft's Azure, which this command does not speak to. "
+        "Azure's own portal and its command  az  do that."
+    ),
+    "wandb": (
+        "sent the results of fine-tunes to Weights & Biases. Today: write them to a file with  "
+        "openai api fine_tunes.results -i ID > results.csv  and log that file with the package wandb."
+    ),
+    "migrate": (
+        "changed programs for the package openai 0.x into programs for 1.x. Today it is done by hand, "
+        "with the guide at https://github.com/openai/openai-python/discussions/742"
+    ),
+}
+_GONE |= {"images": _GONE["image"], "grit": _GONE["migrate"]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: the arguments (nothing: those that the process got).
-
-    Returns:
-        The exit code.
-    """
+    """Run the command with some arguments (nothing: those that the process got). Returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    _never_stumble_over_a_character()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a question mark for what a terminal can't show
     parser, ours = _parser()
     arguments, words = _words(argv)
     try:
         if words and not _is_ours(words, ours):
-            return handing.hand_on(argv, words, ours)
+            return _hand_on(argv, words, ours)
         arguments, unknown = parser.parse_known_args(argv)
         if unknown:
             arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -66,13 +97,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _never_stumble_over_a_character() -> None:
-    """A terminal that can't show a character gets a question mark in its place."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def _words(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The global options, and the words behind them."""
     parser = argparse.ArgumentParser(prog="openai", parents=[_global_options()], add_help=False)
@@ -82,9 +106,8 @@ def _words(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _is_ours(words: Sequence[str], ours: Sequence[str]) -> bool:
-    if words[0] not in ("api", "tools"):
-        return False
-    return len(words) == 1 or words[1].startswith("-") or f"{words[0]} {words[1]}" in ours
+    known = len(words) == 1 or words[1].startswith("-") or " ".join(words[:2]) in ours
+    return known and words[0] in ("api", "tools")
 
 
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -96,40 +119,34 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    wide = partial(argparse.HelpFormatter, max_help_position=36)  # room for long words on the left
     kinds = parser.add_subparsers(metavar="{api,tools}")
-    api = kinds.add_parser("api", help="models, files, fine-tunes and answers", formatter_class=_WideHelp)
-    api_words = api.add_subparsers(metavar="WORD", title="words", help="openai api WORD --help tells more")
-    for group in (completions, chat, models, files, fine_tunes, jobs):
-        group.register(api_words)
+    api = kinds.add_parser("api", help="models, files, fine-tunes and answers", formatter_class=wide)
     tools = kinds.add_parser("tools", help="prepare data for training")
-    tool_words = tools.add_subparsers(metavar="WORD", title="words", help="openai tools WORD --help tells more")
-    prepare_data.register(tool_words)
+    ours = []
+    for kind, groups in ((api, (completions, api_words, fine_tunes)), (tools, (prepare_data,))):
+        words = kind.add_subparsers(metavar="WORD", title="words", help=f"{kind.prog} WORD --help tells more")
+        for group in groups:
+            group.register(words)
+        for name, word in words.choices.items():
+            word.set_defaults(parser=word)
+            ours.append(f"{kind.prog.removeprefix('openai ')} {name}")
     for each in (parser, api, tools):
-        each.set_defaults(run=_help_of(each), parser=each)
-    for word in (*api_words.choices.values(), *tool_words.choices.values()):
-        word.set_defaults(parser=word)
-    return parser, [f"api {word}" for word in api_words.choices] + [f"tools {word}" for word in tool_words.choices]
+        each.set_defaults(run=_print_help, parser=each)
+    return parser, ours
 
 
-class _WideHelp(argparse.HelpFormatter):
-    """Help with room for long words on the left."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=36)
-
-
-def _help_of(parser: argparse.ArgumentParser) -> object:
-    def print_help(_: argparse.Namespace) -> int:
-        parser.print_help()
-        return 0
-
-    return print_help
+def _print_help(arguments: argparse.Namespace) -> int:
+    arguments.parser.print_help()
+    return 0
 
 
 def _global_options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.set_defaults(secret=None)
-    parser.add_argument("-V", "--version", action="version", version=_version())
+    ours, client = (importlib.metadata.version(name) for name in ("openai-lesson", "openai"))
+    version = f"openai {ours} (openai-lesson, with the client openai {client})"
+    parser.add_argument("-V", "--version", action="version", version=version)
     parser.add_argument("-v", "--verbose", action="count", default=0, help="tell of each request; -vv tells more")
     parser.add_argument(
         "-b", "--api-base", metavar="URL", help="where to go: local (this machine), openai, or an address"
@@ -143,9 +160,42 @@ def _global_options() -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
-    ours, client = (importlib.metadata.version(name) for name in ("openai-lesson", "openai"))
-    return f"openai {ours} (openai-lesson, with the client openai {client})"
+def _hand_on(argv: Sequence[str], words: Sequence[str], ours: Sequence[str]) -> int:
+    """Let the next `openai` on PATH have the whole command, or explain the words if there is none.
+
+    Others are called `openai` too: older Python packages, and OpenAI's program in Go. On Linux and macOS the next
+    one takes this process's place. Two installations of this command could hand words to each other for ever; so
+    a variable tells who has had them already, and those are passed over.
+    """
+    this = (shutil.which(path) for path in (sys.argv[0], str(Path(sysconfig.get_path("scripts")) / "openai")))
+    asked = {path for path in os.environ.get(_ASKED, "").split(os.pathsep) if path} | set(map(_real, this))
+    folders = filter(None, os.environ.get("PATH", "").split(os.pathsep))
+    programs = (shutil.which("openai", path=folder) for folder in folders)
+    other = next((path for path in programs if path and _real(path) not in asked), None)
+    if other is None:
+        raise LessonError(explain(words, ours))
+    os.environ[_ASKED] = os.pathsep.join([*asked, _real(other)])
+    if words[0] in ("api", "tools"):
+        note(f"This command has no '{' '.join(words[:2])}'. It is handed on to {other}")
+    if sys.platform == "win32":
+        return subprocess.run([other, *argv]).returncode
+    sys.stdout.flush()
+    os.execv(other, [other, *argv])  # noqa: S606 - the other command `openai` on the PATH
+
+
+def _real(path: str | None) -> str:
+    return os.path.normcase(os.path.realpath(path)) if path else ""
+
+
+def explain(words: Sequence[str], ours: Sequence[str]) -> str:
+    """What became of a word, or which one was probably meant."""
+    kind, word = (words[0], words[1]) if words[0] in ("api", "tools") and len(words) > 1 else ("", words[0])
+    typed = f"{kind} {word}".strip()
+    if gone := _GONE.get(word.split(".")[0]):
+        return f"This command has no '{typed}'. It {gone}"
+    near = difflib.get_close_matches(typed if kind else f"api {word}", ours, n=1, cutoff=0.7)
+    advice = f"Did you mean:  openai {near[0]}" if near else "See what there is:  openai api --help"
+    return f"This command has no '{typed}', and there is no other program openai to ask. {advice}"
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Secrets:
     def refresh(self) -> None:
         """Learn what became secret since the last time."""
         for name in os.environ:
-            if is_secret_name(name) and (value := os.environ.get(name, "")) not in self._seen:
+            if name.upper().endswith(_NAMES) and (value := os.environ.get(name, "")) not in self._seen:
                 self.add(value, key=name == "OPENAI_API_KEY")
         path = keys.path()
         try:
@@ -72,12 +72,14 @@ class Secrets:
         """Make a value secret, unless it is an ordinary one. A `key` must not stand in a cell either."""
         self._seen.add(value)
         for secret in (value, *value.splitlines()):
-            if is_ordinary(secret):
+            if _is_ordinary(secret):
                 continue
             if key:
                 self.keys.add(secret)
             forms = _forms(secret)
-            new = {form[:_PREFIX] if _by_its_beginning(form) else form: form for form in forms}
+            # Paths and sentences are known as a whole only: other texts begin like them.
+            long = {form for form in forms if len(form) >= _LONG and not re.search(r"[/\\ ]", form)}
+            new = {form[:_PREFIX] if form in long else form: form for form in forms}
             self._needles = {**self._needles, **new}  # a new one, for other threads may be reading
             self._last_characters = self._last_characters.union(*forms)
 
@@ -128,17 +130,13 @@ class Secrets:
             start = text.find(needle)
             while start >= 0:
                 end = start + _alike(text[start : start + len(form)], form)
-                if not form.isalpha() or len(form) >= 20 or _stands_alone(text, start, end):
+                inside_a_word = text[start - 1 : start].isalpha() or text[end : end + 1].isalpha()
+                if not form.isalpha() or len(form) >= 20 or not inside_a_word:
                     yield start, end
                 start = text.find(needle, end)
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether an environment variable of this name holds a secret."""
-    return name.upper().endswith(_NAMES)
-
-
-def is_ordinary(value: str) -> bool:
+def _is_ordinary(value: str) -> bool:
     """Whether a value is too short or too ordinary to be a secret."""
     if len(value.strip()) < 6 or (value.isdigit() and len(value) < 8):
         return True
@@ -160,21 +158,13 @@ def _forms(secret: str) -> set[str]:
     return written | {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
 
 
-def _by_its_beginning(form: str) -> bool:
-    """Not paths and sentences: other texts begin like them."""
-    return len(form) >= _LONG and not re.search(r"[/\\ ]", form)
-
-
 def _of_a_keys_shape(text: str) -> Iterator[Span]:
     """Not the names of classes in HTML, such as ``sk-toggleable__control-hidden``."""
     if "sk-" in text:
         for found in _SHAPE.finditer(text):
-            if _RANDOM_PART.search(found[0], 3) and _is_a_key(text, found):
+            begun = _MARKED.match(found[0]) or _at_a_beginning(text, found.start())
+            if begun and _RANDOM_PART.search(found[0], 3):
                 yield found.span()
-
-
-def _is_a_key(text: str, found: re.Match[str]) -> bool:
-    return bool(_MARKED.match(found[0])) or _at_a_beginning(text, found.start())
 
 
 def _at_a_beginning(text: str, start: int) -> bool:
@@ -182,20 +172,13 @@ def _at_a_beginning(text: str, start: int) -> bool:
     return not start or not text[start - 1].isalnum() or bool(_GLUED.search(text[max(0, start - 12) : start]))
 
 
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    before, after = text[start - 1 : start], text[end : end + 1]
-    return not before.isalpha() and not after.isalpha()
-
-
 def _alike(text: str, form: str) -> int:
     """How many characters at the beginning are the same."""
-    pairs = zip(text, form, strict=False)
-    return next((n for n, (one, other) in enumerate(pairs) if one != other), len(text))
+    pairs = enumerate(zip(text, form, strict=False))
+    return next((n for n, (one, other) in pairs if one != other), len(text))
 
 
 def _overlap(text: str, form: str) -> int:
     """How many characters at the end of a text are the beginning of a form, but not all of it."""
-    for length in range(min(len(form) - 1, len(text)), 0, -1):
-        if text.endswith(form[:length]):
-            return length
-    return 0
+    longest = min(len(form) - 1, len(text))
+    return next((length for length in range(longest, 0, -1) if text.endswith(form[:length])), 0)

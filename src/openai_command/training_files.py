@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import openai
 
 from openai_command.prepare_data import can_ask
+from openai_command.uploading import send
 from openai_data.downloading import download, is_url, name_of
 from openai_data.errors import LessonError
 
-if TYPE_CHECKING:
-    import openai
-    from openai.types import FileObject
-
 _RAW = (".csv", ".tsv", ".xlsx", ".txt", ".json")
 """What is prepared first."""
+
+
+def require(*names: str | None) -> None:
+    """Look whether files that are named by their paths are there, before anything is begun.
+
+    Raises:
+        LessonError: one is not there, or it must be prepared first.
+    """
+    for name in names:
+        if name is None or _is_id(name):
+            continue
+        path = Path(name_of(name)) if is_url(name) else Path(name)
+        if not is_url(name) and not path.is_file():
+            raise LessonError(_missing(path))
+        if path.suffix.lower() in _RAW:
+            raise LessonError(
+                f"{name} is not in the form that a fine-tune takes (JSONL). Prepare it first:  "
+                f"openai tools fine_tunes.prepare_data -f {name}"
+            )
+
+
+def _is_id(name: str) -> bool:
+    return bool(re.fullmatch(r"file-\w+", name)) and not Path(name).exists()
+
+
+def _missing(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a folder, not a file."
+    prepared = path.with_name(f"{path.stem}_prepared.jsonl")
+    if prepared.is_file():
+        return f"There is no file {path} in {Path.cwd()}, but there is {prepared}. Did you mean that?"
+    return (
+        f"There is no file {path} in {Path.cwd()}. Make one from your data with:  "
+        "openai tools fine_tunes.prepare_data -f YOUR_FILE"
+    )
 
 
 @dataclass(frozen=True)
@@ -42,14 +75,9 @@ class TrainingFiles:
             name = name_of(named) or "download"
             with download(named) as path:
                 return self._id(path, name if name.endswith(".jsonl") else f"{name}.jsonl", named)
-        path = Path(named)
-        if not path.exists() and re.fullmatch(r"file-\w+", named):
-            return named
-        return self._id(path, path.name, named)
+        return named if _is_id(named) else self._id(Path(named), Path(named).name, named)
 
     def _id(self, path: Path, name: str, named: str) -> str:
-        from openai_command.uploading import send
-
         if self.check and (again := self._again(name, path.stat().st_size)):
             return again
         file = send(self.client, path, name=name)
@@ -59,63 +87,23 @@ class TrainingFiles:
     def _again(self, name: str, size: int) -> str:
         """The id of an earlier upload that is to be used again, or nothing."""
         files = self.client.files.list(purpose="fine-tune")
-        same = [file for file in files if file.filename == name and file.bytes == size]
-        if not same:
+        ids = [file.id for file in files if file.filename == name and file.bytes == size]
+        if not ids:
             return ""
-        ids = [file.id for file in same]
-        self._point_out(same[0], ids)
-        if can_ask():
-            return self._ask(ids)
-        self.say(f"Nobody can be asked here, so it is uploaded again. To use the earlier one:  -t {ids[0]}")
-        return ""
-
-    def _point_out(self, file: FileObject, ids: Sequence[str]) -> None:
         self.say(
-            f"Found potentially duplicated files with name '{file.filename}', purpose 'fine-tune' and "
-            f"size {file.bytes} bytes"
+            f"Found potentially duplicated files with name '{name}', purpose 'fine-tune' and size {size} bytes"
         )
         self.say("\n".join(ids))
-
-    def _ask(self, ids: Sequence[str]) -> str:
+        if not can_ask():
+            self.say(f"Nobody can be asked here, so it is uploaded again. To use the earlier one:  -t {ids[0]}")
+            return ""
         while True:
             try:
                 answer = input("Enter a file ID to reuse that file, or nothing to upload this one: ").strip()
             except EOFError:
                 return ""
-            if not answer:
-                return ""
             if answer in ids:
                 self.say(f"Reusing already uploaded file: {answer}")
+            if answer in ("", *ids):
                 return answer
             self.say(f"'{answer}' is none of these IDs.")
-
-
-def require(*names: str | None) -> None:
-    """Look whether files that are named by their paths are there, before anything is begun.
-
-    Raises:
-        LessonError: one is not there, or it must be prepared first.
-    """
-    for name in names:
-        if name is None or (re.fullmatch(r"file-\w+", name) and not Path(name).exists()):
-            continue
-        path = Path(name_of(name)) if is_url(name) else Path(name)
-        if not is_url(name) and not path.is_file():
-            raise LessonError(_missing(path))
-        if path.suffix.lower() in _RAW:
-            raise LessonError(
-                f"{name} is not in the form that a fine-tune takes (JSONL). Prepare it first:  "
-                f"openai tools fine_tunes.prepare_data -f {name}"
-            )
-
-
-def _missing(path: Path) -> str:
-    if path.is_dir():
-        return f"{path} is a folder, not a file."
-    prepared = path.with_name(f"{path.stem}_prepared.jsonl")
-    if prepared.is_file():
-        return f"There is no file {path} in {Path.cwd()}, but there is {prepared}. Did you mean that?"
-    return (
-        f"There is no file {path} in {Path.cwd()}. Make one from your data with:  "
-        "openai tools fine_tunes.prepare_data -f YOUR_FILE"
-    )

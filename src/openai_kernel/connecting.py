@@ -22,8 +22,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from openai_command.env_file import Settings
 from openai_command.redaction import Secrets
-from openai_command.settings import Settings
 
 if TYPE_CHECKING:
     from openai_lesson.connection import Destination

@@ -89,7 +89,7 @@ def doctor() -> None:
 
     It prints what ``openai-lesson doctor`` prints in a terminal.
     """
-    _show([sys.executable, "-P", "-m", "openai_command.lesson", "doctor"], "\n", sys.stdout)
+    _show([sys.executable, "-P", "-X", "utf8", "-m", "openai_command.lesson", "doctor"], "\n", sys.stdout)
 
 
 def _show(words: list[str], line_end: str, where: TextIO) -> tuple[int, str]:

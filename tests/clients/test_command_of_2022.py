@@ -201,7 +201,7 @@ def test_errors_are_shown_as_in_2022(openai_command):
 def test_a_fine_tune_itself_can_not_be_deleted(openai_command, ours, fine_tune):
     """The command has a word for it; OpenAI's description has no such endpoint. Ours deletes the model instead."""
     if ours:
-        pytest.skip("ours deletes the model; tests/lesson/test_openai_command.py looks at that")
+        pytest.skip("ours deletes the model; tests/command/test_openai_command.py looks at that")
     said = openai_command("api", "fine_tunes.delete", "-i", fine_tune, code=1)
     assert "Error:" in said and f"Not allowed: DELETE /v1/fine-tunes/{fine_tune}" in said
 

@@ -8,9 +8,9 @@ import subprocess
 import nbformat
 import pytest
 
+import solutions
 from environments import python_with
-from openai_command import handouts
-from openai_command.running import find_notebooks
+from openai_command.notebooks import find_notebooks
 
 NAME = "05-your-own-data.ipynb"
 
@@ -22,7 +22,7 @@ def programs(request):
 
 def solution() -> str:
     """The code between the learner's dots, without the check."""
-    *_, (_, cell) = handouts.pairs(nbformat.read(find_notebooks() / NAME, as_version=4))
+    *_, (_, cell) = solutions.pairs(nbformat.read(find_notebooks() / NAME, as_version=4))
     return re.search(r"```python\n(.*?)\nlesson\.check", cell.source, re.S)[1]
 
 

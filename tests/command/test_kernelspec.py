@@ -12,9 +12,10 @@ from ipykernel.kernelspec import RESOURCES
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import start_new_kernel
 
+import openai_command
 from openai_command import kernelspec
-from openai_command.doctor import kernels, place
-from openai_command.doctor.line import State, ok
+from openai_command.doctor import kernels, remedies
+from openai_command.doctor.remedies import State, ok, wrong
 from openai_command.lesson import main
 from openai_lesson import LessonError
 
@@ -28,7 +29,7 @@ def user(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
-    monkeypatch.setenv("PATH", f"{place.scripts()}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{remedies.scripts()}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("JUPYTER_PATH", raising=False)
     monkeypatch.delenv("JPY_PARENT_PID", raising=False)
     return tmp_path / "jupyter" / "kernels"
@@ -102,6 +103,38 @@ def test_ours_of_another_environment(user, tmp_path):
     assert kernels.kernels() == [OURS]
 
 
+def test_ours_of_an_older_version_does_not_start_and_is_replaced(user):
+    plant(user / "openai", "python", "-P", "-m", kernelspec.EARLIER_MODULE)
+    [line] = kernels.kernels()
+    assert line == wrong(
+        'The kernel "OpenAI" in ~/jupyter/kernels/openai is from an older version of the lesson, and does not '
+        "start any more.",
+        "openai-lesson kernel install --user",
+    )
+    mend(line)
+    assert kernels.kernels() == [OURS]
+    argv = json.loads((user / "openai" / "kernel.json").read_text())["argv"]
+    assert argv[0] == sys.executable and kernelspec.MODULE in argv
+
+
+def test_ours_of_an_older_version_where_it_is_hidden_is_replaced_too(user, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    plant(user / "openai", sys.executable, "-m", kernelspec.EARLIER_MODULE)
+    first, second = kernels.kernels()
+    assert first == OURS and second.state is State.WARNING and "from an older version" in second.text
+    assert second.mend == "openai-lesson kernel install --user"
+    mend(second)
+    assert kernels.kernels() == [OURS]
+
+
+def test_ours_of_an_older_version_is_removed_and_may_start_in_another_environment(user, tmp_path):
+    (other := tmp_path / "other" / "bin").mkdir(parents=True)
+    (other / "python").symlink_to(sys.executable)
+    plant(user / "openai", str(other / "python"), "-m", kernelspec.EARLIER_MODULE)
+    assert "starts the Python of another environment" in kernels.kernels()[0].text
+    assert main(["kernel", "remove"]) == 0 and not (user / "openai").exists()
+
+
 def test_a_dead_kernel_and_one_that_can_not_be_read(user, tmp_path):
     plant(user / "thesis", str(tmp_path / "gone" / "python"), "-m", "ipykernel_launcher")
     (user / "broken").mkdir()
@@ -171,10 +204,8 @@ def test_without_a_checkout(tmp_path, monkeypatch):
     """The files come from the environment's own kernelspec."""
     share = tmp_path / "env" / "share" / "jupyter" / "kernels"
     shutil.copytree(kernelspec.source(), share / "openai")
-    monkeypatch.setattr(
-        kernelspec, "__file__", str(tmp_path / "lib" / "python" / "openai_lesson" / "kernelspec.py")
-    )
-    monkeypatch.setattr(kernelspec.sysconfig, "get_path", lambda _: str(tmp_path / "env"))
+    monkeypatch.setattr(openai_command, "CHECKOUT", tmp_path / "lib")
+    monkeypatch.setattr(openai_command.sysconfig, "get_path", lambda _: str(tmp_path / "env"))
     assert kernelspec.source() == share / "openai"
     assert kernelspec.install(prefix=tmp_path / "env") == share / "openai", "over itself"
     assert Path(json.loads((share / "openai" / "kernel.json").read_text())["argv"][0]) == Path(sys.executable)

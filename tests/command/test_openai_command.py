@@ -232,11 +232,11 @@ def test_errors_are_one_line(run, service, monkeypatch):
     assert "does not speak to Azure" in run.said
 
 
-def test_verbose_tells_of_requests_without_the_key(run):
+def test_verbose_tells_of_requests_without_the_key(run, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])  # as in a process of its own
     run("-vv", "-o", "org-mine", "api", "models.list")
     assert "/models" in run.said and "200 OK" in run.said
     for name in ("httpx2", "openai"):
-        logging.getLogger(name).handlers.clear()
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -262,6 +262,15 @@ def test_what_nobody_expected_is_a_sentence_too(run, monkeypatch):
     monkeypatch.setattr("openai.resources.models.Models.list", lambda _: 1 / 0)
     run("api", "models.list", code=1)
     assert run.said.startswith("Error: ZeroDivisionError: division by zero. That should not happen;")
+
+
+def test_the_help_waits_for_no_package():
+    """The client, pandas and tqdm take seconds on a slow disk. (That is 20 of our modules of 110.)"""
+    code = "import sys; from openai_command import openai; openai.main(['api']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert not {"openai", "pandas", "numpy", "tqdm", "openai_lesson"} & set(loaded)
+    assert len([name for name in loaded if name.startswith("openai_")]) <= 20
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe breaks in another way there")

@@ -7,7 +7,7 @@ import httpx2
 import openai
 import pytest
 
-from openai_command import clients, fine_tunes
+from openai_command import api_words, fine_tunes
 from openai_command.openai import main
 
 JOB = {
@@ -40,8 +40,10 @@ class Host:
         return httpx2.Response(200, json=self.answer(request.method, path))
 
     def answer(self, method, path):
+        if path == "/files" and method == "GET":
+            return {"data": []}
         if path.startswith("/files"):
-            return {"id": "file-1", "object": "file", "status": "processed"} if method == "POST" else {"data": []}
+            return {"id": "file-1", "object": "file", "status": "processed"}
         if path.endswith("/events"):
             return {"object": "list", "data": [EVENT], "has_more": False}
         return (
@@ -60,7 +62,8 @@ def elsewhere(monkeypatch):
     answers = Host()
     transport = httpx2.Client(transport=httpx2.MockTransport(answers))
     client = openai.OpenAI(api_key="sk-proj-mine", base_url="https://api.openai.com/v1", http_client=transport)
-    monkeypatch.setattr(fine_tunes, "client_for", lambda _: client.with_options(max_retries=0))
+    for module in (api_words, fine_tunes):
+        monkeypatch.setattr(module, "client_for", lambda _: client.with_options(max_retries=0))
     return answers
 
 
@@ -132,5 +135,5 @@ def test_a_real_key_without_an_address_goes_to_openai(monkeypatch, capsys):
 def test_a_proxy_is_used(monkeypatch):
     seen = []
     monkeypatch.setattr(openai, "DefaultHttpx2Client", lambda **options: seen.append(options) or pytest.skip)
-    clients._through(["http://127.0.0.1:1", "https://127.0.0.1:2"])
+    api_words._through(["http://127.0.0.1:1", "https://127.0.0.1:2"])
     assert set(seen[0]["mounts"]) == {"http://", "https://"}

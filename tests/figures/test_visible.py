@@ -77,7 +77,7 @@ def test_a_terminal_gets_nothing_to_obey(service, client, hostile):
 
 
 def test_what_a_file_holds_and_a_model_says_is_shown_as_text_in_a_terminal(monkeypatch, capsys):
-    from openai_command.printing import speak
+    from openai_command.api_words import speak
 
     speak(f"{ESC}x")
     assert capsys.readouterr().out == f"{ESC}x", "a pipe gets it as it is"

@@ -7,8 +7,8 @@ import sys
 import openai
 import pytest
 
+from openai_command.env_file import Settings, nearest
 from openai_command.redaction import Secrets
-from openai_command.settings import Settings, nearest
 from openai_kernel.connecting import Connection
 from openai_lesson import LessonError, connect, connection, keys
 

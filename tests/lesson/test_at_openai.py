@@ -11,8 +11,8 @@ import openai
 import pytest
 
 import openai_lesson as lesson
-from openai_command import handouts
-from openai_command.running import find_notebooks
+import solutions
+from openai_command.notebooks import find_notebooks
 from openai_lesson import at_openai, keys
 
 KEY = "-".join(["sk", "proj", "mine"])
@@ -132,7 +132,7 @@ def cells():
     """The code of the notebook, but for its exercises."""
     notebook = nbformat.read(find_notebooks() / "07-at-openai.ipynb", as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    return [cell.source for cell in code if not handouts.tagged(cell, handouts.EXERCISE)]
+    return [cell.source for cell in code if not solutions.tagged(cell, "exercise")]
 
 
 def with_leave():

@@ -13,7 +13,7 @@ import pytest
 
 import openai_lesson as lesson
 import slurm_here
-from openai_command.running import Echo, find_notebooks, run_notebook
+from openai_command.notebooks import Echo, find_notebooks, run_notebook
 from openai_lesson import LessonError, cluster
 
 NAME = "06-on-a-cluster.ipynb"

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from openai_command.running import ORDER, find_notebooks
+from openai_command.notebooks import ORDER, find_notebooks
 
 HELPER = Path(__file__).parents[2] / "src" / "openai_lesson"
 COUNT = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import browsing
-from openai_command.running import ORDER
+from openai_command.notebooks import ORDER
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 RED = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"

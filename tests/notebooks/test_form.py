@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from openai_command import handouts
-from openai_command.running import ORDER
+import solutions
+from openai_command.notebooks import ORDER
 from openai_lesson import catechism
 from openai_lesson.exercises import EXERCISES
 
@@ -95,7 +95,7 @@ def test_there_is_one_form(name):
 def test_the_whole_way_goes_without_the_helper():
     """At most 25 lines, with nothing but these packages; `test_without_us.py` runs them."""
     solution = dict(
-        zip(["05.1", "05.2", "05.3"], [s for _, s in handouts.pairs(NOTEBOOKS[ORDER[5]])], strict=True)
+        zip(["05.1", "05.2", "05.3"], [s for _, s in solutions.pairs(NOTEBOOKS[ORDER[5]])], strict=True)
     )
     lines = without_us(solution["05.3"].source)
     assert len(lines) <= 25 and "lesson" not in "\n".join(lines)
@@ -144,7 +144,7 @@ def test_it_opens_and_ends_as_all_do(name):
 @every
 def test_exercises_have_solutions(name):
     notebook = NOTEBOOKS[name]
-    found = list(handouts.pairs(notebook))
+    found = solutions.pairs(notebook)
     numbers = [re.search(r'lesson\.check\("([\d.]+)"', stub.source)[1] for stub, _ in found]
     assert numbers == [f"{name[:2]}.{n}" for n in range(1, len(found) + 1)] and len(found) >= 2
     for number, (stub, solution) in zip(numbers, found, strict=True):

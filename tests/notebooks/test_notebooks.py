@@ -13,8 +13,8 @@ import nbformat
 import pytest
 import xllamacpp
 
-from openai_command import handouts
-from openai_command.running import ORDER, Echo, run_lesson
+import solutions
+from openai_command.notebooks import ORDER, Echo, run_lesson
 from openai_lesson import catechism
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -55,7 +55,7 @@ def test_the_notebook_about_data_prints_all_that_it_shows(tmp_path, monkeypatch)
 
 def verdicts(notebook):
     """What the checks of the exercises said, and whether the tiny model could be right at all."""
-    for stub, _ in handouts.pairs(notebook):
+    for stub, _ in solutions.pairs(notebook):
         said = [output["data"]["text/plain"] for output in stub.outputs if "data" in output]
         yield said[-1], "needs-model" in stub.metadata.tags
 
@@ -75,7 +75,7 @@ def test_solutions_are_right(environment, tmp_path, capsys):
     """Each solution stands where the learner's answer would, and the check says that it is right."""
     (tmp_path / "solved").mkdir()
     for name in ORDER:
-        solved = handouts.solved(nbformat.read(FOLDER / name, as_version=4))
+        solved = solutions.solved(nbformat.read(FOLDER / name, as_version=4))
         nbformat.write(solved, tmp_path / "solved" / name)
     run_lesson(tmp_path / "run", notebooks=tmp_path / "solved")
     for name in ORDER:

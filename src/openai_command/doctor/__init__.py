@@ -1,84 +1,107 @@
-"""The doctor: is this machine ready for the lesson? One line each: OK, or what is wrong and what mends it.
+"""The doctor: is this machine ready for the lesson? A line for each thing: OK, or what is wrong and what mends it.
 
-Each check is a function in a module named after what it looks at; it returns its line or lines. Nothing is
-changed, started or fetched. A check that itself breaks is a line too, never a traceback.
+Each check is a function in a module named after what it looks at; it returns its finding or findings. Nothing is
+changed, started or fetched. A check that itself breaks is a finding too, never a traceback.
+
+What a learner can send to the instructor is a report: the findings and facts about the system, without secrets.
+Hidden are keys and tokens (as in the kernel's outputs), who logs in at a proxy, the user's folder, and the names
+of the user and of the machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from html import escape
+import getpass
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
 
-from openai_command.doctor import folders, interpreter, kernels, machine, proxies, secrets, service, versions
-from openai_command.doctor.line import Line, State, warning, wrong
-from openai_command.doctor.report import without_secrets
+from jupyter_core.paths import jupyter_path
+
+from openai_command.doctor import environment, hosts, kernels, machine, remedies
+from openai_command.doctor.remedies import Finding, warning, wrong
+from openai_command.redaction import Secrets
+from openai_data.atomic_write import write_whole
 from openai_data.errors import LessonError
 
-Check = Callable[[], Line | Iterable[Line]]
-
-CHECKS: dict[str, Check] = {
-    "Python": interpreter.interpreter,
-    "the environment": interpreter.environment,
-    "the packages": versions.versions,
+CHECKS: dict[str, Callable[[], Finding | Iterable[Finding]]] = {
+    "Python": environment.interpreter,
+    "the environment": environment.environment,
+    "the packages": environment.packages,
     "the kernel": kernels.kernels,
     "the compiled packages": machine.compiled,
-    "the base model": service.base,
+    "the base model": hosts.base,
     "the memory": machine.memory,
-    "the disk": lambda: machine.disk(folders.service_folders()[0]),
+    "the disk": machine.disk,
     "the processor": machine.processor,
-    "the folders": folders.folders,
-    "the proxies": proxies.proxies,
-    "the service": service.service,
-    "the address": service.address,
-    "the keys": secrets.key,
+    "the folders": machine.folders,
+    "the proxies": hosts.proxies,
+    "the service": hosts.service,
+    "the address": hosts.address,
+    "the keys": hosts.key,
 }
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_VARIABLES = re.compile(r"(OPENAI|JUPYTER|CONDA|VIRTUAL_ENV|PIP|SLURM_JOB|PYTHON).*|.*_PROXY|PATH|LANG|LC_ALL")
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """All lines of the doctor. A notebook shows it as a table."""
-
-    lines: tuple[Line, ...]
-
-    @property
-    def ready(self) -> bool:
-        """Whether nothing is wrong; warnings don't count."""
-        return not any(line.state is State.WRONG for line in self.lines)
-
-    def __repr__(self) -> str:
-        """As the command prints it."""
-        return "\n".join(map(str, self.lines))
-
-    def _repr_html_(self) -> str:
-        rows = (
-            f'<tr><td><b>{line.state}</b></td><td style="text-align: left">{escape(line.text)}'
-            f"{f'<br><code>{escape(line.mend)}</code>' if line.mend else ''}</td></tr>"
-            for line in self.lines
-        )
-        return f"<table>{''.join(rows)}</table>"
-
-
-def doctor() -> Diagnosis:
-    """Look at this machine and say, line by line, whether it is ready for the lesson."""
-    return Diagnosis(tuple(examine()))
-
-
-def examine() -> Iterator[Line]:
-    """The lines, each as soon as it is known, without secrets."""
+def examine() -> Iterator[Finding]:
+    """The findings, each as soon as it is known, without secrets."""
     for what, check in CHECKS.items():
-        for line in _carefully(what, check):
-            yield Line(line.state, without_secrets(line.text), without_secrets(line.mend))
+        try:
+            found = check()
+            findings = [found] if isinstance(found, Finding) else list(found)
+        except LessonError as error:
+            findings = [wrong(f"The check of {what} was stopped: {error}")]
+        except Exception as error:  # whatever it is, the learner gets a sentence and the other checks
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            findings = [warning(f"The check of {what} itself broke ({said}). Tell your instructor.")]
+        for finding in findings:
+            yield Finding(finding.state, without_secrets(finding.text), without_secrets(finding.mend))
 
 
-def _carefully(what: str, check: Check) -> list[Line]:
-    try:
-        found = check()
-        return [found] if isinstance(found, Line) else list(found)
-    except LessonError as error:
-        return [wrong(f"The check of {what} was stopped: {error}")]
-    except Exception as error:  # whatever it is, the learner gets a sentence and the other checks
-        said = " ".join(str(error).split())
-        return [
-            warning(f"The check of {what} itself broke ({type(error).__name__}: {said}). Tell your instructor.")
-        ]
+def write_report(path: Path, findings: Sequence[Finding]) -> None:
+    """Write the report, whole or not at all.
+
+    Raises:
+        LessonError: the folder does not exist or can't be written to.
+    """
+    title = f"openai-lesson doctor, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    text = "\n".join([title, "", *map(str, findings), "", *_facts(), ""])
+    write_whole(path, _without_names(without_secrets(text)))
+
+
+def _facts() -> Iterator[str]:
+    """What is known of the system, one thing a line."""
+    yield f"openai-lesson {version('openai-lesson')}, {platform.platform()}"
+    yield f"Python {sys.version}".replace("\n", " ")
+    yield f"Python's program: {sys.executable} ({remedies.kind()})"
+    yield f"Jupyter looks for kernels in: {', '.join(jupyter_path('kernels'))}"
+    yield from (f"kernel {name}: {it.folder}: {' '.join(it.argv)}" for name, it in kernels.visible().items())
+    names = sorted({requirement.name for requirement in environment.needed()})
+    yield "Packages: " + ", ".join(f"{name} {environment.installed(name) or 'missing'}" for name in names)
+    yield from (
+        f"{name}={value}" for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name.upper())
+    )
+
+
+def without_secrets(text: str) -> str:
+    """The text without keys, tokens and who logs in at a proxy."""
+    secrets = Secrets()
+    secrets.shown = False  # masking may be off in notebooks; a report is sent to someone else
+    return _LOGIN.sub("[secret]@", secrets.mask(text))
+
+
+def _without_names(text: str) -> str:
+    """The text without the user's folder, the user's name in other paths, and the machine's name."""
+    for home in {str(Path.home()), str(Path.home().resolve())} - {"/"}:
+        text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text, flags=re.IGNORECASE if remedies.WINDOWS else 0)
+    with suppress(OSError, KeyError, ImportError):  # a container without a list of users
+        text = re.sub(rf"(?<=[/\\]){re.escape(getpass.getuser())}(?![\w.-])", "~", text)
+    if here := platform.node():
+        text = re.sub(rf"(?<![\w.-]){re.escape(here)}(?![\w-])", "[this machine]", text)
+    return text

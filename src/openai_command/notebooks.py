@@ -1,22 +1,27 @@
-"""Running the notebooks from top to bottom without a browser, showing what a learner would see.
+"""The lesson's notebooks: run from top to bottom without a browser, or written for learners without solutions.
 
 Each notebook runs through its kernel in a folder of its own choosing; what its cells print appears here as it
 comes, with progress in place. The notebooks as they were run are kept in that folder.
+
+The learner's version has the same cells without solutions and without outputs. In the repository a solution is a
+cell with the tag ``solution``: a folded text with a block of code, behind the exercise's own cell.
 """
 
 from __future__ import annotations
 
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from openai_command import shipped
+from openai_data.atomic_write import write_whole
 from openai_data.errors import LessonError
 from openai_data.local_cli import output
 from openai_lesson.local import require_base, running
@@ -31,7 +36,44 @@ ORDER = (
     "06-on-a-cluster.ipynb",
     "07-at-openai.ipynb",
 )
-LAST_LINE = "exact recall:"
+
+
+def find_notebooks() -> Path:
+    """The folder with the lesson's notebooks. Where there is none, that is a LessonError."""
+    return shipped("The notebooks", f"notebooks/{ORDER[0]}", f"openai-lesson/notebooks/{ORDER[0]}").parent
+
+
+def write_for_learners(folder: Path, *, overwrite: bool = False) -> int:
+    """Write the learner's version of every notebook into a folder, which is made if need be. Returns how many.
+
+    Raises:
+        LessonError: one is there already, which may hold a learner's work, and must not be replaced; or it can't
+            be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LessonError(f"The folder {folder} can't be made: {error.strerror}. Choose another one.") from None
+    for name in ORDER:
+        if (folder / name).exists() and not overwrite:
+            raise LessonError(
+                f"{folder / name} exists already. Choose another folder, or ask for the notebooks to be "
+                f"replaced:  openai-lesson notebooks --overwrite --to {folder}"
+            )
+    for name in ORDER:
+        version = without_solutions(nbformat.read(find_notebooks() / name, as_version=4))
+        write_whole(folder / name, nbformat.writes(version) + "\n")
+    return len(ORDER)
+
+
+def without_solutions(notebook: Any) -> Any:
+    """The learner's version: a new notebook, with the same cells but for solutions, as if never run."""
+    version = nbformat.from_dict(notebook)
+    version.cells = [cell for cell in version.cells if "solution" not in cell.metadata.get("tags", [])]
+    for cell in version.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return version
 
 
 def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "openai") -> None:
@@ -48,10 +90,9 @@ def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "op
     source = notebooks or find_notebooks()
     for name in ORDER:
         if not (source / name).is_file():
-            message = (
+            raise LessonError(
                 f"There is no notebook {source / name}. Name their folder:  openai-lesson run --notebooks DIR"
             )
-            raise LessonError(message)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"The lesson runs in {folder.absolute()}", flush=True)
     require_base()
@@ -76,20 +117,6 @@ def _own_service() -> Iterator[None]:
             output("stop")
 
 
-def find_notebooks() -> Path:
-    """The lesson's notebooks: in the checkout, or where they were installed.
-
-    Raises:
-        LessonError: they are in neither place.
-    """
-    checkout = Path(__file__).parents[2] / "notebooks"
-    installed = Path(sysconfig.get_path("data")) / "share" / "openai-lesson" / "notebooks"
-    for place in (checkout, installed):
-        if (place / ORDER[0]).is_file():
-            return place
-    raise LessonError(f"The notebooks are neither in {checkout} nor in {installed}. Install the package again.")
-
-
 def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
     """Run one notebook in `folder` and keep the result there under the same name.
 
@@ -99,13 +126,13 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
     notebook = nbformat.read(path, as_version=4)
     client = _EchoingClient(
         notebook,
-        echo=echo,
         kernel_name=kernel,
         timeout=None,
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
     )
+    client.echo = echo
     try:
         with (folder / "kernel.log").open("ab") as log:
             client.execute(stderr=log)
@@ -117,32 +144,22 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
         raise KeyboardInterrupt from None  # at Ctrl-C nbclient ends its kernel, and then stumbles over that
     except DeadKernelError:
         raise LessonError(f"The kernel of {path.name} died. Close other programs and try again.") from None
-    except Exception as error:
-        if type(error).__name__ != "NoSuchKernel":
-            raise
+    except NoSuchKernel:
         message = f"There is no Jupyter kernel named {kernel!r} in this environment. Install it:  pip install -e ."
         raise LessonError(message) from None
     finally:
         echo.end()
-        _leave_static_twins(notebook)
+        for cell in notebook.cells:
+            for output in cell.get("outputs", []):
+                # Without its kernel a widget would show as an error. What it was shown with, as text, stays.
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
         nbformat.write(notebook, folder / path.name)
-
-
-def _leave_static_twins(notebook: Any) -> None:
-    """Take the widgets out of a notebook that was run: without their kernel they would show as errors.
-
-    What a widget was shown with, as text, stays.
-    """
-    for cell in notebook.cells:
-        for shown in cell.get("outputs", []):
-            shown.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
 class Echo:
     """Prints what cells print. Remembers the line with the recall."""
 
     def __init__(self) -> None:
-        """Nothing was printed yet."""
         self.recall = ""
         self._pending, self._printed = "", 0
 
@@ -151,16 +168,9 @@ class Echo:
         if name == "stderr" and not sys.stderr.isatty():
             return
         self.end()
-        (sys.stderr if name == "stderr" else sys.stdout).write(text)
-        sys.stdout.flush()
-        for line in text.splitlines():
-            if line.startswith(LAST_LINE):
-                self.recall = line
-
-    def shown(self, text: str) -> None:
-        """A result, or something that a cell displays."""
-        self.end()
-        print(text, flush=True)
+        print(text, end="", file=sys.stderr if name == "stderr" else sys.stdout, flush=True)
+        recalls = [line for line in text.splitlines() if line.startswith("exact recall:")]
+        self.recall = (recalls or [self.recall])[-1]
 
     def in_place(self, text: str) -> None:
         """Something that will be updated: its first line changes, and below it lines are added.
@@ -186,9 +196,7 @@ class Echo:
 class _EchoingClient(NotebookClient):
     """A notebook client that passes on what the kernel sends."""
 
-    def __init__(self, *arguments: Any, echo: Echo, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.echo = echo
+    echo: Echo
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Echo a message, then handle it as ever."""
@@ -200,5 +208,6 @@ class _EchoingClient(NotebookClient):
             if content.get("transient", {}).get("display_id"):
                 self.echo.in_place(text)
             else:
-                self.echo.shown(text)
+                self.echo.end()
+                print(text, flush=True)
         return super().process_message(msg, cell, cell_index)

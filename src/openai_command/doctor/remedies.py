@@ -1,7 +1,8 @@
-"""Where this Python lives, and how commands are written there: for a venv, conda or neither, here or on Windows.
+"""One line of the doctor: how something is, and the command that mends it, as it is typed on this machine.
 
-A command of the environment is named by its word alone if the environment is activated, and with its path if not,
-so that it can be copied into any terminal. Paths are written with ``~`` for the user's own folder, where the shell
+A command depends on where this Python lives (a venv, a conda environment or neither) and on the system. A program
+of the environment is named by its word alone if the environment is activated, and with its path if not, so that
+it can be copied into any terminal. Paths are written with ``~`` for the user's own folder, where the shell
 understands that.
 """
 
@@ -12,17 +13,46 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from openai_command import CHECKOUT, shipped
+from openai_data.errors import LessonError
+
+
+class State(StrEnum):
+    """How something is. Only `WRONG` keeps the lesson from working."""
+
+    OK = "OK"
+    WARNING = "WARNING"
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A state, a sentence or two, and a command for a terminal (empty: nothing to mend)."""
+
+    state: State
+    text: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        """As it is printed, in a terminal and in a notebook."""
+        mend = f"\n{'':<7}  Mend it:  {self.mend}" if self.mend else ""
+        return f"{self.state:<7}  {self.text}{mend}"
+
+
+ok, warning, wrong = (partial(Finding, state) for state in State)
+"""All is well; it may go wrong, or will be slow; the lesson will not work so."""
+
 WINDOWS = sys.platform == "win32"
-CHECKOUT = Path(__file__).parents[3]
-"""The folder with pyproject.toml, if the package was installed with ``pip install -e``."""
-
-Kind = Literal["venv", "conda", "none"]
 
 
-def kind() -> Kind:
+def kind() -> Literal["venv", "conda", "none"]:
     """Which kind of environment this Python belongs to."""
     if (Path(sys.prefix) / "conda-meta").is_dir():
         return "conda"
@@ -31,9 +61,8 @@ def kind() -> Kind:
 
 def name() -> str:
     """What the environment is called."""
-    if kind() == "conda" and (Path(sys.prefix) / "condabin").is_dir():
-        return "base"
-    return Path(sys.prefix).name
+    is_base = kind() == "conda" and (Path(sys.prefix) / "condabin").is_dir()
+    return "base" if is_base else Path(sys.prefix).name
 
 
 def activated() -> bool:
@@ -97,10 +126,10 @@ def new_environment() -> str:
 
 
 def constraints() -> Path | None:
-    """The file with the versions that were tried: in a checkout, or installed next to the notebooks."""
-    share = Path(sysconfig.get_path("data")) / "share" / "openai-lesson"
-    files = (folder / "constraints.txt" for folder in (CHECKOUT, share))
-    return next((file for file in files if file.is_file()), None)
+    """The file with the versions that were tried, if it is here."""
+    with suppress(LessonError):
+        return shipped("The versions that were tried", "constraints.txt", "openai-lesson/constraints.txt")
+    return None
 
 
 def install(*requirements: str) -> str:
@@ -112,30 +141,6 @@ def install(*requirements: str) -> str:
     return f"{python()} -m pip install {constraint}{words}"
 
 
-def install_again(package: str) -> str:
-    """The command that installs one package anew."""
-    if kind() == "conda" and package == "torch":
-        return f"conda install -p {quoted(Path(sys.prefix))} -c conda-forge --force-reinstall pytorch"
-    return f"{python()} -m pip install --force-reinstall --no-deps {package}"
-
-
 def set_variable(variable: str, value: str) -> str:
     """The command that sets an environment variable (on Windows for terminals that are opened later)."""
     return f'setx {variable} "{value}"' if WINDOWS else f"export {variable}={value}"
-
-
-def forget_variable(variable: str) -> str:
-    """The command that takes an environment variable away."""
-    return f'setx {variable} ""' if WINDOWS else f"unset {variable}"
-
-
-def delete(path: Path) -> str:
-    """The command that deletes a file or a folder."""
-    if WINDOWS:
-        return f"rmdir /s /q {quoted(path)}" if path.is_dir() else f"del {quoted(path)}"
-    return f"rm {'-r ' if path.is_dir() else ''}{quoted(path)}"
-
-
-def make_writable(path: Path) -> str:
-    """The command that lets the user write to a folder of theirs."""
-    return f'icacls {quoted(path)} /grant "%USERNAME%":(OI)(CI)F' if WINDOWS else f"chmod u+rwx {quoted(path)}"

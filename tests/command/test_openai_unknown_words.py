@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from openai_command.handing import explain
-from openai_command.openai import main
+from openai_command.openai import explain, main
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the other program is a shell script")
 OURS = ["api models.list", "api completions.create", "tools fine_tunes.prepare_data"]

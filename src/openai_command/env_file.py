@@ -19,7 +19,6 @@ class Settings:
     """Takes over what the nearest ``.env`` says, whenever that file is a new one or was changed."""
 
     def __init__(self) -> None:
-        """Nothing has been read yet."""
         self._taken: dict[str, str] = {}
         self._state: tuple[Path, int] | None = None
 
@@ -32,17 +31,13 @@ class Settings:
         self._state = state
         new = read(found) if found else {}
         for name in {*self._taken, *new}:
-            self._set(name, new.get(name))
-
-    def _set(self, name: str, value: str | None) -> None:
-        """Set or forget a variable, unless the environment has a value of its own for it."""
-        now = os.environ.get(name)
-        if now and now != self._taken.get(name):
-            return
-        self._taken.pop(name, None)
-        os.environ.pop(name, None)
-        if value:
-            os.environ[name] = self._taken[name] = value
+            now = os.environ.get(name)
+            if now and now != self._taken.get(name):
+                continue  # the environment has a value of its own for it
+            self._taken.pop(name, None)
+            os.environ.pop(name, None)
+            if value := new.get(name):
+                os.environ[name] = self._taken[name] = value
 
 
 def nearest() -> Path | None:
