@@ -6,7 +6,6 @@ started in today's API has none of it and is shown all the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,20 +20,6 @@ RATE = 10.0
 """How much of today's learning rate multiplier makes one of 2022: then 0.1 was an ordinary value, now 1 is."""
 
 _STATES = {"validating_files": "pending", "queued": "pending", "paused": "pending"}
-_WORDING = (
-    (r"Created fine-tuning job: ftjob-(\w+)\. (.*)", r"Created fine-tune: ft-\1", r"\2"),
-    (r"Validating training file: .*",),
-    (r"Files validated, .*", "Fine-tune costs $0.00"),
-    (r"Jobs ahead in the queue: (\d+)", r"Fine-tune enqueued. Queue number: \1"),
-    (r"Fine-tuning job started", "Fine-tune started"),
-    (r"Epoch (\d+/\d+): .*", r"Completed epoch \1"),
-    (r"New fine-tuned model created: (.*)", r"Uploaded model: \1"),
-    (r"Result file created: (.*)", r"Uploaded result file: \1"),
-    (r"The job has successfully completed", "Fine-tune succeeded"),
-    (r"The job was cancelled\.", "Fine-tune cancelled"),
-    (r"The job failed: (.*)", r"Fine-tune failed. \1"),
-)
-"""Today's message, as a pattern, and what was said in 2022 instead: nothing, one message or several."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +31,9 @@ class Of2022:
     classification: dict[str, Any] | None = None
 
 
-def id_of_2022(job: FineTuningJob) -> str:
+def id_of_2022(job: str) -> str:
     """``ft-…`` for ``ftjob-…``."""
-    return f"ft-{job.id.removeprefix('ftjob-')}"
+    return f"ft-{job.removeprefix('ftjob-')}"
 
 
 def fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) -> dict[str, Any]:
@@ -57,7 +42,7 @@ def fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) ->
     special = Of2022(**known) if known else Of2022(job.model, 0.0)
     latest = store.events(job.id, limit=1)
     whole = {
-        "id": id_of_2022(job),
+        "id": id_of_2022(job.id),
         "object": "fine-tune",
         "model": special.model,
         "created_at": job.created_at,
@@ -70,7 +55,9 @@ def fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) ->
         "validation_files": _files(store, job.validation_file),
         "result_files": _files(store, *job.result_files),
     }
-    return whole | ({"events": events(store.events(job.id, limit=-1, order="asc"))} if with_events else {})
+    if with_events:
+        whole["events"] = events(job.id, store.events(job.id, limit=-1, order="asc"))
+    return whole
 
 
 def _hyperparams(job: FineTuningJob, special: Of2022) -> dict[str, Any]:
@@ -94,18 +81,41 @@ def _files(store: Store, *ids: str | None) -> list[dict[str, Any]]:
     return [plain(file) for file in found if file]
 
 
-def events(given: Iterable[FineTuningJobEvent]) -> list[dict[str, Any]]:
-    """Events in the wording of 2022. Those of single steps had no place in it."""
+def events(job: str, given: Iterable[FineTuningJobEvent]) -> list[dict[str, Any]]:
+    """Events of a job in the wording of 2022. Those of single steps had no place in it."""
     return [
         {"object": "fine-tune-event", "created_at": event.created_at, "level": event.level, "message": message}
         for event in given
         if event.type != "metrics"
-        for message in _reword(event.message)
+        for message in _messages(job, event)
     ]
 
 
-def _reword(message: str) -> list[str]:
-    for pattern, *others in _WORDING:
-        if found := re.fullmatch(pattern, message, re.DOTALL):
-            return [found.expand(other) for other in others]
-    return [message]
+def _messages(job: str, event: FineTuningJobEvent) -> list[str]:
+    """What was said in 2022 instead of an event: nothing, one message or several.
+
+    That is told by the event's facts. One without them says the same as today: it has no counterpart in 2022, or
+    it was kept by an earlier version of the service, which wrote down none.
+    """
+    match event.data:
+        case {"really_trained": sentence}:
+            return [f"Created fine-tune: {id_of_2022(job)}", str(sentence)]
+        case {"status": "validating_files"}:
+            return []
+        case {"status": "queued"}:
+            return ["Fine-tune costs $0.00"]
+        case {"jobs_ahead": ahead}:
+            return [f"Fine-tune enqueued. Queue number: {ahead}"]
+        case {"status": "running"}:
+            return ["Fine-tune started"]
+        case {"epoch": epoch, "n_epochs": n_epochs}:
+            return [f"Completed epoch {epoch}/{n_epochs}"]
+        case {"fine_tuned_model": model}:
+            return [f"Uploaded model: {model}"]
+        case {"result_file": file}:
+            return [f"Uploaded result file: {file}"]
+        case {"status": "failed", "error": {"message": why}}:
+            return [f"Fine-tune failed. {why}"]
+        case {"status": "succeeded" | "cancelled" as end}:
+            return [f"Fine-tune {end}"]
+    return [event.message]

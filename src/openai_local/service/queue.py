@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 
@@ -96,7 +97,7 @@ class Queue:
 
     def cancel(self, job: FineTuningJob) -> FineTuningJob:
         """End a job before its time. Its checkpoints stay."""
-        after = self._change(job, "cancelled", ALIVE, "The job was cancelled.")
+        after = self._change(job, "cancelled", ALIVE, "The job was cancelled.", {"status": "cancelled"})
         with contextlib.suppress(OSError):  # it goes when the process has ended, at the latest
             self.records.journal(job.id).snapshot.unlink(missing_ok=True)
         if job.id not in self._following:
@@ -120,8 +121,15 @@ class Queue:
         """Let a job wait until no other waits."""
         return self._rank(job, 1, "The job was put behind all others.")
 
-    def _change(self, job: FineTuningJob, status: str, possible: tuple[str, ...], message: str) -> FineTuningJob:
-        after, done = self.records.change(job, status, possible, message)
+    def _change(
+        self,
+        job: FineTuningJob,
+        status: str,
+        possible: tuple[str, ...],
+        message: str,
+        data: dict[str, Any] | None = None,
+    ) -> FineTuningJob:
+        after, done = self.records.change(job, status, possible, message, data)
         if done:
             self.wake()
         return after
@@ -165,7 +173,8 @@ class Queue:
             self.records.fail(job.id, error.code, str(error), error.param)
             return
         self.store.note_private(FineTuningJob, job.id, seconds=seconds)
-        self.records.tell(job.id, "Files validated, moving job to queued state", key="validated")
+        validated = "Files validated, moving job to queued state"
+        self.records.tell(job.id, validated, {"status": "queued"}, key="validated")
         self.records.move(job.id, "validating_files", "queued")
         self.wake()
 
@@ -213,7 +222,7 @@ class Queue:
         turn = 1 + max(self._turns.values(), default=0)
         self.store.note_private(FineTuningJob, job.id, turn=turn)
         self._turns[waiting.owner] = turn
-        self.records.tell(job.id, "Jobs ahead in the queue: 0", key="ahead")
+        self.records.tell(job.id, "Jobs ahead in the queue: 0", {"jobs_ahead": 0}, key="ahead")
         self.runner.release(journal)  # of the process before a pause
         self._follow(job.id).look()
 
@@ -232,7 +241,10 @@ class Queue:
         for id_, place in self._places.items():
             known = before.get(id_)
             if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
-                self.records.tell(id_, _sentence(place))
+                data = {"jobs_ahead": place.ahead}
+                if place.starts_in is not None:
+                    data["starts_in_seconds"] = round(place.starts_in)
+                self.records.tell(id_, _sentence(place), data)
 
     def _uploaded(self, file: str, param: str) -> Path:
         path = self.records.home.files / file

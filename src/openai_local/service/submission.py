@@ -121,9 +121,10 @@ def check_hyperparameters(given: Mapping[str, Any], prefix: str = "") -> None:
 
 def _tell(service: Context, job: FineTuningJob, base: Entry, asked: str) -> None:
     other = "" if asked == base.name else f" It stands in for {asked}, which nobody can train any more."
-    service.records.tell(
-        job.id,
-        f"Created fine-tuning job: {job.id}. The model that is really trained is {base.title}, an open model "
-        f"({base.licence}), {service.settings.runner.place}.{other}",
+    trained = (
+        f"The model that is really trained is {base.title}, an open model ({base.licence}), "
+        f"{service.settings.runner.place}.{other}"
     )
-    service.records.tell(job.id, f"Validating training file: {job.training_file}", key="validating")
+    tell, status = service.records.tell, {"status": "validating_files"}
+    tell(job.id, f"Created fine-tuning job: {job.id}. {trained}", {"really_trained": trained})
+    tell(job.id, f"Validating training file: {job.training_file}", status, key="validating")

@@ -150,7 +150,8 @@ def list_events(request: Request) -> Response:
     service, job = context(request), find(request)
     if request.query_params.get("stream", "").lower() == "true":
         return StreamingResponse(_stream(service, job.id, identity(request).name), media_type="text/event-stream")
-    return JSONResponse({"object": "list", "data": events(service.store.events(job.id, limit=-1, order="asc"))})
+    data = events(job.id, service.store.events(job.id, limit=-1, order="asc"))
+    return JSONResponse({"object": "list", "data": data})
 
 
 async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
@@ -162,7 +163,7 @@ async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
             continue
         changes = now
         job, new = await service.store.aside(_news, service.store, id_, last)
-        for event in events(new):
+        for event in events(id_, new):
             yield f"data: {json.dumps(event)}\n\n"
         last = new[-1].id if new else last
         if job is None or job.status in ENDED:
