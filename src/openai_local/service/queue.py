@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from openai_local.engine.origin import FILES, data_file
 from openai_local.errors import LocalError
 from openai_local.home import link
 from openai_local.runners import Runner
+from openai_local.service.errors import ErrorLog
 from openai_local.service.following import Following, too_long
 from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
-from openai_local.service.troubles import Aside, Troubles
 from openai_local.service.turns import Place, Waiting, in_order, places
 
 LOOK_SECONDS = 0.5
@@ -49,7 +49,7 @@ class Queue:
         self._places: dict[str, Place] = {}
         self._placed_at = 0.0
         self._news = {step: threading.Event() for step in (self._check, self._train)}
-        self._troubles = Troubles(records.home.path)
+        self._errors = ErrorLog(records.home.path)
         self._stopping = False
         self._threads = [
             threading.Thread(target=self._forever, args=(step, news), daemon=True)
@@ -148,18 +148,18 @@ class Queue:
             news.clear()
             try:
                 step(woken)
-                self._troubles.over(step)
+                self._errors.works(step)
             except Exception as error:
-                self._troubles.note(step, error)
+                self._errors.failed(step, error)
                 time.sleep(LOOK_SECONDS)
                 news.set()  # what it was told is not forgotten
 
     # Checking
 
     def _check(self, _: bool) -> None:
-        with Aside() as aside:
+        with _isolated() as run:
             for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
-                aside.run(self._check_one, job)
+                run(self._check_one, job)
 
     def _check_one(self, job: FineTuningJob) -> None:
         lines = {}
@@ -181,16 +181,16 @@ class Queue:
     # Training
 
     def _train(self, news: bool) -> None:
-        with Aside() as aside:
+        with _isolated() as run:
             for id_, following in list(self._following.items()):
-                if aside.run(following.look):
+                if run(following.look):
                     del self._following[id_]
                     self._let_go(id_)
                     news = True
             if news:
                 self._waiting = self._queue()
                 while self._waiting and len(self._following) < self.runner.at_once:
-                    aside.run(self._begin, self._waiting.pop(0))
+                    run(self._begin, self._waiting.pop(0))
         if news or time.monotonic() - self._placed_at > PLACE_SECONDS:
             self._placed_at = time.monotonic()
             self._tell_places()
@@ -298,3 +298,22 @@ def _sentence(place: Place) -> str:
     minutes = round(place.starts_in / 60)
     about = f"{minutes} min" if minutes > 1 else f"{max(10, round(place.starts_in, -1)):.0f} s"
     return f"{said}. This one starts in about {about}."
+
+
+@contextlib.contextmanager
+def _isolated() -> Iterator[Callable[..., Any]]:
+    """Gives what does things one after the other, so that one that fails does not hold up the others.
+
+    It returns what each of them returns, or None. Their first error is raised at the end of the block.
+    """
+    errors: list[Exception] = []
+
+    def run(act: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return act(*args)
+        except Exception as error:
+            errors.append(error)
+
+    yield run
+    if errors:
+        raise errors[0]
