@@ -102,8 +102,8 @@ def test_what_is_told_of_a_job(call, work, school):
     assert (second["id"], second["status"], second["suffix"]) == (trained.id, "succeeded", "my-tiny")
     assert (second["file"], second["fine_tuned_model"]) == ("pairs.jsonl", trained.fine_tuned_model)
     assert (second["step"], second["total_steps"], second["error"]) == (12, 12, None)
-    events = [event.data for event in school.client("ada").fine_tuning.jobs.list_events(trained.id, limit=100)]
-    steps = [data for data in events if data]
+    events = school.client("ada").fine_tuning.jobs.list_events(trained.id, limit=100)
+    steps = [event.data for event in events if event.type == "metrics"]
     assert second["training_loss"] == next(data["train_loss"] for data in steps if "train_loss" in data)
     assert second["validation_loss"] == next(
         data["full_valid_loss"] for data in steps if "full_valid_loss" in data

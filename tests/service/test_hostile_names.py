@@ -16,7 +16,7 @@ from openai_local.cli import main
 from openai_local.handout import Strip, write_handout
 from openai_local.home import Home
 from openai_local.roster import read_roster
-from openai_local.service.routes.jobs import slug
+from openai_local.service.routes.fine_tuning import slug
 
 ESC, BEL, CSI, BIDI, NUL = "\x1b", "\x07", "\x9b", "\u202e", "\x00"
 HOSTILE = {

@@ -51,7 +51,7 @@ def _work(journal: Journal) -> None:
         os.nice(10)  # else a model that answers meanwhile would wait seconds for each token
     try:
         journal.keep(journal.mend)
-        journal.event("Fine-tuning job started", key="started")
+        journal.event("Fine-tuning job started", facts={"status": "running"}, key="started")
         from openai_local.engine.training import train  # late, because it takes seconds
 
         # From now on there is something to lose.

@@ -179,12 +179,16 @@ class Journal:
         *,
         level: str = "info",
         data: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = None,
         key: str | None = None,
     ) -> None:
-        """Tell people something; with `data`, an event of type ``metrics``. With a `key`, once in a job's life."""
+        """Tell people something; with `data`, an event of type ``metrics``. With a `key`, once in a job's life.
+
+        `facts` are what the message says, for programs. They go out as the ``data`` of a plain message.
+        """
         kind = "message" if data is None else "metrics"
         id_ = derived_id("ftevent", self.folder.name, key) if key else new_id("ftevent")
-        self._append("event", id=id_, level=level, message=message, type=kind, data=data)
+        self._append("event", id=id_, level=level, message=message, type=kind, data=data or facts)
 
     def checkpoint_file(self, step: int) -> Path:
         """Where the adapter of a step lies."""

@@ -228,6 +228,7 @@ class Loop:
         self.journal.event(
             f"Epoch {epoch}/{self.chosen.n_epochs}: training loss={self.epoch.mean_loss:.4f}, "
             f"{validation}token accuracy={self.epoch.accuracy:.4f}",
+            facts={"epoch": epoch, "n_epochs": self.chosen.n_epochs},
             key=f"epoch {epoch}",
         )
         if self.data.classes:

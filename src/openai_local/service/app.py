@@ -45,20 +45,18 @@ from openai_local.service.limits import Counted, Quota
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.routes import (
-    chat,
+    chat_completions,
     classroom,
-    completions,
-    engines,
-    files,
-    fine_tunes,
-    jobs,
-    models,
+    fine_tunes_2022,
+    fine_tuning,
+    model_list,
     page,
     responses,
+    text_completions,
+    uploads,
 )
 from openai_local.service.settings import Settings
 from openai_local.service.store import Store
-from openai_local.service.troubles import Troubles
 
 
 async def health(_: Request) -> Response:
@@ -130,8 +128,8 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         shared.answering.on_load = lambda: loop.call_soon_threadsafe(_take_back_signals)
         shared.answering.calm = lambda: not queue.busy()
         queue.start()
-        troubles = Troubles(home.path)
-        writing = asyncio.ensure_future(_write_activity(activity, troubles))
+        failures = errors.ErrorLog(home.path)
+        writing = asyncio.ensure_future(_write_activity(activity, failures))
         try:
             yield
         finally:
@@ -139,11 +137,20 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
                 home.running.unlink(missing_ok=True)  # here, as uvicorn ends the process with the signal that came
             writing.cancel()
             queue.stop()
-            _write(activity, troubles)
+            _write(activity, failures)
             shared.answering.close()
             store.close()
 
-    resources = (files, jobs, models, completions, chat, responses, fine_tunes, engines, classroom)
+    resources = (
+        uploads,
+        fine_tuning,
+        model_list,
+        text_completions,
+        chat_completions,
+        responses,
+        fine_tunes_2022,
+        classroom,
+    )
     doors = (KeyDoor(store), *settings.doors)
     routes: list[BaseRoute] = [
         Route("/health", health),
@@ -161,10 +168,9 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         routes=behind(settings.prefix, routes) if settings.prefix else routes,
         middleware=[Middleware(NoteCalls, shared=shared), Middleware(Visitors, names=settings.names)],
         exception_handlers={
-            errors.APIError: errors.on_api_error,
-            LocalError: errors.on_local_error,
-            OSError: errors.on_disk_error,
-            sqlite3.Error: errors.on_disk_error,
+            LocalError: errors.on_error,
+            OSError: errors.on_error,
+            sqlite3.Error: errors.on_error,
             HTTPException: errors.on_http_error,
         },
         lifespan=lifespan,
@@ -174,18 +180,18 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
     return app
 
 
-async def _write_activity(activity: Activity, troubles: Troubles) -> None:
+async def _write_activity(activity: Activity, failures: errors.ErrorLog) -> None:
     while True:
         await asyncio.sleep(ACTIVITY_SECONDS)
-        await anyio.to_thread.run_sync(_write, activity, troubles)
+        await anyio.to_thread.run_sync(_write, activity, failures)
 
 
-def _write(activity: Activity, troubles: Troubles) -> None:
+def _write(activity: Activity, failures: errors.ErrorLog) -> None:
     try:
         activity.write()
-        troubles.over(activity)
+        failures.works(activity)
     except Exception as error:
-        troubles.note(activity, error)
+        failures.failed(activity, error)
 
 
 def _take_back_signals() -> None:

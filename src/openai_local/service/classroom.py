@@ -140,7 +140,7 @@ class Classroom:
             return known
         found = dict(_NO_LOSSES)
         for event in reversed(self._service.store.events(job, limit=_EVENTS)):
-            if isinstance(data := event.data, dict):
+            if event.type == "metrics" and isinstance(data := event.data, dict):
                 found |= {"step": data["step"], "total_steps": data["total_steps"]}
                 found["training_loss"] = data.get("train_loss", found["training_loss"])
                 valid = data.get("full_valid_loss", data.get("valid_loss"))

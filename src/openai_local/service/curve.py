@@ -40,7 +40,7 @@ class Curve:
         with self._lock:
             for offset, entry in self._journal.read(self._offset):
                 self._offset = offset
-                if entry["kind"] == "event" and entry["data"]:
+                if entry["kind"] == "event" and entry["type"] == "metrics":
                     self._take(entry["data"])
             return {"total_steps": self._total, "points": self._thinned()}
 

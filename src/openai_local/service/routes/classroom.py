@@ -14,7 +14,7 @@ from openai_local.service.classroom import Classroom
 from openai_local.service.context import context, identity
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one
-from openai_local.service.routes.jobs import find
+from openai_local.service.routes.fine_tuning import find
 
 _MAKING = Lock()
 

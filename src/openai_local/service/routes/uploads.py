@@ -22,10 +22,10 @@ from starlette.types import Receive, Scope, Send
 
 from openai_local.engine.journal import new_id
 from openai_local.service.context import Context, context, identity
-from openai_local.service.errors import APIError, brief
+from openai_local.service.contract import refuse, said_length
+from openai_local.service.errors import APIError, brief, invalid, too_long
 from openai_local.service.moving import coming, going
 from openai_local.service.paging import one, page
-from openai_local.service.parameters import refuse, said_length, too_long
 
 MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
@@ -91,13 +91,12 @@ def _upload(form: FormData) -> tuple[UploadFile, str]:
         raise APIError(400, "'file' is a required property", param="file", code="missing_required_parameter")
     if purpose != "fine-tune":
         message = f"This service takes files with purpose 'fine-tune', not {brief(str(purpose))!r}."
-        raise APIError(400, message, param="purpose", code="invalid_value")
+        raise invalid("purpose", message)
     name = PurePath(upload.filename or "upload").name
     if len(name) > _MOST_NAME:
         raise too_long("file.filename", "string", _MOST_NAME, len(name))
     if any(character < " " or character == "\x7f" for character in name):
-        message = "The file's name has a character that can't be shown. Rename the file."
-        raise APIError(400, message, param="file", code="invalid_value")
+        raise invalid("file", "The file's name has a character that can't be shown. Rename the file.")
     if not name.lower().endswith(".jsonl"):
         message = f"Invalid file format for Fine-Tuning API: {brief(name)}. Must be .jsonl"
         raise APIError(400, message, param="file", code="invalid_file_format")
@@ -130,7 +129,7 @@ def list_files(request: Request) -> Response:
     params = request.query_params
     order: Any = params.get("order", "desc")
     if order not in ("asc", "desc"):
-        raise APIError(400, "'order' must be 'asc' or 'desc'.", param="order", code="invalid_value")
+        raise invalid("order", "'order' must be 'asc' or 'desc'.")
     purpose: dict[str, Any] = {"purpose": params["purpose"]} if "purpose" in params else {}
     owner = identity(request).sees
     fetch = partial(context(request).store.page, FileObject, owner=owner, order=order, **purpose)
