@@ -14,13 +14,13 @@ import tempfile
 from pathlib import Path
 
 from machine import measured, spread, table, tell
-from openai_local.engine.base import SMOLLM2
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
 
 HERE = """
 import sys
 from pathlib import Path
-from openai_local.engine.convert import convert
+from openai_local.models.conversion import convert
 convert(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 TRANSFORMERS = """

@@ -40,13 +40,13 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from machine import product_rate, spread, table, tell, timed
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import Encoder, Example, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS, settle
-from openai_local.engine.journal import Journal
-from openai_local.engine.loop import Data, Loop, Paused
-from openai_local.engine.student import Student, choose_device, choose_dtype
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import read
+from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal, Paused, settle
+from openai_local.training.loop import Data, Loop
+from openai_local.training.lora import Student, choose_device, choose_dtype
+from openai_local.training.tokens import Encoder, Example
 from steps import Steps, apart, lesson_file
 
 EPOCHS, PROFILED = 3, 8

@@ -24,12 +24,11 @@ from typing import Any
 
 from machine import megabytes
 from openai_lesson import catechism, prepare
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.bases import Bases
-from openai_local.engine.examples import Encoder
-from openai_local.engine.journal import Job, Journal
 from openai_local.home import Home, default_cache
+from openai_local.models.base_models import SMOLLM2, Bases
 from openai_local.runners.local import LocalRunner
+from openai_local.training.job_folder import Job, Journal
+from openai_local.training.tokens import Encoder
 
 LOOK_SECONDS = 0.01
 

@@ -37,11 +37,11 @@ import torch
 
 from machine import environment_for, product_rate, spread, table, tell
 from openai_lesson import catechism, prepare
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import Encoder, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
-from openai_local.engine.journal import Journal
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import read
+from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal
+from openai_local.training.tokens import Encoder
 from service import Service, local, service
 from steps import Steps, lesson_file, lines
 

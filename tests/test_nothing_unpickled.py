@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from openai_lesson.cli.openai import main
-from openai_local.engine.base import SMOLLM2, Wheel, fetch
-from openai_local.engine.bases import Bases
-from openai_local.engine.registration import register
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models.base_models import SMOLLM2, Bases, Wheel, fetch
+from openai_local.registration import register
 
 ROOT = Path(__file__).parents[1]
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "tarfile"}

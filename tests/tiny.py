@@ -8,8 +8,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.convert import convert, permute
+from openai_local.models.architectures import permute
+from openai_local.models.base_models import SMOLLM2
+from openai_local.models.conversion import convert
 
 WIDTH, HEADS, KV_HEADS, LAYERS, INNER = 64, 2, 1, 3, 96
 TEMPLATE = (

@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fetch(_: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2, fetch
+    from openai_local.models.base_models import SMOLLM2, fetch
 
     cache = default_cache()
     fetched = fetch(SMOLLM2, cache)
@@ -123,7 +123,7 @@ def _fetch(_: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2
+    from openai_local.models.base_models import SMOLLM2
 
     facts = {
         "title": SMOLLM2.title,
@@ -151,7 +151,7 @@ def _running(home: Home) -> dict[str, Any] | None:
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2
+    from openai_local.models.base_models import SMOLLM2
 
     home = Home.open(arguments.home)
     running = _running(home) or {}
@@ -191,23 +191,23 @@ def _estimate(arguments: argparse.Namespace) -> None:
 
 
 def _tokens(arguments: argparse.Namespace) -> None:
-    from openai_local.engine import pieces
-    from openai_local.engine.bases import Bases
-    from openai_local.engine.examples import Encoder
+    from openai_local.models.base_models import Bases
+    from openai_local.training import tokens
+    from openai_local.training.tokens import Encoder
 
     home = Home.at(arguments.home)
     encoder = Encoder(Bases(home, default_cache()).require(arguments.model).weights)
     if arguments.text is None:
-        found = pieces.of_line(encoder, arguments.file, arguments.line)
+        found = tokens.of_line(encoder, arguments.file, arguments.line)
     else:
-        found = pieces.of_text(encoder, arguments.text)
+        found = tokens.of_text(encoder, arguments.text)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can write every character of a text
-    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(pieces.rows(found)))
+    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(tokens.rows(found)))
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.export.folder import export
+    from openai_local.models.export import export
     from openai_local.trained import find
 
     home = Home.at(arguments.home)

@@ -12,19 +12,19 @@ from openai.types import Model
 from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from openai_local.engine.bases import Bases
-from openai_local.engine.export.source import Source
-from openai_local.engine.origin import data_file, noted
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models.base_models import Bases
+from openai_local.models.export_formats import Source
 from openai_local.service.records import Records
 from openai_local.service.store import Store
+from openai_local.training.job_folder import data_file, noted
 
 _SHOWN = 5
 
 
 def find(home: Home, cache: Path, model: str) -> Source:
-    """What `engine.export` needs to know of a fine-tuned model or a checkpoint.
+    """What `models.export` needs to know of a fine-tuned model or a checkpoint.
 
     Args:
         home: where the model was trained.

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import slurm_here
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.journal import Job, Journal
 from openai_local.errors import LocalError
+from openai_local.models.base_models import SMOLLM2
 from openai_local.runners import Status, slurm, squeue
 from openai_local.runners.site import Site
 from openai_local.runners.slurm import SlurmRunner
 from openai_local.runners.squeue import SILENT
+from openai_local.training.job_folder import Job, Journal
 from slurm_here import ask, wait_for
 
 MORE = """\

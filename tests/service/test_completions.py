@@ -6,7 +6,7 @@ import string
 import openai
 import pytest
 
-from openai_local.engine.base import SMOLLM2
+from openai_local.models.base_models import SMOLLM2
 
 # The tiny model's tokens for bytes stand three after the byte. Random weights say bytes that are no text;
 # with this bias they say letters.

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from conftest import finished
-from openai_local.engine.base import SMOLLM2
+from openai_local.models.base_models import SMOLLM2
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
 

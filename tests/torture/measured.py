@@ -20,10 +20,11 @@ from openai_lesson import prepare
 from openai_lesson.cli.openai import main as command
 from openai_lesson.errors import LessonError
 from openai_lesson.prepare import tokens
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import DataError, Encoder, count, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import DataError, count, read
+from openai_local.training.job_folder import EXAMPLE_TOKENS
+from openai_local.training.tokens import Encoder
 
 TRIES = 3
 GOOD = json.dumps({"prompt": "What is sin?", "completion": " A want."}) + "\n"

@@ -14,9 +14,10 @@ from measured import MAKE, in_proportion
 from spoilt import table_file, training_file
 
 from openai_lesson.cli.openai import main
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import DataError, Encoder, count, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import DataError, count, read
+from openai_local.training.job_folder import EXAMPLE_TOKENS
+from openai_local.training.tokens import Encoder
 
 ENDINGS = (".jsonl", ".csv", ".json", ".tsv", ".txt", ".xlsx", ".html")
 LONGEST = 1_000

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openai_local.engine.adapter import Factors, write_adapter
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.convert import convert
 from openai_local.errors import LocalError
+from openai_local.models.adapter import Factors, write_adapter
+from openai_local.models.base_models import SMOLLM2
+from openai_local.models.conversion import convert
 from tiny import HEADS, INNER, KV_HEADS, LAYERS, WIDTH
 
 HERE = Path(__file__).parent

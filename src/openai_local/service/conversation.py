@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from openai_local.engine.examples import ROLES
 from openai_local.service.errors import APIError
 from openai_local.service.parameters import too_long
 from openai_local.service.sampling import check_text
+from openai_local.training.dataset import ROLES
 
 MOST_MESSAGES = 2048
 """How many messages a conversation may have, as at OpenAI."""

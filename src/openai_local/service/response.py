@@ -12,11 +12,11 @@ from typing import Any
 
 from openai.types.responses import Response
 
-from openai_local.engine.journal import new_id
 from openai_local.service.errors import APIError
 from openai_local.service.generation import Piece, Usage
 from openai_local.service.logprobs import content
 from openai_local.service.streaming import frame
+from openai_local.training.job_folder import new_id
 
 _PLACE = {"output_index": 0, "content_index": 0}
 

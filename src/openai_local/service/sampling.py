@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from openai_local.engine.answering import CONTEXT_TOKENS
+from openai_local.answering.llama_server import CONTEXT_TOKENS
 from openai_local.service.errors import APIError, brief
 from openai_local.service.logprobs import MOST
 from openai_local.service.parameters import check_metadata, too_long

@@ -10,12 +10,12 @@ from typing import Any
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.engine.bases import Entry
-from openai_local.engine.journal import new_id
+from openai_local.models.base_models import Entry
 from openai_local.service.context import Context
 from openai_local.service.errors import APIError, brief
 from openai_local.service.identity import Identity
 from openai_local.service.parameters import refuse
+from openai_local.training.job_folder import new_id
 
 LIMITS = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier": (0, 1000)}
 

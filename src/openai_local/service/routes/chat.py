@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.journal import new_id
 from openai_local.service.caller import Caller
 from openai_local.service.chunks import chunks
 from openai_local.service.context import asked, context
@@ -23,6 +22,7 @@ from openai_local.service.generation import Ask, Generation, Piece
 from openai_local.service.logprobs import content
 from openai_local.service.parameters import read_body, refuse
 from openai_local.service.sampling import SHARED, biased, check, check_size, invalid, sampling
+from openai_local.training.job_folder import new_id
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 _LABELS = {"metadata", "safety_identifier", "prompt_cache_key"}  # as `user`: they change no answer

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.journal import new_id
 from openai_local.service.caller import Caller
 from openai_local.service.chunks import chunks
 from openai_local.service.context import asked, context
@@ -24,6 +23,7 @@ from openai_local.service.generation import Ask, Generation, Piece
 from openai_local.service.logprobs import legacy
 from openai_local.service.parameters import read_body, refuse
 from openai_local.service.sampling import SHARED, biased, check, check_size, check_text, invalid, sampling
+from openai_local.training.job_folder import new_id
 
 CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 """Checks the body of a request."""

@@ -88,7 +88,7 @@ def _hyperparameters(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _classification(body: dict[str, Any]) -> dict[str, Any] | None:
-    """What `engine.classification.Question` is made of, or None if no such metrics are asked for."""
+    """What `training.metrics.Question` is made of, or None if no such metrics are asked for."""
     if not body.get("compute_classification_metrics"):
         return None
     if "validation_file" not in body:

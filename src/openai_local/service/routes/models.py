@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.bases import Entry
+from openai_local.models.base_models import Entry
 from openai_local.service.context import context, identity
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one, plain
