@@ -49,7 +49,7 @@ def difference(one: Path, other: Path) -> float:
 def main() -> None:
     """Measure, and print a table."""
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    source = str(SMOLLM2.gguf(default_cache()))
+    source = str(SMOLLM2.at(default_cache()).gguf)
     found: dict[str, list[tuple[float, float]]] = {"here": [], "transformers": []}
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(turns):

@@ -72,7 +72,7 @@ def number_rows(found: dict[int, list[Steps]], again: float) -> list[list[str]]:
     rows = []
     state = (
         choose_dtype(choose_device()).itemsize
-        * json.loads((SMOLLM2.weights(default_cache()) / "config.json").read_text())["hidden_size"]
+        * json.loads((SMOLLM2.at(default_cache()).weights / "config.json").read_text())["hidden_size"]
     )
     for number, runs in found.items():
         chosen = settle("auto", "auto", "auto", number)

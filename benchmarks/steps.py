@@ -140,7 +140,7 @@ def apart(file: Path, most: int, *, threads: int | None = None, **hyperparameter
 def write_examples(path: Path, count: int, tokens: int) -> Path:
     """Write examples of about so many tokens each: pieces of the Larger Catechism, half of each the answer."""
     words = " ".join(catechism.load("larger").stack()).split()
-    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    encoder = Encoder(SMOLLM2.at(default_cache()).weights)
     half = max(2, round(tokens / 2 * len(words) / len(encoder.tokens(" ".join(words)))))
     chance = random.Random(1)
     with path.open("w", encoding="utf-8") as file:

@@ -95,7 +95,7 @@ class Result:
 def write_tokens(folder: Path, file: Path) -> None:
     """Write both sets of questions as tokens, for the peer's environment."""
     again = prepare.analyse(catechism.paraphrased()[["prompt", "completion"]]).write(folder / "reworded.jsonl")
-    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    encoder = Encoder(SMOLLM2.at(default_cache()).weights)
     for name, source in (("training", file), ("reworded", again)):
         examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in read(source)]
         rows = [{"input_ids": e.tokens, "completion_mask": [int(counts) for counts in e.counts]} for e in examples]
@@ -142,7 +142,13 @@ def measured(at: Service, model: str, folder: Path, python: Path) -> Model:
 
 def peer(python: Path, program: str, folder: Path, *words: str) -> list[str]:
     """The command that runs a peer's program."""
-    return [str(python), str(PEERS / f"{program}.py"), str(SMOLLM2.weights(default_cache())), str(folder), *words]
+    return [
+        str(python),
+        str(PEERS / f"{program}.py"),
+        str(SMOLLM2.at(default_cache()).weights),
+        str(folder),
+        *words,
+    ]
 
 
 def measures(found: dict[str, Any]) -> Model:

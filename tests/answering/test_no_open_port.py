@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has a p
 
 @pytest.fixture
 def gguf(tiny_cache):
-    yield SMOLLM2.gguf(tiny_cache)
+    yield SMOLLM2.at(tiny_cache).gguf
     SOCKETS.close()
 
 

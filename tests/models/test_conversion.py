@@ -28,15 +28,15 @@ def test_llama_cpp_and_transformers_continue_alike(tiny_cache):
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(SMOLLM2.weights(tiny_cache), dtype=torch.float32)
-    encoder = Encoder(SMOLLM2.weights(tiny_cache))
+    model = AutoModelForCausalLM.from_pretrained(SMOLLM2.at(tiny_cache).weights, dtype=torch.float32)
+    encoder = Encoder(SMOLLM2.at(tiny_cache).weights)
     tokens = encoder.tokens("in the thin")
     with torch.no_grad():
         for _ in range(8):
             tokens.append(int(model(torch.tensor([tokens])).logits[0, -1].argmax()))
     answering = Answering()
     asked = {"prompt": "in the thin", "max_tokens": 8, "temperature": 0}
-    answer = answering.complete(Target(SMOLLM2.gguf(tiny_cache)), asked)
+    answer = answering.complete(Target(SMOLLM2.at(tiny_cache).gguf), asked)
     answering.close()
     expected = encoder.tokenizer.decode(tokens[len(encoder.tokens("in the thin")) :])
     assert answer["choices"][0]["text"] == expected
@@ -44,9 +44,9 @@ def test_llama_cpp_and_transformers_continue_alike(tiny_cache):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_llama_cpp_and_the_tokenizer_count_alike(tiny_cache, text):
-    encoder = Encoder(SMOLLM2.weights(tiny_cache))
+    encoder = Encoder(SMOLLM2.at(tiny_cache).weights)
     answering = Answering()
-    answer = answering.complete(Target(SMOLLM2.gguf(tiny_cache)), {"prompt": text, "max_tokens": 1})
+    answer = answering.complete(Target(SMOLLM2.at(tiny_cache).gguf), {"prompt": text, "max_tokens": 1})
     answering.close()
     assert answer["usage"]["prompt_tokens"] == len(encoder.tokens(text))
 

@@ -54,7 +54,7 @@ def new_journal(tmp_path_factory, tiny_cache, pairs):
         journal = Journal(folder / f"ftjob-{name}")
         journal.folder.mkdir()
         plan = Job(
-            journal.folder.name, "tiny", str(SMOLLM2.weights(tiny_cache)), str(long), None, 3, EPOCHS, 1, 1.0
+            journal.folder.name, "tiny", str(SMOLLM2.at(tiny_cache).weights), str(long), None, 3, EPOCHS, 1, 1.0
         )
         journal.write_job(replace(plan, training_file=str(pairs), n_epochs=2, batch_size=4) if short else plan)
         made.append(journal)

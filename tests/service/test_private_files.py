@@ -36,7 +36,7 @@ def open_to_others(folder):
 def test_all_that_a_class_leaves_in_the_home(loose, new_service, pairs):
     service = new_service("--learners", "2", "--most-requests", "0")
     client = service.client()
-    service.command("bases", "add", "mine", str(SMOLLM2.gguf(service.cache)))
+    service.command("bases", "add", "mine", str(SMOLLM2.at(service.cache).gguf))
     service.command("keys", "renew", "learner-01")
     with pairs.open("rb") as file:
         upload = client.files.create(file=file, purpose="fine-tune")

@@ -85,7 +85,7 @@ def test_answering_never_imports_torch(tiny_cache):
         "import sys; from pathlib import Path; import openai_local.service.app;"
         "from openai_local.answering.inference import Answering, Target;"
         "from openai_local.models.base_models import SMOLLM2;"
-        f"target = Target(SMOLLM2.gguf(Path({str(tiny_cache)!r})));"
+        f"target = Target(SMOLLM2.at(Path({str(tiny_cache)!r})).gguf);"
         "a = Answering(); a.complete(target, {'prompt': 'a', 'max_tokens': 1});"
         "a.close(); print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
     )

@@ -91,8 +91,8 @@ def in_proportion(found: dict[str, Any]) -> bool:
 
 def main() -> None:
     scale, folder, *shapes = sys.argv[1:]
-    encoder = Encoder(SMOLLM2.weights(default_cache()))
-    path_of_tokenizer = str(SMOLLM2.weights(default_cache()) / "tokenizer.json")
+    encoder = Encoder(SMOLLM2.at(default_cache()).weights)
+    path_of_tokenizer = str(SMOLLM2.at(default_cache()).weights / "tokenizer.json")
     about = tokens.Machine("tiny", path_of_tokenizer, 2048, 13, 300.0, 15.0, "measured somewhere")
     tokens.machine = lambda examples: about
 

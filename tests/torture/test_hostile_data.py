@@ -35,7 +35,7 @@ def is_a_sentence(said: str) -> bool:
 
 
 def test_what_is_checked_before_training(size, tried, tmp_path, tiny_cache):
-    encoder, path = Encoder(SMOLLM2.weights(tiny_cache)), tmp_path / "train.jsonl"
+    encoder, path = Encoder(SMOLLM2.at(tiny_cache).weights), tmp_path / "train.jsonl"
     files, accepted = size(400, 10_000), 0
     for number in range(files):
         content = training_file(number)

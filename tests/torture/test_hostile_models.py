@@ -33,10 +33,14 @@ LONGEST, SECONDS, MEBIBYTES = 1_000, 5, 400
 @pytest.fixture
 def sound(tmp_path, tiny_cache):
     """A sound model of each kind."""
-    folder = shutil.copytree(SMOLLM2.weights(tiny_cache), tmp_path / "folder")
+    folder = shutil.copytree(SMOLLM2.at(tiny_cache).weights, tmp_path / "folder")
     told = {"eos_token": "<|im_end|>", "bos_token": "<|im_start|>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(told), encoding="utf-8")
-    return {"model": SMOLLM2.gguf(tiny_cache), "folder": folder, "adapter": an_adapter(tmp_path / "adapter.gguf")}
+    return {
+        "model": SMOLLM2.at(tiny_cache).gguf,
+        "folder": folder,
+        "adapter": an_adapter(tmp_path / "adapter.gguf"),
+    }
 
 
 def an_adapter(path):

@@ -21,7 +21,7 @@ def write(tmp_path):
 
 @pytest.fixture(scope="module")
 def encoder(tiny_cache):
-    return Encoder(SMOLLM2.weights(tiny_cache))
+    return Encoder(SMOLLM2.at(tiny_cache).weights)
 
 
 def test_good_files_are_read(write):

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from openai_local.training.job_folder import Job, Journal, data_file, let_go, noted, origins
+from openai_local.training.job_folder import Job, Journal, data_file, noted, provenance, remove_data
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -13,7 +13,7 @@ def test_what_is_written_is_read(tmp_path):
     assert list(journal.read()) == []
     journal.event("Hello")
     journal.event("Step 1", data={"step": 1})
-    journal.settle(n_epochs=3)
+    journal.tell("hyperparameters", n_epochs=3)
     entries = [entry for _, entry in journal.read()]
     assert [entry["kind"] for entry in entries] == ["event", "event", "hyperparameters"]
     assert [entry.get("type") for entry in entries] == ["message", "metrics", None]
@@ -77,33 +77,33 @@ def folder(tmp_path):
 
 
 def test_what_is_known_stays_and_the_data_goes(folder):
-    before = origins(folder)
+    before = provenance(folder)
     assert before["training_file"].sha256 == hashlib.sha256(PAIRS).hexdigest()
     assert [(found.examples, found.plain) for found in before.values()] == [(3, True), (1, False)]
-    let_go(folder)
-    let_go(folder)
-    assert origins(folder) == before
+    remove_data(folder)
+    remove_data(folder)
+    assert provenance(folder) == before
     assert not [path for path in folder.iterdir() if b"secret" in path.read_bytes()]
 
 
 def test_it_is_done_again_if_it_was_interrupted(folder):
     content = {path: path.read_bytes() for path in folder.glob("*.jsonl")}
-    let_go(folder)
-    before = origins(folder)
+    remove_data(folder)
+    before = provenance(folder)
     for path, data in content.items():
         path.write_bytes(data)
-    let_go(folder)
-    assert origins(folder) == before and not [*folder.glob("*.jsonl")]
+    remove_data(folder)
+    assert provenance(folder) == before and not [*folder.glob("*.jsonl")]
 
 
 def test_a_note_that_is_damaged_is_none(folder):
-    before = origins(folder)
+    before = provenance(folder)
     noted(folder).write_text('{"training_file": 1}')
-    assert origins(folder) == before
+    assert provenance(folder) == before
 
 
 def test_where_there_is_no_model_nothing_is_noted(folder):
     (folder / "step-2.gguf").unlink()
     data_file(folder, "training_file").write_bytes(b"\xff" * 100)
-    let_go(folder)
+    remove_data(folder)
     assert not [*folder.iterdir()]

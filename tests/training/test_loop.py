@@ -17,7 +17,7 @@ def new_journal(tmp_path, tiny_cache, pairs):
     def make(name, **changes):
         (tmp_path / name).mkdir()
         journal = Journal(tmp_path / name)
-        plan = Job("ftjob-1", "tiny", str(SMOLLM2.weights(tiny_cache)), str(pairs), str(pairs), 3, 2, 2, 1.0)
+        plan = Job("ftjob-1", "tiny", str(SMOLLM2.at(tiny_cache).weights), str(pairs), str(pairs), 3, 2, 2, 1.0)
         journal.write_job(replace(plan, **changes))
         return journal
 

@@ -12,12 +12,12 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def student(tiny_cache):
     torch.manual_seed(0)
-    return Student(SMOLLM2.weights(tiny_cache), device=CPU, dtype=torch.float32)
+    return Student(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
 def examples(tiny_cache):
-    encoder = Encoder(SMOLLM2.weights(tiny_cache))
+    encoder = Encoder(SMOLLM2.at(tiny_cache).weights)
     texts = [("What is the sun?", " A star."), ("And", " the moon is a stone in the sky."), ("x", " y")]
     return [encoder.encode({"prompt": p, "completion": c}, 100) for p, c in texts]
 
@@ -86,7 +86,7 @@ def test_only_the_upper_layers_learn(student):
 
 
 def test_bfloat16_works_too(tiny_cache, examples):
-    student = Student(SMOLLM2.weights(tiny_cache), device=CPU, dtype=torch.bfloat16)
+    student = Student(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.bfloat16)
     row = pack(examples, CPU)
     hidden = student.hidden(examples, row)
     loss, _ = AnswerLoss.apply(hidden, row.targets, row.weights, student.head, len(row.targets))

@@ -9,7 +9,7 @@ from openai_local.training.tokens import Encoder
 
 @pytest.fixture(scope="module")
 def encoder(tiny_cache):
-    return Encoder(SMOLLM2.weights(tiny_cache))
+    return Encoder(SMOLLM2.at(tiny_cache).weights)
 
 
 def examples(encoder, completions, prompt="x"):

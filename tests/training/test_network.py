@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def folder(tiny_cache):
-    return SMOLLM2.weights(tiny_cache)
+    return SMOLLM2.at(tiny_cache).weights
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ def journal(tmp_path, tiny_cache, pairs):
     data = tmp_path / "data.jsonl"
     data.write_bytes(pairs.read_bytes() * 42)
     journal = Journal(tmp_path)
-    journal.write_job(Job("ftjob-1", "tiny", str(SMOLLM2.weights(tiny_cache)), str(data), None, 3, 2, 1, 1.0))
+    journal.write_job(Job("ftjob-1", "tiny", str(SMOLLM2.at(tiny_cache).weights), str(data), None, 3, 2, 1, 1.0))
     return journal
 
 

@@ -26,7 +26,7 @@ CHAT = {
 
 @pytest.fixture(scope="module")
 def encoder(tiny_cache):
-    return Encoder(SMOLLM2.weights(tiny_cache))
+    return Encoder(SMOLLM2.at(tiny_cache).weights)
 
 
 @pytest.fixture

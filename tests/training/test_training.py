@@ -14,7 +14,7 @@ from openai_local.training.tokens import Example
 
 def job(tiny_cache, data, **changes):
     fields = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto", **changes}
-    return Job("ftjob-1", "tiny", str(SMOLLM2.weights(tiny_cache)), str(data), None, 3, **fields)
+    return Job("ftjob-1", "tiny", str(SMOLLM2.at(tiny_cache).weights), str(data), None, 3, **fields)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_the_loss_falls(learned):
 def test_llama_cpp_says_what_was_learned(learned, tiny_cache, pairs):
     """The adapter file holds what PyTorch learned, in llama.cpp's order of rows."""
     answering = Answering()
-    target = Target(SMOLLM2.gguf(tiny_cache), learned.adapter)
+    target = Target(SMOLLM2.at(tiny_cache).gguf, learned.adapter)
     right = 0
     records = [json.loads(line) for line in pairs.read_text().splitlines()]
     for record in records:

@@ -74,6 +74,16 @@ class Adapter:
         """The highest rank of its matrices."""
         return max(pair.rank for pair in self.factors.values())
 
+    @property
+    def layers(self) -> list[int]:
+        """The numbers of the layers that learned."""
+        return sorted({layer for layer, _ in self.factors})
+
+    @property
+    def modules(self) -> list[str]:
+        """Transformers' names of what learned in them."""
+        return sorted({module for _, module in self.factors})
+
 
 def write_adapter(
     path: Path,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import jinja2
 from jinja2 import TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -87,21 +86,19 @@ def _all_nodes(template: nodes.Template) -> Iterator[nodes.Node]:
 
 def is_chatml(template: str) -> bool:
     """Whether a chat template puts each message between ``<|im_start|>`` with its role and ``<|im_end|>``."""
-    return rendered(template).endswith("<|im_start|>user\nX<|im_end|>\n<|im_start|>assistant\n")
+    return _rendered(template).endswith("<|im_start|>user\nX<|im_end|>\n<|im_start|>assistant\n")
 
 
-def system_line(template: str) -> str:
-    """The system message that the chat template puts before a conversation without one, as a line for Ollama."""
-    before = rendered(template).partition("<|im_start|>user\n")[0]
-    said = before.removeprefix("<|im_start|>system\n").partition("<|im_end|>")[0]
-    sayable = said and '"""' not in f'{said}"'  # three quotes end the text for Ollama
-    return f'SYSTEM """{said}"""\n' if sayable else ""
+def system_message(template: str) -> str:
+    """What a ChatML template says as the system before a conversation without such a message."""
+    before = _rendered(template).partition("<|im_start|>user\n")[0]
+    return before.removeprefix("<|im_start|>system\n").partition("<|im_end|>")[0]
 
 
-def rendered(template: str) -> str:
+def _rendered(template: str) -> str:
     """A conversation of one question; empty if the template is empty or can't be understood."""
     question = [{"role": "user", "content": "X"}]
     try:
         return TEMPLATES.from_string(template).render(messages=question, add_generation_prompt=True)
-    except jinja2.TemplateError:
+    except TemplateError:
         return ""

@@ -10,7 +10,7 @@ from typing import Any
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.models.base_models import Entry
+from openai_local.models.base_models import Base
 from openai_local.service.context import Context
 from openai_local.service.errors import APIError, brief
 from openai_local.service.identity import Identity
@@ -26,7 +26,7 @@ def submit(
     body: dict[str, Any],
     *,
     hyperparameters: Mapping[str, Any],
-    name: Callable[[Entry], str],
+    name: Callable[[Base], str],
     **private: Any,
 ) -> FineTuningJob:
     """Put a job into the queue. Its files are checked later, as at OpenAI.
@@ -77,7 +77,7 @@ def submit(
     return job
 
 
-def _base(service: Context, name: str, who: Identity) -> Entry:
+def _base(service: Context, name: str, who: Identity) -> Base:
     base = service.bases.find(name)
     if base is None:
         if service.store.get(Model, name, who.sees):
@@ -119,7 +119,7 @@ def check_hyperparameters(given: Mapping[str, Any], prefix: str = "") -> None:
             raise APIError(400, message, param=f"{prefix}{name}", code="invalid_value")
 
 
-def _tell(service: Context, job: FineTuningJob, base: Entry, asked: str) -> None:
+def _tell(service: Context, job: FineTuningJob, base: Base, asked: str) -> None:
     other = "" if asked == base.name else f" It stands in for {asked}, which nobody can train any more."
     service.records.tell(
         job.id,

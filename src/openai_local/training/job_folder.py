@@ -33,34 +33,7 @@ from openai_local.models.base_models import sha256
 
 EXAMPLE_TOKENS = 2048
 """An example's length at which it is cut."""
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What a job is trained with, once every ``auto`` is settled."""
-
-    n_epochs: int
-    batch_size: int
-    learning_rate_multiplier: float
-
-
-def settle(n_epochs: Any, batch_size: Any, learning_rate_multiplier: Any, n_examples: int) -> Hyperparameters:
-    """Replace each ``auto``.
-
-    A batch has half the square root of the number of examples (3 to 16). The lesson's 107 examples are seen
-    thirteen times, so that they are known by heart; four times as many are seen half as often (3 to 20 times).
-    """
-
-    def given(value: Any, auto: Any) -> Any:
-        return auto if value == "auto" else value
-
-    return Hyperparameters(
-        n_epochs=given(n_epochs, min(20, max(3, round(13 * (107 / n_examples) ** 0.5)))),
-        batch_size=given(batch_size, min(16, max(3, round(n_examples**0.5 / 2)))),
-        learning_rate_multiplier=given(learning_rate_multiplier, 1.0),
-    )
-
-
+FILES = ("training_file", "validation_file")
 WAIT_SECONDS = 1.0
 """How long the training process waits before it offers the disk again what it did not take."""
 T = TypeVar("T")
@@ -89,7 +62,7 @@ class Job:
     """What to train: the content of ``job.json``. ``None`` and ``"auto"`` are left to the training process.
 
     The last three are for fine-tunes of 2022: the weight of the prompts' tokens in the loss, what
-    `classification.Question` holds, and the columns of the table of results.
+    `metrics.Question` holds, and the columns of the table of results.
     """
 
     id: str
@@ -106,6 +79,30 @@ class Job:
     of_2022: bool = False
 
 
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a job is trained with, once every ``auto`` is settled."""
+
+    n_epochs: int
+    batch_size: int
+    learning_rate_multiplier: float
+
+
+def settle(n_epochs: Any, batch_size: Any, learning_rate_multiplier: Any, n_examples: int) -> Hyperparameters:
+    """Replace each ``auto``.
+
+    A batch has half the square root of the number of examples (3 to 16). The lesson's 107 examples are seen
+    thirteen times, so that they are known by heart; four times as many are seen half as often (3 to 20 times).
+    """
+    auto = {
+        "n_epochs": min(20, max(3, round(13 * (107 / n_examples) ** 0.5))),
+        "batch_size": min(16, max(3, round(n_examples**0.5 / 2))),
+        "learning_rate_multiplier": 1.0,
+    }
+    given = zip(auto, (n_epochs, batch_size, learning_rate_multiplier), strict=True)
+    return Hyperparameters(**{**auto, **{name: value for name, value in given if value != "auto"}})
+
+
 class Journal:
     """One job's directory, written by the training process and read by the service."""
 
@@ -120,8 +117,8 @@ class Journal:
         self.snapshot = folder / "snapshot.safetensors"
         self._pause = folder / "pause"
         self._waits = folder / "waits"
-        self.told_to_end = False
         self._result = folder / "result.json"
+        self._told_to_end = False
 
     def write_job(self, job: Job) -> None:
         """Write ``job.json``."""
@@ -152,11 +149,11 @@ class Journal:
 
     def end_soon(self) -> None:
         """Let this process write a snapshot and end. The job itself is not paused: the next process goes on."""
-        self.told_to_end = True
+        self._told_to_end = True
 
     def pause_requested(self) -> bool:
         """Whether the training process shall write a snapshot and end."""
-        return self.told_to_end or self._pause.exists()
+        return self._told_to_end or self._pause.exists()
 
     def keep(self, write: Callable[[], T]) -> T:
         """Write something in the training process. While the disk does not take it, wait and try again.
@@ -176,7 +173,10 @@ class Journal:
                     raise
                 if not said:
                     said = sentence.split(" (")[0].split(". ")[0].removesuffix(".")
-                    self._begin_to_wait(sentence)
+                    with contextlib.suppress(OSError):  # an empty file often finds room where nothing else does
+                        self._waits.touch()
+                    with contextlib.suppress(OSError):
+                        print(sentence, file=sys.stderr, flush=True)
             if self.pause_requested():
                 raise Stuck
             time.sleep(WAIT_SECONDS)
@@ -186,12 +186,6 @@ class Journal:
             seconds = max(1, round(time.monotonic() - began))
             self.event(f"{said}. The training waited {seconds} s and goes on now.", level="warn")
         return done
-
-    def _begin_to_wait(self, sentence: str) -> None:
-        with contextlib.suppress(OSError):  # an empty file often finds room where nothing else does
-            self._waits.touch()
-        with contextlib.suppress(OSError):
-            print(sentence, file=sys.stderr, flush=True)
 
     def waits(self) -> bool:
         """Whether the training process waits for room on the disk."""
@@ -218,33 +212,15 @@ class Journal:
         """Tell people something; with `data`, an event of type ``metrics``. With a `key`, once in a job's life."""
         kind = "message" if data is None else "metrics"
         id_ = derived_id("ftevent", self.folder.name, key) if key else new_id("ftevent")
-        self._append("event", id=id_, level=level, message=message, type=kind, data=data)
+        self.tell("event", id=id_, level=level, message=message, type=kind, data=data)
 
-    def checkpoint_file(self, step: int) -> Path:
-        """Where the adapter of a step lies."""
-        return self.folder / f"step-{step}.gguf"
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Append a line.
 
-    def checkpoint(self, step: int, metrics: dict[str, float]) -> None:
-        """Tell that the adapter of a step is written."""
-        self._append("checkpoint", step=step, metrics=metrics)
-
-    def row(self, **columns: Any) -> None:
-        """Keep a row of the table of results."""
-        self._append("row", **columns)
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows so far."""
-        return (entry for _, entry in self.read() if entry["kind"] == "row")
-
-    def settle(self, **hyperparameters: Any) -> None:
-        """Tell what ``auto`` became."""
-        self._append("hyperparameters", **hyperparameters)
-
-    def estimate(self, finish: float) -> None:
-        """Tell when training will probably end, as a Unix time in seconds."""
-        self._append("estimate", finish=int(finish))
-
-    def _append(self, kind: str, **fields: Any) -> None:
+        Its `kind` is ``event``; ``row``, one of the table of results; ``checkpoint``, when the adapter of a step
+        is written; ``hyperparameters``, what ``auto`` became; or ``estimate``, of when training will end (a Unix
+        time in seconds).
+        """
         line = json.dumps({"kind": kind, "created_at": int(time.time()), **fields})
         self.keep(lambda: self._write_line(line.encode() + b"\n"))
 
@@ -255,6 +231,10 @@ class Journal:
             if file.write(line) != len(line):
                 file.truncate(size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.events))
+
+    def checkpoint_file(self, step: int) -> Path:
+        """Where the adapter of a step lies."""
+        return self.folder / f"step-{step}.gguf"
 
     def sync(self) -> None:
         """Make sure that all lines are on disk."""
@@ -272,8 +252,14 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return  # still being written
                 offset += len(line)
-                if (entry := _entry(line)) is not None:
-                    yield offset, entry
+                with contextlib.suppress(ValueError):
+                    entry = json.loads(line)
+                    if isinstance(entry, dict) and "kind" in entry:
+                        yield offset, entry
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of the table of results so far."""
+        return (entry for _, entry in self.read() if entry["kind"] == "row")
 
     def finish(self, **result: Any) -> None:
         """End the job: ``status`` is ``succeeded`` or ``failed``."""
@@ -289,26 +275,12 @@ class Journal:
         return found if isinstance(found, dict) and "status" in found else None
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
-    """A line of ``events.jsonl``, or None if it is none."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) and "kind" in entry else None
-
-
-FILES = ("training_file", "validation_file")
-
-
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """A file that was trained or validated with.
 
-    Attributes:
-        sha256: of its bytes.
-        examples: how many it had.
-        plain: whether these were prompts and completions; otherwise conversations.
+    `sha256` is of its bytes, `examples` how many it had, and `plain` says whether these were prompts and
+    completions; otherwise conversations.
     """
 
     sha256: str
@@ -322,35 +294,30 @@ def data_file(folder: Path, param: str) -> Path:
 
 
 def noted(folder: Path) -> Path:
-    """Where the facts are kept."""
+    """Where a job's directory keeps what is known of its data."""
     return folder / "data.json"
 
 
-def origins(folder: Path) -> dict[str, Origin]:
+def provenance(folder: Path) -> dict[str, Provenance]:
     """What is known of a job's files, by the parameter's name: noted, or seen in them while they are there."""
     found = {}
     for param in FILES:  # before the note: what goes meanwhile is noted by then
-        with contextlib.suppress(FileNotFoundError):
-            found[param] = _look(data_file(folder, param))
+        path = data_file(folder, param)
+        with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8-sig") as file:
+            lines = (line for line in file if line.strip())
+            first = json.loads(next(lines, "{}"))
+            found[param] = Provenance(sha256(path), 1 + sum(1 for _ in lines), "prompt" in first)
     with contextlib.suppress(FileNotFoundError, ValueError, AttributeError, TypeError):  # none, or a damaged one
         known = json.loads(noted(folder).read_text(encoding="utf-8"))
-        found |= {param: Origin(**facts) for param, facts in known.items()}
+        found |= {param: Provenance(**facts) for param, facts in known.items()}
     return found
 
 
-def let_go(folder: Path) -> None:
+def remove_data(folder: Path) -> None:
     """Remove the data of a job that is over. What is known of it is noted first, if a model was made of it."""
     files = [path for param in FILES if (path := data_file(folder, param)).exists()]
-    if not files:
-        return
-    if any(folder.glob("*.gguf")):
-        write_whole(noted(folder), json.dumps({param: asdict(facts) for param, facts in origins(folder).items()}))
+    if files and any(folder.glob("*.gguf")):
+        known = {param: asdict(facts) for param, facts in provenance(folder).items()}
+        write_whole(noted(folder), json.dumps(known))
     for path in files:
         path.unlink()
-
-
-def _look(path: Path) -> Origin:
-    with path.open(encoding="utf-8-sig") as file:
-        lines = (line for line in file if line.strip())
-        first = next(lines, "{}")
-        return Origin(sha256(path), 1 + sum(1 for _ in lines), "prompt" in json.loads(first))

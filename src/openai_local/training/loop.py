@@ -24,7 +24,7 @@ from torch import Tensor
 
 from openai_local.errors import LocalError
 from openai_local.home import link
-from openai_local.models.base_models import BASES
+from openai_local.models.base_models import SMOLLM2
 from openai_local.training.data_parallel import Crew
 from openai_local.training.dataset import DataError, read
 from openai_local.training.job_folder import EXAMPLE_TOKENS, Hyperparameters, Job, Journal, Paused, Stuck, settle
@@ -45,7 +45,7 @@ def train(journal: Journal) -> None:
     job = journal.read_job()
     data = _load(job, journal)
     chosen = settle(job.n_epochs, job.batch_size, job.learning_rate_multiplier, len(data.training))
-    journal.settle(**vars(chosen))
+    journal.tell("hyperparameters", **vars(chosen))
 
     torch.manual_seed(job.seed)
     loop = Loop(journal, _student(job), data, chosen, job.seed)
@@ -77,7 +77,7 @@ def _encoder(job: Job) -> Encoder:
 
 def _no_base(job: Job, error: Exception) -> LocalError:
     what = f"The base model {job.base} can't be read: a file of it is damaged or gone ({error})."
-    if job.base in BASES:
+    if job.base == SMOLLM2.name:
         return LocalError(f"{what} Fetch it again, then train again:  openai-local bases fetch")
     return LocalError(f"{what} Remove it, add it again, and train again:  openai-local bases remove {job.base}")
 
@@ -268,7 +268,7 @@ class Loop:
             message += f", validation loss={valid.mean_loss:.4f}"
             data |= _named("valid", valid)
         self.journal.event(message, data=data, key=f"step {step}")
-        self.journal.row(**self._columns(step, score, valid))
+        self.journal.tell("row", **self._columns(step, score, valid))
 
     def _columns(self, step: int, score: Score, valid: Score | None) -> dict[str, Any]:
         seen = (step - 1) // self.epoch_steps * len(self.data.training)
@@ -290,7 +290,7 @@ class Loop:
         if now - self.estimated > ESTIMATE_SECONDS:
             self.estimated = now
             pace = (now - self.begun) / (self.done - self.first)
-            self.journal.estimate(time.time() + pace * (self.steps - self.done))
+            self.journal.tell("estimate", finish=int(time.time() + pace * (self.steps - self.done)))
         if now - self.saved > self.save_seconds / SNAPSHOT_SHARE:
             self._save()
             self.saved = time.monotonic()
@@ -315,9 +315,9 @@ class Loop:
         )
         if self.data.classes:
             found = self.data.classes.metrics(self.data.validation, self._class_probabilities(self.data.classes))
-            self.journal.row(step=step, **found)
+            self.journal.tell("row", step=step, **found)
         self.journal.keep(lambda: self.student.write_adapter(self.journal.checkpoint_file(step)))
-        self.journal.checkpoint(step, metrics)
+        self.journal.tell("checkpoint", step=step, metrics=metrics)
 
     @torch.no_grad()
     def _class_probabilities(self, classes: Classes) -> np.ndarray:

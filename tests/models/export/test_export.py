@@ -19,7 +19,8 @@ from openai_local.models.adapter import Factors, read_adapter, write_adapter
 from openai_local.models.base_models import SMOLLM2, Bases
 from openai_local.models.chat_templates import is_chatml
 from openai_local.models.export_formats import Source, modelfile
-from openai_local.training.job_folder import Job, Journal, data_file, let_go
+from openai_local.trained import history
+from openai_local.training.job_folder import Job, Journal, data_file, remove_data
 
 SHAPES = {"q_proj": (64, 64), "k_proj": (32, 64), "up_proj": (96, 64), "down_proj": (64, 96)}
 ALPHA = 6.0
@@ -47,14 +48,20 @@ def source(tiny_cache, tmp_path):
     job = Job("ftjob-1", SMOLLM2.name, "weights", str(data), None, 42, 2, 1, "auto")
     journal.write_job(job)
     for step in (1, 2, 3, 4):
-        journal.row(step=step, train_loss=4.0 / step, valid_loss=5.0)
+        journal.tell("row", step=step, train_loss=4.0 / step, valid_loss=5.0)
         if step % 2 == 0:
-            journal.checkpoint(step, {"train_loss": 4.0 / step, "full_valid_loss": 5.0 / step})
+            journal.tell(
+                "checkpoint", step=step, metrics={"train_loss": 4.0 / step, "full_valid_loss": 5.0 / step}
+            )
     kept = factors({"q_proj": 4, "k_proj": 4, "up_proj": 2, "down_proj": 3})
     write_adapter(journal.adapter, kept, alpha=ALPHA, heads=2, kv_heads=1)
     base = Bases(Home(tmp_path), tiny_cache).require(SMOLLM2.name)
+    return Source("ft:tiny:me:x:1", journal.adapter, base, **told(journal.folder))
+
+
+def told(folder):
     settled = {"n_epochs": 2, "batch_size": 1, "learning_rate_multiplier": 1.5}
-    return Source("ft:tiny:me:x:1", journal.adapter, base, journal, settled, date(2026, 11, 23))
+    return history(Journal(folder), settled, date(2026, 11, 23))
 
 
 def test_an_adapter_is_read_as_it_was_written(source):
@@ -89,9 +96,10 @@ def test_different_ranks_are_no_different_model(source, tmp_path):
 
 @pytest.mark.parametrize("form", ["gguf", "peft", "merged"])
 def test_the_card(source, tmp_path, form):
-    digest = hashlib.sha256(data_file(source.journal.folder, "training_file").read_bytes()).hexdigest()
-    let_go(source.journal.folder)  # as the service does when the job is over
-    exports.export(source, form, tmp_path / "My Model")
+    folder = source.adapter_file.parent
+    digest = hashlib.sha256(data_file(folder, "training_file").read_bytes()).hexdigest()
+    remove_data(folder)  # as the service does when the job is over
+    exports.export(replace(source, **told(folder)), form, tmp_path / "My Model")
     text = (tmp_path / "My Model" / "README.md").read_text(encoding="utf-8")
     _, head, body = text.split("---\n", 2)
     metadata = yaml.safe_load(head)
@@ -111,8 +119,7 @@ def test_the_card(source, tmp_path, form):
 
 def test_a_base_that_no_hub_knows_gets_no_link(source, tmp_path):
     own = replace(source.base, name="mine", title="Mine", licence="licence not told")
-    unknown = Source(**{**vars(source), "base": own})
-    exports.export(unknown, "peft", tmp_path / "out")
+    exports.export(replace(source, base=own), "peft", tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "base_model" not in text and "license:" not in text and "huggingface.co/None" not in text
     assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["base_model_name_or_path"] == "base"
@@ -182,10 +189,9 @@ QUESTION = [{"role": "user", "content": "What is sun?"}]
 def talker(source):
     """One that learned from conversations."""
     answer = {"role": "assistant", "content": "A star."}
-    data_file(source.journal.folder, "training_file").write_text(
-        json.dumps({"messages": [*QUESTION, answer]}) + "\n"
-    )
-    return source
+    folder = source.adapter_file.parent
+    data_file(folder, "training_file").write_text(json.dumps({"messages": [*QUESTION, answer]}) + "\n")
+    return replace(source, **told(folder))
 
 
 def test_ollamas_template_is_that_of_the_base(talker, tmp_path):

@@ -2,7 +2,6 @@
 
 import gc
 import json
-from datetime import date
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from openai_local.models.base_models import Bases
 from openai_local.models.export import export
 from openai_local.models.export_formats import Source, path_of
 from openai_local.registration import register
-from openai_local.training.job_folder import Job, Journal
 from openai_local.training.tokens import Encoder
 from tiny_folders import make_folder
 
@@ -36,14 +34,10 @@ def adapted(place, kind, pre):
             outputs, inputs = weights[f"{path_of(layer, module)}.weight"].shape
             a, b = (random.standard_normal(shape) / 4 for shape in ((4, inputs), (outputs, 4)))
             factors[layer, module] = Factors(a.astype(np.float16), b.astype(np.float16))
-    journal = Journal(place / "ftjob-1")
-    journal.folder.mkdir()
-    (journal.folder / "training_file.jsonl").write_text('{"prompt": "a", "completion": " b"}\n')
-    journal.write_job(Job("ftjob-1", "tiny", "weights", "data", None, 1, 1, 1, 1.0))
     config = json.loads((entry.weights / "config.json").read_text())
     heads = {"heads": config["num_attention_heads"], "kv_heads": config["num_key_value_heads"]}
-    write_adapter(journal.adapter, factors, alpha=2.0, architecture=kind, **heads)
-    return Source("ft:tiny", journal.adapter, entry, journal, {}, date(2026, 1, 1))
+    write_adapter(place / "adapter.gguf", factors, alpha=2.0, architecture=kind, **heads)
+    return Source("ft:tiny", place / "adapter.gguf", entry, plain=True, training={}, losses={})
 
 
 @pytest.fixture(scope="module", params=[*ARCHITECTURES])

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.models.base_models import Entry
+from openai_local.models.base_models import Base
 from openai_local.service.context import context, identity
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one, plain
 
 
-def _model(base: Entry, name: str) -> Model:
+def _model(base: Base, name: str) -> Model:
     return Model(id=name, object="model", created=base.created, owned_by="openai-local")
 
 
