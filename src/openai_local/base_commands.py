@@ -37,8 +37,8 @@ def add_commands(bases: Any, home: argparse.ArgumentParser) -> None:
 
 
 def _add(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.bases import Bases
-    from openai_local.engine.registration import register
+    from openai_local.models.base_models import Bases
+    from openai_local.registration import register
 
     bases = Bases(Home.open(arguments.home), default_cache())
     entry = register(
@@ -55,7 +55,7 @@ def _add(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.bases import Bases
+    from openai_local.models.base_models import Bases
 
     entries = Bases(Home.open(arguments.home), default_cache()).all()
     if arguments.json:
@@ -82,7 +82,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.bases import Bases
+    from openai_local.models.base_models import Bases
     from openai_local.service.records import Records
     from openai_local.service.store import Store
 

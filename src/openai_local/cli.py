@@ -115,21 +115,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fetch(_: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2, fetch
+    from openai_local.models.base_models import SMOLLM2, fetch
 
-    cache = default_cache()
-    fetched = fetch(SMOLLM2, cache)
-    print(f"{SMOLLM2.title} {'is ready' if fetched else 'was here already'}: {SMOLLM2.folder(cache)}")
+    base = SMOLLM2.at(default_cache())
+    fetched = fetch(base)
+    print(f"{base.title} {'is ready' if fetched else 'was here already'}: {base.folder}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2
+    from openai_local.models.base_models import SMOLLM2
 
+    base = SMOLLM2.at(default_cache())
     facts = {
-        "title": SMOLLM2.title,
-        "state": SMOLLM2.state(default_cache()),
-        "sha256": SMOLLM2.wheel.member_sha256,
-        "path": str(SMOLLM2.folder(default_cache())),
+        "title": base.title,
+        "state": base.state(),
+        "sha256": base.wheel and base.wheel.member_sha256,
+        "path": str(base.folder),
     }
     print(json.dumps(facts) if arguments.json else f"{facts['title']} is {facts['state']}: {facts['path']}")
 
@@ -151,7 +152,7 @@ def _running(home: Home) -> dict[str, Any] | None:
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2
+    from openai_local.models.base_models import SMOLLM2
 
     home = Home.open(arguments.home)
     running = _running(home) or {}
@@ -161,7 +162,7 @@ def _status(arguments: argparse.Namespace) -> None:
         "host": running.get("host"),
         "home": str(home.path),
         "log": str(home.log),
-        "base_ready": SMOLLM2.ready(default_cache()),
+        "base_ready": SMOLLM2.at(default_cache()).ready,
     }
     if arguments.json:
         print(json.dumps(facts))
@@ -191,23 +192,23 @@ def _estimate(arguments: argparse.Namespace) -> None:
 
 
 def _tokens(arguments: argparse.Namespace) -> None:
-    from openai_local.engine import pieces
-    from openai_local.engine.bases import Bases
-    from openai_local.engine.examples import Encoder
+    from openai_local.models.base_models import Bases
+    from openai_local.training import tokens
+    from openai_local.training.tokens import Encoder
 
     home = Home.at(arguments.home)
     encoder = Encoder(Bases(home, default_cache()).require(arguments.model).weights)
     if arguments.text is None:
-        found = pieces.of_line(encoder, arguments.file, arguments.line)
+        found = tokens.of_line(encoder, arguments.file, arguments.line)
     else:
-        found = pieces.of_text(encoder, arguments.text)
+        found = tokens.of_text(encoder, arguments.text)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can write every character of a text
-    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(pieces.rows(found)))
+    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(tokens.rows(found)))
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.export.folder import export
+    from openai_local.models.export import export
     from openai_local.trained import find
 
     home = Home.at(arguments.home)

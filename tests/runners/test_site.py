@@ -154,7 +154,7 @@ def test_names_reach_the_commands_whole(tmp_path):
     )
     assert done.returncode == 0
     given = (tmp_path / "given.txt").read_text().splitlines()
-    assert given == ["3", "set", "-P", "-m", "openai_local.engine", str(folder), "120"]
+    assert given == ["3", "set", "-P", "-m", "openai_local.training", str(folder), "120"]
     assert (tmp_path / "modules.txt").read_text().splitlines() == ["load", "a/1", "load", "b; touch bad"]
     assert not list(tmp_path.glob("**/bad"))
 

@@ -5,7 +5,7 @@ import asyncio
 import openai
 import pytest
 
-from openai_local.engine.lanes import LANES
+from openai_local.answering.server_pool import LANES
 from openai_local.service.errors import APIError
 from openai_local.service.load import MOST, Load
 

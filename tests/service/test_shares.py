@@ -7,7 +7,7 @@ import pytest
 from openai.types.fine_tuning import FineTuningJob
 from starlette.testclient import TestClient
 
-from openai_local.engine.lanes import LANES
+from openai_local.answering.server_pool import LANES
 from openai_local.home import Home
 from openai_local.service.app import create_app
 from openai_local.service.auth import make_key

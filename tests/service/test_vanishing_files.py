@@ -6,7 +6,7 @@ import pytest
 from openai.types import Model
 from starlette.testclient import TestClient
 
-from openai_local.engine.answering import Answering
+from openai_local.answering.inference import Answering
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service.app import create_app

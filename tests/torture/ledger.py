@@ -15,7 +15,7 @@ def trainings(home: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             words = process.cmdline()
-            if "openai_local.engine" in words and str(home) in words[-1] and process.status() != "zombie":
+            if "openai_local.training" in words and str(home) in words[-1] and process.status() != "zombie":
                 found.append(process)
     return found
 

@@ -1,7 +1,7 @@
 """Where training jobs run: as processes of this machine, or under a cluster's Slurm.
 
 A runner gets a job's directory and nothing else, so that one can take another's place. The queue starts a job,
-looks at it again and again, and stops it; what the job does it tells in its directory (`engine.journal`).
+looks at it again and again, and stops it; what the job does it tells in its directory (`training.job_folder`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from openai_local.engine.journal import Journal
+from openai_local.training.job_folder import Journal
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def script(folder: Path, site: Site) -> str:
         parts.append("\n".join(["# What this cluster needs first", *loads, *site.setup]))
     exports = [f"export {name}={value}" for name, value in ENVIRONMENT.items()]
     parts.append("\n".join(["umask 077", "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK", *exports]))
-    words = [site.python, "-P", "-m", "openai_local.engine", str(folder), str(LOCK_SECONDS)]
+    words = [site.python, "-P", "-m", "openai_local.training", str(folder), str(LOCK_SECONDS)]
     parts.append(f"exec {shlex.join(words)}")
     return "\n\n".join(parts) + "\n"
 

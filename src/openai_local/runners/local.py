@@ -14,8 +14,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from openai_local.engine.journal import Journal
 from openai_local.runners import Status
+from openai_local.training.job_folder import Journal
 
 ENVIRONMENT = {
     # glibc gives freed memory back to the system at once and takes it again at the next step; keeping it makes a
@@ -51,7 +51,7 @@ class LocalRunner:
         """Start the training process, unless one is at this job already."""
         if self._alive(journal):
             return
-        command = [sys.executable, "-P", "-m", "openai_local.engine", str(journal.folder)]
+        command = [sys.executable, "-P", "-m", "openai_local.training", str(journal.folder)]
         with journal.log.open("ab") as log:
             self._processes[journal.folder] = subprocess.Popen(
                 command,

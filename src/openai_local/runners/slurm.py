@@ -17,12 +17,12 @@ import contextlib
 import time
 from pathlib import Path
 
-from openai_local.engine.journal import Journal
 from openai_local.errors import LocalError
 from openai_local.home import write_whole
 from openai_local.runners import Status, batch, words
 from openai_local.runners.site import Site
 from openai_local.runners.squeue import SILENT, Seen, SilentError, Squeue, call
+from openai_local.training.job_folder import Journal
 
 AGAIN_SECONDS = 10.0
 """How long to wait before Slurm is asked again for what it could not do."""

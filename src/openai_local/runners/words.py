@@ -11,9 +11,9 @@ from openai_local.runners import Status
 from openai_local.runners.squeue import Seen
 
 STOPPED = 4
-"""The training process was told to end, and has written down where it is (`engine.__main__`)."""
+"""The training process was told to end, and has written down where it is (`training.__main__`)."""
 BUSY = 3
-"""Another process is at the job (`engine.__main__`)."""
+"""Another process is at the job (`training.__main__`)."""
 
 _NEVER = "so it will never start. Ask your instructor: in site.toml, {word} must be smaller. Cancel this job"
 _REASONS = {

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openai_local.engine.answering import CONTEXT_TOKENS
-from openai_local.engine.examples import ROLES
+from openai_local.answering.llama_server import CONTEXT_TOKENS
 from openai_local.service.contract import check_metadata
 from openai_local.service.errors import APIError, brief, invalid, too_long, unsupported
 from openai_local.service.logprobs import MOST
+from openai_local.training.dataset import ROLES
 
 SHARED = frozenset(
     """model n stream stream_options max_tokens temperature top_p stop seed presence_penalty frequency_penalty

@@ -28,11 +28,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openai_local.engine.answering import Answering
-from openai_local.engine.bases import Bases
-from openai_local.engine.lanes import GoneError
+from openai_local.answering.inference import Answering
+from openai_local.answering.server_pool import GoneError
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models.base_models import Bases
 from openai_local.service import errors
 from openai_local.service.activity import Activity
 from openai_local.service.auth import KeyDoor, RequireKey

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from openai.types import Model
 from starlette.requests import HTTPConnection
 
-from openai_local.engine.answering import Answering, Target
-from openai_local.engine.bases import Bases
+from openai_local.answering.inference import Answering, Target
 from openai_local.home import Home
+from openai_local.models.base_models import Bases
 from openai_local.service.activity import Activity
 from openai_local.service.errors import APIError, brief, explain
 from openai_local.service.identity import Identity

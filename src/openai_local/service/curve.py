@@ -7,7 +7,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Any
 
-from openai_local.engine.journal import Journal
+from openai_local.training.job_folder import Journal
 
 POINTS = 200
 """About so many steps are sent; more can't be told apart on a page."""

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from openai_local import disk
-from openai_local.engine.answering import AnswerError
+from openai_local.answering.inference import AnswerError
 from openai_local.errors import LocalError
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openai_local.engine.answering import Answering, Target
-from openai_local.engine.lanes import GoneError
+from openai_local.answering.inference import Answering, Target
+from openai_local.answering.server_pool import GoneError
 from openai_local.service.answer_request import AnswerRequest, Conversation, Prompt
 from openai_local.service.caller import Caller
 from openai_local.service.context import Context, context, identity

@@ -15,18 +15,17 @@ from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.engine.bases import Bases
-from openai_local.engine.examples import DataError, count
-from openai_local.engine.journal import Job, Journal
-from openai_local.engine.origin import FILES, data_file
 from openai_local.errors import LocalError
 from openai_local.home import link
+from openai_local.models.base_models import Bases
 from openai_local.runners import Runner
 from openai_local.service.errors import ErrorLog
 from openai_local.service.following import Following, too_long
 from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
 from openai_local.service.turns import Place, Waiting, in_order, places
+from openai_local.training.dataset import DataError, count
+from openai_local.training.job_folder import FILES, Job, Journal, data_file
 
 LOOK_SECONDS = 0.5
 """How often the jobs that run are looked at."""

@@ -16,11 +16,10 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from openai_local.engine.journal import Journal, derived_id, new_id
-from openai_local.engine.origin import FILES, data_file, let_go
 from openai_local.home import Home, link
 from openai_local.service.moving import going, on_the_way, settle
 from openai_local.service.store import Store
+from openai_local.training.job_folder import FILES, Journal, data_file, derived_id, new_id, remove_data
 
 ENDED = ("succeeded", "failed", "cancelled")
 ALIVE = ("validating_files", "queued", "running", "paused")
@@ -59,7 +58,7 @@ class Records:
         """Remove the copies of a job's data, if it is over. Its uploads can be deleted from then on, too."""
         found = self.store.get(FineTuningJob, job)
         if found and found.status in ENDED:  # a database from a backup may not know it
-            let_go(self.journal(job).folder)
+            remove_data(self.journal(job).folder)
 
     def tell(
         self,

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.journal import new_id
 from openai_local.service.answer_request import (
     SHARED,
     AnswerRequest,
@@ -26,6 +25,7 @@ from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import invalid
 from openai_local.service.generation import Generation, Piece
 from openai_local.service.logprobs import content
+from openai_local.training.job_folder import new_id
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 _LABELS = {"metadata", "safety_identifier", "prompt_cache_key"}  # as `user`: they change no answer

@@ -24,13 +24,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from openai_local.engine.bases import Entry
-from openai_local.engine.journal import new_id
+from openai_local.models.base_models import Base
 from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import MOST_PAIRS, check_metadata, contract, read_body, refuse
 from openai_local.service.errors import APIError, brief, invalid
 from openai_local.service.identity import Identity
 from openai_local.service.paging import one, page
+from openai_local.training.job_folder import new_id
 
 _CREATE = contract(JobCreateParams)
 _OFFERED = frozenset("model training_file validation_file hyperparameters method suffix seed metadata".split())
@@ -69,7 +69,7 @@ async def create(request: Request) -> Response:
     service, who = context(request), identity(request)
     asked = _read(await read_body(request, _CREATE))
 
-    def name(base: Entry) -> str:
+    def name(base: Base) -> str:
         return f"ft:{base.name}:{who.name}:{asked.suffix}:{secrets.token_hex(4)}"
 
     return one(await run_in_threadpool(submit, service, who, asked, name))
@@ -136,7 +136,7 @@ def slug(suffix: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", suffix.lower()).strip("-")
 
 
-def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[Entry], str]) -> FineTuningJob:
+def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[Base], str]) -> FineTuningJob:
     """Put a job of `who` into the queue. Its files are checked later, as at OpenAI.
 
     `name` gives the trained model's name; nobody else gets the same one meanwhile.
@@ -191,7 +191,7 @@ def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[E
     return job
 
 
-def _base(service: Context, name: str, who: Identity) -> Entry:
+def _base(service: Context, name: str, who: Identity) -> Base:
     base = service.bases.find(name)
     if base is None:
         if service.store.get(Model, name, who.sees):

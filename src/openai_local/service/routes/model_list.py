@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.bases import Entry
+from openai_local.models.base_models import Base
 from openai_local.service.context import context, identity
 from openai_local.service.contract import read_body
 from openai_local.service.errors import APIError
@@ -19,7 +19,7 @@ from openai_local.service.routes.text_completions import CREATE_2022, complete
 _OLD = ("ada", "babbage", "curie", "davinci")
 
 
-def _model(base: Entry, name: str) -> Model:
+def _model(base: Base, name: str) -> Model:
     return Model(id=name, object="model", created=base.created, owned_by="openai-local")
 
 

@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.journal import new_id
 from openai_local.service.answer_request import (
     AnswerRequest,
     Conversation,
@@ -34,6 +33,7 @@ from openai_local.service.errors import APIError, brief, invalid
 from openai_local.service.generation import Generation, Piece, Usage
 from openai_local.service.logprobs import content
 from openai_local.service.streaming import frame
+from openai_local.training.job_folder import new_id
 
 _CREATE = contract(
     ResponseCreateParamsNonStreaming,

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.engine.journal import new_id
 from openai_local.service.answer_request import SHARED, AnswerRequest, check, check_size, check_text, read
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import invalid
 from openai_local.service.generation import Generation, Piece
 from openai_local.service.logprobs import legacy
+from openai_local.training.job_folder import new_id
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 CREATE_2022 = contract(CompletionCreateParamsNonStreaming, stream=bool | None, model=str | None)

@@ -20,12 +20,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from openai_local.engine.journal import new_id
 from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import refuse, said_length
 from openai_local.service.errors import APIError, brief, invalid, too_long
 from openai_local.service.moving import coming, going
 from openai_local.service.paging import one, page
+from openai_local.training.job_folder import new_id
 
 MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
