@@ -17,7 +17,10 @@ from typing import Any
 
 import psutil
 
-from openai_local import __version__, base_commands, disk, key_commands, serve_command, visible
+from openai_local import __version__, disk, visible
+from openai_local.command import bases as base_commands
+from openai_local.command import keys as key_commands
+from openai_local.command import serve as serve_command
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache, default_home
 

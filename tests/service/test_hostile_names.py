@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from openai_local import visible
+from openai_local.classroom.handout import Strip, write_handout
+from openai_local.classroom.roster import read_roster
 from openai_local.cli import main
-from openai_local.handout import Strip, write_handout
 from openai_local.home import Home
-from openai_local.roster import read_roster
 from openai_local.service.routes.jobs import slug
 
 ESC, BEL, CSI, BIDI, NUL = "\x1b", "\x07", "\x9b", "\u202e", "\x00"

@@ -20,7 +20,7 @@ from pathlib import Path
 from openai_local.engine.journal import Journal
 from openai_local.errors import LocalError
 from openai_local.home import write_whole
-from openai_local.runners import Status, batch, words
+from openai_local.runners import Status, batch, state_codes
 from openai_local.runners.site import Site
 from openai_local.runners.squeue import SILENT, Seen, SilentError, Squeue, call
 
@@ -82,10 +82,10 @@ class SlurmRunner:
             raise
         except LocalError as error:
             others = any(seen.name.startswith("ftjob-") for seen in living.values())
-            if others and words.full(str(error)):
+            if others and state_codes.full(str(error)):
                 message = "Slurm takes no more of our jobs at the moment. This one is handed over when it does."
                 raise FullError(message) from None
-            raise words.refused(str(error)) from None
+            raise state_codes.refused(str(error)) from None
         return said.strip().splitlines()[-1].split(";")[0]
 
     def look(self, journal: Journal) -> Status:
@@ -106,7 +106,7 @@ class SlurmRunner:
             return Status(True, waits=None if began else str(error))
         if seen is None:
             return Status(False)
-        status = words.status(seen, began=began, last_line=_last_line(journal))
+        status = state_codes.status(seen, began=began, last_line=_last_line(journal))
         return Status(True) if self._may_be_late(journal, seen) else status
 
     def _seen(self, journal: Journal) -> Seen | None:

@@ -28,37 +28,37 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from openai_local.classroom import page_routes as page
+from openai_local.classroom import routes as classroom
+from openai_local.classroom.activity import Activity
+from openai_local.classroom.limits import Counted, Quota
 from openai_local.engine.answering import Answering
 from openai_local.engine.bases import Bases
 from openai_local.engine.lanes import GoneError
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service import errors
-from openai_local.service.activity import Activity
 from openai_local.service.auth import KeyDoor, RequireKey
 from openai_local.service.branch import Branch, behind
 from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
 from openai_local.service.forecast import Forecast
-from openai_local.service.guard import Visitors
-from openai_local.service.limits import Counted, Quota
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.routes import (
     chat,
-    classroom,
     completions,
     engines,
     files,
     fine_tunes,
     jobs,
     models,
-    page,
     responses,
 )
 from openai_local.service.settings import Settings
 from openai_local.service.store import Store
 from openai_local.service.troubles import Troubles
+from openai_local.service.trusted_hosts import Visitors
 
 
 async def health(_: Request) -> Response:

@@ -14,9 +14,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
-from openai_local.service.guard import Patience
 from openai_local.service.identity import Door, Identity
 from openai_local.service.store import Store
+from openai_local.service.trusted_hosts import Patience
 
 PREFIX = "sk-local-"
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from openai.types import Model
 from starlette.requests import HTTPConnection
 
+from openai_local.classroom.activity import Activity
+from openai_local.classroom.limits import Quota
 from openai_local.engine.answering import Answering, Target
 from openai_local.engine.bases import Bases
 from openai_local.home import Home
-from openai_local.service.activity import Activity
 from openai_local.service.errors import APIError, explain, model_not_found
 from openai_local.service.identity import Identity
-from openai_local.service.limits import Quota
-from openai_local.service.load import Load
 from openai_local.service.pace import Pace
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.settings import Settings
 from openai_local.service.store import Store
+from openai_local.service.throttle import Load
 
 
 @dataclass

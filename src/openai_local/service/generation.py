@@ -20,9 +20,9 @@ from openai_local.service.caller import Caller
 from openai_local.service.context import Context
 from openai_local.service.errors import APIError
 from openai_local.service.formats import Schema
-from openai_local.service.load import Load
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
 from openai_local.service.streaming import stream
+from openai_local.service.throttle import Load
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from openai_local.runners import Runner
 from openai_local.service.following import Following, too_long
 from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
+from openai_local.service.scheduling import Place, Waiting, in_order, places
 from openai_local.service.troubles import Aside, Troubles
-from openai_local.service.turns import Place, Waiting, in_order, places
 
 LOOK_SECONDS = 0.5
 """How often the jobs that run are looked at."""

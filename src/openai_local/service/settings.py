@@ -7,8 +7,8 @@ from pathlib import Path
 
 from openai_local.runners import Runner
 from openai_local.runners.local import LocalRunner
-from openai_local.service.guard import ANY
 from openai_local.service.identity import Door
+from openai_local.service.trusted_hosts import ANY
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ from filelock import FileLock
 from starlette.testclient import TestClient
 
 from conftest import Service
-from openai_local import addresses
-from openai_local.class_keys import make_class_keys
+from openai_local.classroom import addresses
+from openai_local.classroom.class_keys import make_class_keys
+from openai_local.classroom.handout import page_url
+from openai_local.classroom.roster import numbered
 from openai_local.cli import _parser, main
+from openai_local.command.serve import _open_class, _settings
 from openai_local.errors import LocalError
-from openai_local.handout import page_url
 from openai_local.home import Home
-from openai_local.roster import numbered
-from openai_local.serve_command import _open_class, _settings
 from openai_local.service.app import create_app
 from openai_local.service.settings import CLASS, Limits, Settings
 from openai_local.service.store import Store

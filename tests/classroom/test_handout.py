@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from browsing import page
-from openai_local.handout import Strip, page_url, write_handout
+from openai_local.classroom.handout import Strip, page_url, write_handout
 from openai_local.home import Home
 
 URL = "http://192.0.2.7:8765/v1"

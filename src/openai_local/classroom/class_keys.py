@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from openai_local.classroom.handout import Strip, write_handout
+from openai_local.classroom.roster import Learner
 from openai_local.errors import LocalError
-from openai_local.handout import Strip, write_handout
 from openai_local.home import Home
-from openai_local.roster import Learner
 from openai_local.service.auth import hash_key, make_key
 from openai_local.service.store import Store
 

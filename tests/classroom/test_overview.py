@@ -8,9 +8,9 @@ import httpx2
 import pytest
 
 from conftest import Service, finished
+from openai_local.classroom.curve import POINTS, Curve
+from openai_local.classroom.overview import _suffix
 from openai_local.engine.journal import Journal
-from openai_local.service.classroom import _suffix
-from openai_local.service.curve import POINTS, Curve
 
 STEPS = {"n_epochs": 4, "batch_size": 4}
 """Twelve pairs make three steps of an epoch."""

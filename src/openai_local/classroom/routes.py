@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.service.classroom import Classroom
+from openai_local.classroom.overview import Classroom
 from openai_local.service.context import context, identity
 from openai_local.service.errors import APIError
 from openai_local.service.paging import one

@@ -13,8 +13,8 @@ from openai_local.service.app import create_app
 from openai_local.service.auth import make_key
 from openai_local.service.errors import APIError
 from openai_local.service.identity import Identity
-from openai_local.service.load import AT_ONCE, Load
 from openai_local.service.settings import CLASS, Limits, Settings
+from openai_local.service.throttle import AT_ONCE, Load
 
 ADA, BOB, TEACHER = Identity("ada"), Identity("bob"), Identity("teacher", instructor=True)
 

@@ -71,7 +71,7 @@ def test_an_instructor_has_no_limits(room):
 
 def test_requests_come_back_with_time(room, monkeypatch):
     now = time.monotonic()
-    monkeypatch.setattr("openai_local.service.limits.time.monotonic", lambda: now)
+    monkeypatch.setattr("openai_local.classroom.limits.time.monotonic", lambda: now)
     limits = Limits(requests=6)
     ada, bob = room("ada", limits), room("bob", limits)
     assert [ada.get("/v1/models").status_code for _ in range(7)] == [200] * 6 + [429]

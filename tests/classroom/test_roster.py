@@ -4,8 +4,8 @@ import codecs
 
 import pytest
 
+from openai_local.classroom.roster import Learner, numbered, read_roster, slug
 from openai_local.errors import LocalError
-from openai_local.roster import Learner, numbered, read_roster, slug
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openai_local.service.activity import Activity
+from openai_local.classroom.activity import Activity
 from openai_local.service.errors import APIError, respond
 from openai_local.service.identity import Identity
 from openai_local.service.records import ALIVE

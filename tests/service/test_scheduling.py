@@ -1,4 +1,4 @@
-from openai_local.service.turns import Waiting, in_order, places
+from openai_local.service.scheduling import Waiting, in_order, places
 
 
 def order(*jobs, last=None):

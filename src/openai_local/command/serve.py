@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from openai_local import addresses, visible
+from openai_local import visible
+from openai_local.classroom import addresses
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache
 
 if TYPE_CHECKING:
-    from openai_local.roster import Learner
+    from openai_local.classroom.roster import Learner
     from openai_local.runners import Runner
     from openai_local.service.settings import Limits, Settings
 
@@ -98,7 +99,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
     host, port, prefix, doors = "127.0.0.1", 8765, "", []
     if arguments.jupyterhub:
-        from openai_local.service.hub import HubDoor
+        from openai_local.classroom.hub import HubDoor
 
         door = HubDoor.from_environment()
         told = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))
@@ -122,7 +123,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _names(known: bool, url: str | None) -> frozenset[str]:
     """What the service may be called. On a network, or behind a Hub, it may have names that it does not know."""
-    from openai_local.service.guard import ANY, LOOPBACK
+    from openai_local.service.trusted_hosts import ANY, LOOPBACK
 
     given = {addresses.host_of(url)} if url else set[str]()
     return LOOPBACK | given | (set() if known else {ANY})
@@ -212,8 +213,8 @@ def _require_key(home: Home, arguments: argparse.Namespace) -> None:
 
 def _open_class(home: Home, arguments: argparse.Namespace, settings: Settings) -> Settings:
     """Make the keys of a class, and say where they are. Returns the settings with the port that was found."""
-    from openai_local.class_keys import make_class_keys
-    from openai_local.key_commands import check_name
+    from openai_local.classroom.class_keys import make_class_keys
+    from openai_local.command.keys import check_name
 
     check_name(arguments.instructor)
     learners = _learners(home, arguments)
@@ -236,7 +237,7 @@ def _open_class(home: Home, arguments: argparse.Namespace, settings: Settings) -
 
 
 def _learners(home: Home, arguments: argparse.Namespace) -> list[Learner]:
-    from openai_local.roster import numbered, read_roster
+    from openai_local.classroom.roster import numbered, read_roster
     from openai_local.service.store import Store
 
     if arguments.roster is None:

@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from openai_local.classroom import hub
+from openai_local.classroom.hub import HubDoor, name_of
 from openai_local.errors import LocalError
-from openai_local.service import hub
 from openai_local.service.auth import PREFIX
 from openai_local.service.errors import APIError
-from openai_local.service.hub import HubDoor, name_of
 from openai_local.service.identity import Identity
 
 MAY = ["access:services!service=openai"]

@@ -18,10 +18,10 @@ from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob
 
 from openai_local import visible
+from openai_local.classroom.activity import Seen
+from openai_local.classroom.curve import Curves
 from openai_local.runners.local import LocalRunner
-from openai_local.service.activity import Seen
 from openai_local.service.context import Context
-from openai_local.service.curve import Curves
 from openai_local.service.identity import Identity
 from openai_local.service.records import ENDED
 

@@ -7,7 +7,7 @@ import pytest
 
 from openai_local.engine.lanes import LANES
 from openai_local.service.errors import APIError
-from openai_local.service.load import MOST, Load
+from openai_local.service.throttle import MOST, Load
 
 
 def test_a_place_is_free_again_after_an_answer_or_an_error():
