@@ -15,9 +15,8 @@ import pytest
 from openai_local.classroom import hub
 from openai_local.classroom.hub import HubDoor, name_of
 from openai_local.errors import LocalError
-from openai_local.service.auth import PREFIX
+from openai_local.service.auth import PREFIX, Identity
 from openai_local.service.errors import APIError
-from openai_local.service.identity import Identity
 
 MAY = ["access:services!service=openai"]
 

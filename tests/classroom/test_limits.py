@@ -6,10 +6,10 @@ import openai
 import pytest
 from starlette.testclient import TestClient
 
+from openai_local.classroom.limits import Limits
 from openai_local.home import Home
-from openai_local.service.app import create_app
+from openai_local.service.app import Settings, create_app
 from openai_local.service.auth import make_key
-from openai_local.service.settings import Limits, Settings
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import httpx2
 import pytest
 
 from conftest import Service, finished
-from openai_local.classroom.curve import POINTS, Curve
-from openai_local.classroom.overview import _suffix
+from openai_local.classroom.overview import POINTS, Curve, _suffix
 from openai_local.engine.journal import Journal
 
 STEPS = {"n_epochs": 4, "batch_size": 4}

@@ -1,19 +1,19 @@
 """What one learner may hold at the same time, so that something is left for the others."""
 
 import asyncio
+from contextlib import ExitStack
 
 import anyio
 import pytest
 from openai.types.fine_tuning import FineTuningJob
 from starlette.testclient import TestClient
 
+from openai_local.classroom.limits import CLASS, Limits
 from openai_local.engine.lanes import LANES
 from openai_local.home import Home
-from openai_local.service.app import create_app
-from openai_local.service.auth import make_key
+from openai_local.service.app import Settings, create_app
+from openai_local.service.auth import Identity, make_key
 from openai_local.service.errors import APIError
-from openai_local.service.identity import Identity
-from openai_local.service.settings import CLASS, Limits, Settings
 from openai_local.service.throttle import AT_ONCE, Load
 
 ADA, BOB, TEACHER = Identity("ada"), Identity("bob"), Identity("teacher", instructor=True)
@@ -101,13 +101,13 @@ def test_a_day_has_so_many_jobs(app):
 
 def test_so_many_requests_are_answered_at_the_same_time(app):
     quota = app(open=2).state.context.quota
-    for who in (ADA, ADA, BOB, TEACHER, TEACHER, TEACHER):
-        quota.enter(who)
-    with pytest.raises(APIError) as error:
-        quota.enter(ADA)
-    assert error.value.status == 429 and error.value.headers == {"retry-after": "1"}
-    quota.leave(ADA)
-    quota.enter(ADA)
+    with ExitStack() as answered:
+        for who in (ADA, BOB, TEACHER, TEACHER, TEACHER):
+            answered.enter_context(quota.request(who))
+        with quota.request(ADA), pytest.raises(APIError) as error:
+            answered.enter_context(quota.request(ADA))
+        assert error.value.status == 429 and error.value.headers == {"retry-after": "1"}
+        answered.enter_context(quota.request(ADA))
 
 
 def test_one_learners_answers_leave_lanes_and_places_for_others():

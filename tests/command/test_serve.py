@@ -21,16 +21,14 @@ from filelock import FileLock
 from starlette.testclient import TestClient
 
 from conftest import Service
-from openai_local.classroom import addresses
-from openai_local.classroom.class_keys import make_class_keys
-from openai_local.classroom.handout import page_url
-from openai_local.classroom.roster import numbered
+from openai_local.classroom.handout import on_network, page_url
+from openai_local.classroom.limits import CLASS, Limits
+from openai_local.classroom.roster import make_class_keys, numbered
 from openai_local.cli import _parser, main
-from openai_local.command.serve import _open_class, _settings
+from openai_local.command.serve import _for_learners, _open_class, _settings, is_this_machine
 from openai_local.errors import LocalError
 from openai_local.home import Home
-from openai_local.service.app import create_app
-from openai_local.service.settings import CLASS, Limits, Settings
+from openai_local.service.app import Settings, create_app
 from openai_local.service.store import Store
 
 
@@ -75,7 +73,7 @@ def test_a_class_gets_keys_and_a_handout_that_works(new_service, capfd, tmp_path
     assert not any(row["key"] in said for row in rows)
 
     port = service.url.split(":")[2].split("/")[0]
-    assert {row["address"] for row in rows} == {f"http://{addresses.on_network('0.0.0.0')}:{port}/v1"}
+    assert {row["address"] for row in rows} == {f"http://{on_network('0.0.0.0')}:{port}/v1"}
     chief, one, two = (client(service, row["key"]) for row in rows)
     made = one.files.create(file=("a.jsonl", b'{"prompt": "a", "completion": "b"}\n'), purpose="fine-tune")
     assert [file.id for file in chief.files.list()] == [made.id] and not list(two.files.list())
@@ -286,12 +284,12 @@ def test_a_limit_is_kept(limited):
 def test_which_addresses_are_this_machines():
     mine = ("127.0.0.1", "127.0.0.2", "localhost", "::1")
     others = ("0.0.0.0", "::", "", "192.0.2.1")
-    assert all(map(addresses.is_this_machine, mine)) and not any(map(addresses.is_this_machine, others))
+    assert all(map(is_this_machine, mine)) and not any(map(is_this_machine, others))
 
 
 def test_what_learners_type(tmp_path):
     def typed(url=None, **more):
-        return addresses.for_learners(Settings(**more), url)
+        return _for_learners(Settings(**more), url)
 
     assert typed(host="192.0.2.1") == "http://192.0.2.1:8765/v1"
     assert typed(host="2001:db8::1", port=1, prefix="/x") == "http://[2001:db8::1]:1/x/v1"
@@ -299,7 +297,7 @@ def test_what_learners_type(tmp_path):
     for url in ("https://a.org", "https://a.org/", "https://a.org/v1", "https://a.org/v1/"):
         assert typed(url) == "https://a.org/v1"
     assert typed("https://a.org", prefix="/x") == typed("https://a.org/x/", prefix="/x") == "https://a.org/x/v1"
-    everywhere = addresses.on_network("0.0.0.0")
+    everywhere = on_network("0.0.0.0")
     assert everywhere and everywhere not in ("0.0.0.0", "127.0.0.1")
 
 

@@ -11,10 +11,10 @@ import time
 import httpx2
 import pytest
 
-from openai_local import visible
 from openai_local.classroom.handout import Strip, write_handout
 from openai_local.classroom.roster import read_roster
 from openai_local.cli import main
+from openai_local.errors import visible_line
 from openai_local.home import Home
 from openai_local.service.routes.jobs import slug
 
@@ -184,7 +184,7 @@ def test_a_roster(tmp_path, name):
         csv.writer(file).writerows([["name"], [f"Ada {name.replace(NUL, '')[:150]}"]])
     (learner,) = read_roster(path).learners
     assert re.fullmatch("[a-z0-9_-]{1,64}", learner.name)
-    assert learner.shown == visible.line(learner.shown), "nothing in it is obeyed"
+    assert learner.shown == visible_line(learner.shown), "nothing in it is obeyed"
 
 
 @each

@@ -9,24 +9,24 @@ import pytest
 
 from conftest import finished
 from openai_lesson import watching
-from openai_local.service.pace import LOOK_SECONDS, STREAM_SECONDS, Pace
+from openai_local.service.throttle import LOOK_SECONDS, STREAM_SECONDS, Polling
 
 
 def test_the_more_follow_the_more_seldom_each_looks(monkeypatch):
     now = 1000.0
-    monkeypatch.setattr("openai_local.service.pace.time.monotonic", lambda: now)
-    pace = Pace()
-    assert pace.look("ada", "ftjob-1") == 1.0
-    assert pace.look("ada", "ftjob-1") == 1.0, "looking twice is no second follower"
+    monkeypatch.setattr("openai_local.service.throttle.time.monotonic", lambda: now)
+    polling = Polling()
+    assert polling.look("ada", "ftjob-1") == 1.0
+    assert polling.look("ada", "ftjob-1") == 1.0, "looking twice is no second follower"
     for number in range(99):
         now += 0.01
-        last = pace.look(f"learner {number}", "ftjob-1")
+        last = polling.look(f"learner {number}", "ftjob-1")
     assert last == pytest.approx(100 * LOOK_SECONDS)
     now += 2 * last - 2
-    last = pace.look("ada", "ftjob-1", STREAM_SECONDS)
+    last = polling.look("ada", "ftjob-1", STREAM_SECONDS)
     assert last == pytest.approx(99 * LOOK_SECONDS + STREAM_SECONDS), "who was told to wait is still there"
     now += 2 * last
-    assert pace.look("ada", "ftjob-1") == 1.0, "who is gone does not count"
+    assert polling.look("ada", "ftjob-1") == 1.0, "who is gone does not count"
 
 
 def test_a_service_says_when_to_look_again(client, trained):

@@ -7,9 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from openai_local.home import Home
-from openai_local.service.app import create_app
-from openai_local.service.settings import Settings
-from openai_local.service.trusted_hosts import ANY, LOOPBACK, Patience
+from openai_local.service.app import Settings, create_app
+from openai_local.service.auth import Patience
+from openai_local.service.trusted_hosts import ANY, LOOPBACK
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def _waits(patience, address, monkeypatch):
     async def sleep(seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr("openai_local.service.trusted_hosts.asyncio.sleep", sleep)
+    monkeypatch.setattr("openai_local.service.auth.asyncio.sleep", sleep)
     for _ in range(30):
         await patience.wait(address)
     return waited

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from pathlib import Path
 
 from openai_local.home import Home, write_whole
 
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - to know it, not to listen there
+_SOMEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses that nobody has (RFC 5737 and 3849). They only serve to ask by which way one would go there."""
 _STYLE = """
 @page { size: auto; margin: 10mm 14mm; }
 * { box-sizing: border-box; }
@@ -67,6 +71,22 @@ def write_handout(home: Home, url: str, strips: Sequence[Strip]) -> Path:
     write_whole(path.with_suffix(".csv"), _table(url, strips))
     write_whole(path, _page(url, strips))
     return path
+
+
+def on_network(host: str) -> str:
+    """What others type for a service that listens on `host`: this machine's address where it listens on all.
+
+    Nothing is sent to find it: a datagram socket is only told where it would send to.
+    """
+    if host not in _EVERYWHERE:
+        return host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((_SOMEWHERE[family], 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return socket.gethostname()
 
 
 def page_url(url: str) -> str:

@@ -21,9 +21,8 @@ from typing import Any
 import httpx2
 
 from openai_local.errors import LocalError
-from openai_local.service.auth import PREFIX
+from openai_local.service.auth import PREFIX, Identity
 from openai_local.service.errors import APIError
-from openai_local.service.identity import Identity
 
 KNOWN_SECONDS = 60.0
 """How long the Hub's word about a token counts."""

@@ -1,10 +1,13 @@
-"""Who is in a class: a roster in CSV, or so many learners with numbers.
+"""Who is in a class, a roster in CSV or so many learners with numbers; and keys for those who have none.
 
 A roster has a row of headings. Names are taken from the first of these that is there: a column of names, first and
 last names, user names, e-mail addresses, or the only column. Each learner gets a name for their key, in letters
 that every shell and address can write. A user name is that by itself; it, and an e-mail address, may stand in one
 row only, as the same person twice would get two keys. Two people may have the same name: the second Anna is
 ``anna-2``.
+
+A service that is started again with the same roster finds everybody's keys and makes none: only their hashes are
+kept, so they can't be shown again.
 
 It is not the lesson's reader of tables: that looks for questions and answers, and is another package.
 """
@@ -17,12 +20,16 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from openai_local.errors import LocalError
-from openai_local.visible import bare
+from openai_local.classroom.handout import Strip, write_handout
+from openai_local.errors import LocalError, bare
+from openai_local.home import Home
+from openai_local.service.auth import hash_key, make_key
+from openai_local.service.store import Store
 
 _NAMES = "name|full name|display name|learner|student|participant|attendee|nom complet|nombre completo"
 _FIRST = "first name|firstname|given name|forename|first|vorname|prenom|nombre|nome"
@@ -229,3 +236,48 @@ def _text(path: Path) -> str:
         if "\x00" not in text:
             return text
     raise LocalError(f"{path} is not a CSV file: it holds bytes that no text has. {_SAVE}")
+
+
+@dataclass(frozen=True)
+class Made:
+    """How many learners got a key now, how many had one, and where the hand-out lies (None if none was needed)."""
+
+    new: int
+    known: int
+    handout: Path | None
+
+
+def make_class_keys(home: Home, url: str, learners: Sequence[Learner], instructor: str) -> Made:
+    """Make keys for those of a class who have none, and write the hand-out with them.
+
+    Args:
+        home: where the keys and the hand-out are kept.
+        url: the base URL that learners type.
+        learners: the class.
+        instructor: whose key sees everything.
+
+    Raises:
+        LocalError: the hand-out can't be written; then there are no new keys either.
+    """
+    with closing(Store(home.database)) as store:
+        keys = store.keys()
+        known = {key.name for key in keys}
+        new = [learner for learner in learners if learner.name not in known]
+        strips = [Strip(learner.name, learner.shown, make_key(store, learner.name)) for learner in new]
+        if not any(key.instructor and key.name == instructor for key in keys):
+            strips.insert(0, Strip(instructor, instructor, make_key(store, instructor, instructor=True), True))
+        handout = _write(home, store, url, strips) if strips else None
+    return Made(len(new), len(learners) - len(new), handout)
+
+
+def _write(home: Home, store: Store, url: str, strips: Sequence[Strip]) -> Path:
+    try:
+        return write_handout(home, url, strips)
+    except OSError as error:
+        for strip in strips:
+            if key := store.find_key(hash_key(strip.key)):
+                store.revoke(key.id)
+        raise LocalError(
+            f"The hand-out can't be written to {home.path}: {error.strerror}. No key was made. Make room, and "
+            "start the service again."
+        ) from None

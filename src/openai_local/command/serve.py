@@ -6,82 +6,43 @@ keys, and for a class it makes them. Standard output is left to the one line wit
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import dataclasses
+import ipaddress
 import os
+import re
 import shlex
+import socket
 import ssl
 import sys
+from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from openai_local import visible
-from openai_local.classroom import addresses
-from openai_local.errors import LocalError
-from openai_local.home import Home, default_cache
-
-if TYPE_CHECKING:
-    from openai_local.classroom.roster import Learner
-    from openai_local.runners import Runner
-    from openai_local.service.settings import Limits, Settings
+from openai_local.classroom.handout import on_network
+from openai_local.classroom.hub import HubDoor
+from openai_local.classroom.limits import CLASS, NONE, Limits
+from openai_local.classroom.roster import Learner, make_class_keys, numbered, read_roster
+from openai_local.command.access_keys import check_name
+from openai_local.errors import LocalError, visible
+from openai_local.home import Home, default_cache, is_held
+from openai_local.runners import Runner
+from openai_local.runners.local import LocalRunner
+from openai_local.runners.site import read_site
+from openai_local.runners.slurm import SlurmRunner
+from openai_local.service.app import Settings, listen, serve
+from openai_local.service.store import Store
+from openai_local.service.trusted_hosts import ANY, LOOPBACK
 
 _DOCS = "docs/class.md says how"
 
 
-def add_command(commands: Any, home: argparse.ArgumentParser) -> None:
-    """Put ``serve`` below ``openai-local``.
-
-    Args:
-        commands: what `argparse` made for the commands.
-        home: the parser with the option ``--home``.
-    """
-    serve = commands.add_parser("serve", parents=[home], help="start the service")
-    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, which is this machine alone)")
-    serve.add_argument("--port", type=int, help="port (default: 8765; 0 picks a free one)")
-    serve.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="stop when nobody called for so long")
-    _add_class(serve.add_argument_group("a class"))
-    beyond = serve.add_argument_group("for other machines")
-    beyond.add_argument("--certificate", type=Path, metavar="FILE", help="TLS: the certificate, in PEM")
-    beyond.add_argument("--private-key", type=Path, metavar="FILE", help="TLS: its private key, in PEM")
-    beyond.add_argument("--prefix", metavar="PATH", help="the path under which a proxy has the service: /lesson")
-    beyond.add_argument("--jupyterhub", action="store_true", help="a JupyterHub starts it and knows the keys")
-    runner = serve.add_argument_group("where jobs are trained")
-    runner.add_argument("--runner", choices=("local", "slurm"), default="local", help="default: %(default)s")
-    runner.add_argument("--site", type=Path, metavar="FILE", help="for Slurm: the site's settings, site.toml")
-    serve.set_defaults(run=_serve)
-
-
-def _add_class(group: Any) -> None:
-    who = group.add_mutually_exclusive_group()
-    who.add_argument("--class", dest="roster", type=Path, metavar="FILE", help="make keys for a roster in CSV")
-    who.add_argument("--learners", type=_count, metavar="N", help="make keys for learner-01 to learner-N")
-    group.add_argument("--instructor", metavar="NAME", default="instructor", help="name of the key that sees all")
-    group.add_argument("--url", help="the address that others type, if it is not this machine's")
-    for name, what in (
-        ("jobs", "jobs that are not over"),
-        ("megabytes", "megabytes of files and models"),
-        ("requests", "requests in a minute"),
-        ("minutes", "minutes of training for one job"),
-    ):
-        said = f"{what}, for each learner; 0 is no limit"
-        group.add_argument(f"--most-{name}", type=_count, metavar="N", help=said)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
-    return int(text)
-
-
-def _serve(arguments: argparse.Namespace) -> None:
-    from openai_local.service.app import serve
-
+def _serve(arguments: Namespace) -> None:
     home = Home.open(arguments.home)
     home.require_room()
     settings = _settings(arguments)
-    here = addresses.is_this_machine(settings.host)
-    if arguments.roster or arguments.learners is not None:
+    here = is_this_machine(settings.host)
+    if _is_class(arguments):
         settings = _open_class(home, arguments, settings)
     elif not here and not settings.doors:
         _require_key(home, arguments)
@@ -93,45 +54,65 @@ def _serve(arguments: argparse.Namespace) -> None:
     serve(home, default_cache(), settings)
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def _is_class(arguments: Namespace) -> bool:
+    return arguments.roster is not None or arguments.learners is not None
+
+
+def _settings(arguments: Namespace) -> Settings:
     """What was typed, checked."""
-    from openai_local.service.settings import Settings
-
-    host, port, prefix, doors = "127.0.0.1", 8765, "", []
+    host, port, prefix, hub = "127.0.0.1", 8765, "", None
     if arguments.jupyterhub:
-        from openai_local.classroom.hub import HubDoor
-
-        door = HubDoor.from_environment()
+        hub = HubDoor.from_environment()
         told = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))
-        host, port, prefix, doors = told.hostname or host, told.port or port, door.prefix, [door]
+        host, port, prefix = told.hostname or host, told.port or port, hub.prefix
     certificate = _tls(arguments.certificate, arguments.private_key)
     host = host if arguments.host is None else arguments.host
-    shared = arguments.roster or arguments.learners is not None or doors or not addresses.is_this_machine(host)
+    alone = is_this_machine(host) and not hub
+    # On a network, or behind a Hub, the service may have names that it does not know.
+    names = LOOPBACK | ({_host_of(arguments.url)} if arguments.url else set()) | (set() if alone else {ANY})
     return Settings(
         host=host,
         port=port if arguments.port is None else arguments.port,
         idle_timeout=arguments.idle_timeout,
         certificate=certificate,
         private_key=arguments.private_key,
-        names=_names(addresses.is_this_machine(host) and not doors, arguments.url),
+        names=names,
         prefix=prefix if arguments.prefix is None else _prefix(arguments.prefix),
-        doors=tuple(doors),
-        limits=_limits(arguments, bool(shared)),
+        doors=(hub,) if hub else (),
+        limits=_limits(arguments, NONE if alone and not _is_class(arguments) else CLASS),
         runner=_runner(arguments),
     )
 
 
-def _names(known: bool, url: str | None) -> frozenset[str]:
-    """What the service may be called. On a network, or behind a Hub, it may have names that it does not know."""
-    from openai_local.service.trusted_hosts import ANY, LOOPBACK
+def is_this_machine(host: str) -> bool:
+    """Whether only programs of this machine can reach a service that listens there."""
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host or None, None)} if host else set()
+    except (OSError, UnicodeError):
+        return False
+    return bool(found) and all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found)
 
-    given = {addresses.host_of(url)} if url else set[str]()
-    return LOOPBACK | given | (set() if known else {ANY})
+
+def _is_plain(text: str) -> bool:
+    """Whether a part of an address can be typed into any shell as it is."""
+    return re.fullmatch(r"[A-Za-z0-9:/.\-_~%\[\]]*", text) is not None
+
+
+def _host_of(url: str) -> str:
+    """The name in an address that somebody typed for ``--url``."""
+    try:
+        parts = urlsplit(url)
+        name = parts.hostname if parts.scheme in ("http", "https") and (parts.port or 1) > 0 else None
+    except ValueError:
+        name = None
+    if not name or not _is_plain(url):
+        raise LocalError(f"{url!r} is no address for --url. One looks like  https://lesson.example.org")
+    return name
 
 
 def _prefix(typed: str) -> str:
     prefix = typed.rstrip("/")
-    if prefix and (not prefix.startswith("/") or not addresses.is_plain(prefix)):
+    if prefix and (not prefix.startswith("/") or not _is_plain(prefix)):
         raise LocalError(f"{typed!r} is no path for --prefix. One begins with a slash:  --prefix /lesson")
     return prefix
 
@@ -158,51 +139,34 @@ def _tls(certificate: Path | None, private_key: Path | None) -> Path | None:
     return certificate
 
 
-def _limits(arguments: argparse.Namespace, shared: bool) -> Limits:
-    """Those of a class where others use the service too; what was typed counts before them, and 0 is none."""
-    from openai_local.service.settings import CLASS, Limits
-
-    default = CLASS if shared else Limits()
+def _limits(arguments: Namespace, limits: Limits) -> Limits:
+    """`limits`, unless something else was typed; 0 is none."""
     if arguments.runner == "slurm":  # there the site's `time` says how long
-        default = dataclasses.replace(default, minutes=None)
-    stored = arguments.most_megabytes
-
-    def most(typed: int | None, otherwise: int | None) -> int | None:
-        return otherwise if typed is None else typed or None
-
-    return dataclasses.replace(
-        default,
-        jobs=most(arguments.most_jobs, default.jobs),
-        stored=most(stored if stored is None else stored * 1_000_000, default.stored),
-        requests=most(arguments.most_requests, default.requests),
-        minutes=most(arguments.most_minutes, default.minutes),
-    )
+        limits = dataclasses.replace(limits, minutes=None)
+    megabytes = arguments.most_megabytes
+    typed = {
+        "jobs": arguments.most_jobs,
+        "stored": megabytes and megabytes * 1_000_000,
+        "requests": arguments.most_requests,
+        "minutes": arguments.most_minutes,
+    }
+    return dataclasses.replace(limits, **{name: most or None for name, most in typed.items() if most is not None})
 
 
-def _runner(arguments: argparse.Namespace) -> Runner:
+def _runner(arguments: Namespace) -> Runner:
     if arguments.runner == "local":
         if arguments.site is not None:
             raise LocalError("--site is for Slurm:  --runner slurm --site site.toml")
-        from openai_local.runners.local import LocalRunner
-
         return LocalRunner()
     if arguments.site is None:
         raise LocalError("Slurm needs the site's settings:  --runner slurm --site site.toml")
-    from openai_local.runners.site import read_site
-    from openai_local.runners.slurm import SlurmRunner
-
     return SlurmRunner(read_site(arguments.site))
 
 
-def _require_key(home: Home, arguments: argparse.Namespace) -> None:
-    from openai_local.service.store import Store
-
-    store = Store(home.database)
-    try:
+def _require_key(home: Home, arguments: Namespace) -> None:
+    with contextlib.closing(Store(home.database)) as store:
         if store.keys():
             return
-    finally:
-        store.close()
     where = f" --home {shlex.quote(str(arguments.home))}" if arguments.home else ""
     raise LocalError(
         f"There is no key in {home.path} yet, so the service does not listen beyond this machine. Make one "
@@ -211,15 +175,15 @@ def _require_key(home: Home, arguments: argparse.Namespace) -> None:
     )
 
 
-def _open_class(home: Home, arguments: argparse.Namespace, settings: Settings) -> Settings:
+def _open_class(home: Home, arguments: Namespace, settings: Settings) -> Settings:
     """Make the keys of a class, and say where they are. Returns the settings with the port that was found."""
-    from openai_local.classroom.class_keys import make_class_keys
-    from openai_local.command.keys import check_name
-
     check_name(arguments.instructor)
     learners = _learners(home, arguments)
-    settings = dataclasses.replace(settings, port=addresses.free_port(home, settings.host, settings.port))
-    url = addresses.for_learners(settings, arguments.url)
+    if is_held(home.lock):
+        raise LocalError(f"{home.taken()} Stop it first:  openai-local stop")
+    with listen(settings.host, settings.port) as probe:  # the port is told before the service listens
+        settings = dataclasses.replace(settings, port=probe.getsockname()[1])
+    url = _for_learners(settings, arguments.url)
     made = make_class_keys(home, url, learners, arguments.instructor)
     known = f"{made.known} learner(s) have keys already; " if made.known else ""
     if made.handout:
@@ -231,24 +195,26 @@ def _open_class(home: Home, arguments: argparse.Namespace, settings: Settings) -
     if made.known:
         _say("Keys can't be shown again. For a learner who lost theirs:  openai-local keys renew NAME")
     _say(f"Learners type the address {url}")
-    if addresses.is_this_machine(urlsplit(url).hostname or ""):
+    if is_this_machine(urlsplit(url).hostname or ""):
         _say("That address works on this machine only. For others:  --host 0.0.0.0, or --url ADDRESS of a proxy")
     return settings
 
 
-def _learners(home: Home, arguments: argparse.Namespace) -> list[Learner]:
-    from openai_local.classroom.roster import numbered, read_roster
-    from openai_local.service.store import Store
+def _for_learners(settings: Settings, typed: str | None) -> str:
+    """The base URL that learners type: the service's own, or that of a proxy, typed with or without ``/v1``."""
+    if typed is None:
+        return settings.url(on_network(settings.host), settings.port)
+    bare = typed.rstrip("/").removesuffix("/v1")
+    return f"{bare if urlsplit(bare).path else bare + settings.prefix}/v1"
 
+
+def _learners(home: Home, arguments: Namespace) -> list[Learner]:
     if arguments.roster is None:
         if not arguments.learners:
             raise LocalError("A class has at least one learner:  --learners 30")
         return numbered(arguments.learners)
-    store = Store(home.database)
-    try:
+    with contextlib.closing(Store(home.database)) as store:
         keys = store.keys()
-    finally:
-        store.close()
     instructors = {key.name for key in keys if key.instructor} | {arguments.instructor}
     roster = read_roster(arguments.roster, taken=instructors)
     for remark in roster.remarks:
@@ -257,4 +223,7 @@ def _learners(home: Home, arguments: argparse.Namespace) -> list[Learner]:
 
 
 def _say(sentence: str) -> None:
-    print(f"openai-local: {visible.sentence(sentence)}", file=sys.stderr, flush=True)
+    print(f"openai-local: {visible(sentence)}", file=sys.stderr, flush=True)
+
+
+COMMANDS = {"serve": _serve}

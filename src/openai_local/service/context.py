@@ -7,19 +7,15 @@ from dataclasses import dataclass, field
 from openai.types import Model
 from starlette.requests import HTTPConnection
 
-from openai_local.classroom.activity import Activity
-from openai_local.classroom.limits import Quota
 from openai_local.engine.answering import Answering, Target
 from openai_local.engine.bases import Bases
 from openai_local.home import Home
+from openai_local.service.auth import Identity
 from openai_local.service.errors import APIError, explain, model_not_found
-from openai_local.service.identity import Identity
-from openai_local.service.pace import Pace
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
-from openai_local.service.settings import Settings
 from openai_local.service.store import Store
-from openai_local.service.throttle import Load
+from openai_local.service.throttle import Load, Polling, Quota
 
 
 @dataclass
@@ -35,10 +31,8 @@ class Context:
     records: Records
     queue: Queue
     answering: Answering
-    settings: Settings
     quota: Quota
-    activity: Activity
-    pace: Pace = field(default_factory=Pace)
+    polling: Polling = field(default_factory=Polling)
     load: Load = field(default_factory=Load)
     open_calls: int = 0
     idle_seconds: float = 0.0
@@ -91,5 +85,5 @@ def asked(request: HTTPConnection, model: str) -> tuple[str, Target, Load]:
     name, target = service.target(model, who)
     load = service.share(who)
     load.require_room()  # who is sent away has not asked yet
-    service.activity.note(who, asked=1)
+    service.quota.asked(who)
     return name, target, load

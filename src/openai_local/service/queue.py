@@ -22,9 +22,8 @@ from openai_local.errors import LocalError
 from openai_local.home import link
 from openai_local.runners import Runner
 from openai_local.service.following import Following, too_long
-from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
-from openai_local.service.scheduling import Place, Waiting, in_order, places
+from openai_local.service.scheduling import Forecast, Place, Waiting, in_order, places
 from openai_local.service.troubles import Aside, Troubles
 
 LOOK_SECONDS = 0.5

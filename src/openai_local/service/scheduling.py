@@ -1,4 +1,4 @@
-"""Whose turn it is: learners take turns, one job each before anyone's second.
+"""Fair queueing: learners take turns, one job each before anyone's second. And how long each will probably take.
 
 Next is always the learner whose last job was started longest ago, or never, with their oldest job. An instructor
 may put a job before or behind all others.
@@ -6,10 +6,24 @@ may put a job before or behind all others.
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict, deque
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from openai.types.fine_tuning import FineTuningJob
+
+from openai_local.engine.hyperparameters import settle
+from openai_local.errors import LocalError
+from openai_local.estimate import estimate
+from openai_local.service.records import Records
+
+BYTES_PER_TOKEN = 4.5
+"""Of a training file in JSONL, with its quotes and names; measured on the lesson's."""
+VALIDATION = 1 / 3
+"""How long it takes to measure an example, next to learning from it: no gradients, no step."""
+_FRESH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -47,24 +61,18 @@ def in_order(jobs: Iterable[Waiting], last_turns: Mapping[str, int]) -> list[Wai
     given = list(jobs)
     first = sorted((job for job in given if job.rank < 0), key=lambda job: job.rank)
     last = sorted((job for job in given if job.rank > 0), key=lambda job: job.rank)
-    theirs: dict[str, deque[tuple[int, Waiting]]] = defaultdict(deque)
+    turns = dict(last_turns)
+    for turn, job in enumerate(first, 1 + max(turns.values(), default=0)):
+        turns[job.owner] = turn
+    # Whoever has had a turn comes after all who wait for theirs, so each round goes in the order of the first one.
+    oldest: dict[str, int] = {}
+    rounds = Counter[str]()
+    keys = {}
     for number, job in enumerate(given):
         if job.rank == 0:
-            theirs[job.owner].append((number, job))
-    turn = max(last_turns.values(), default=0)
-    turns = dict(last_turns)
-    for job in first:
-        turn += 1
-        turns[job.owner] = turn
-    heap = [(turns.get(owner, 0), jobs[0][0], owner) for owner, jobs in theirs.items()]
-    heapq.heapify(heap)
-    fair = []
-    while heap:
-        _, _, owner = heapq.heappop(heap)
-        fair.append(theirs[owner].popleft()[1])
-        turn += 1
-        if theirs[owner]:
-            heapq.heappush(heap, (turn, theirs[owner][0][0], owner))
+            keys[job.id] = rounds[job.owner], turns.get(job.owner, 0), oldest.setdefault(job.owner, number)
+            rounds[job.owner] += 1
+    fair = sorted((job for job in given if job.rank == 0), key=lambda job: keys[job.id])
     return [*first, *fair, *last]
 
 
@@ -94,3 +102,57 @@ def _earliest(ends: list[float | None]) -> float | None:
     if 0.0 in known:
         return 0.0
     return min(known) if known and len(known) == len(ends) else None
+
+
+class Forecast:
+    """Knows how long a job will take, by how fast the last ones were: nobody shall wait without knowing that."""
+
+    def __init__(self, records: Records, cache: Path) -> None:
+        """`records` are the jobs of this home; base models lie in `cache`."""
+        self._records, self._cache = records, cache
+        self._speeds: dict[str, tuple[float, float | None, float]] = {}
+
+    def seconds(self, job: FineTuningJob, examples: int) -> float | None:
+        """How long a job will train.
+
+        Args:
+            job: whose training file is there.
+            examples: how many there are in it.
+
+        Returns:
+            Seconds, or None if nobody has trained this base model here yet.
+        """
+        private = self._records.store.private(FineTuningJob, job.id)
+        speed, start = self._speed(private["base"])
+        if speed is None:
+            return None
+        epochs = settle(**private["hyperparameters"], n_examples=examples).n_epochs
+        size = float(self._size(job.training_file))
+        if job.validation_file:  # each epoch ends with all of it
+            size += VALIDATION * self._size(job.validation_file)
+        return start + epochs * size / BYTES_PER_TOKEN / speed
+
+    def _size(self, file: str) -> int:
+        return (self._records.home.files / file).stat().st_size
+
+    def left(self, job: str) -> float | None:
+        """How many seconds a job that runs will still take, or None if nobody knows."""
+        store = self._records.store
+        item = store.get(FineTuningJob, job)
+        if item is None or item.status != "running":
+            return None
+        if item.estimated_finish:
+            return max(1.0, item.estimated_finish - time.time())
+        return store.private(FineTuningJob, job).get("seconds")
+
+    def _speed(self, base: str) -> tuple[float | None, float]:
+        """Tokens in a second, or None, and the seconds before the first."""
+        now = time.monotonic()
+        known = self._speeds.get(base)
+        if known is None or now - known[0] > _FRESH_SECONDS:
+            try:
+                facts = estimate(self._records.home, self._cache, 1, base)
+            except LocalError:
+                return None, 0.0
+            known = self._speeds[base] = (now, facts["tokens_per_second"], facts["start_seconds"])
+        return known[1], known[2]

@@ -12,9 +12,9 @@ from openai.types.fine_tuning import FineTuningJob
 
 from openai_local.engine.bases import Entry
 from openai_local.engine.journal import new_id
+from openai_local.service.auth import Identity
 from openai_local.service.context import Context
 from openai_local.service.errors import APIError, brief
-from openai_local.service.identity import Identity
 from openai_local.service.parameters import refuse
 
 LIMITS = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier": (0, 1000)}
@@ -44,7 +44,7 @@ def submit(
         LocalError: the base model is not on this machine.
     """
     with service.store.together():  # nobody can take the file, the room or the name meanwhile
-        service.quota.job(who)
+        most_minutes = service.quota.job(who)
         base = _base(service, body["model"], who)
         for param in ("training_file", "validation_file"):
             _require_file(service, body, param, who)
@@ -71,7 +71,7 @@ def submit(
             metadata=body.get("metadata") or None,
         )
         known = {"base": base.name, "hyperparameters": settings, "model_name": name(base)}
-        service.store.add(job, who.name, **known, most_minutes=service.quota.minutes(who), **private)
+        service.store.add(job, who.name, **known, most_minutes=most_minutes, **private)
         _tell(service, job, base, body["model"])
     service.queue.wake()
     return job
@@ -124,6 +124,6 @@ def _tell(service: Context, job: FineTuningJob, base: Entry, asked: str) -> None
     service.records.tell(
         job.id,
         f"Created fine-tuning job: {job.id}. The model that is really trained is {base.title}, an open model "
-        f"({base.licence}), {service.settings.runner.place}.{other}",
+        f"({base.licence}), {service.queue.runner.place}.{other}",
     )
     service.records.tell(job.id, f"Validating training file: {job.training_file}", key="validating")

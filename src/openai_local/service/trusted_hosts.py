@@ -1,4 +1,4 @@
-"""Keeps web pages of others away, and slows down those who guess keys.
+"""Keeps web pages of others away.
 
 A page in the learner's browser may try to reach the service on the learner's machine: by a name of its own that
 suddenly means 127.0.0.1 ("DNS rebinding"), or straight away. It has no key, so it would get nothing. Here it is
@@ -8,9 +8,7 @@ whose page asks. And each answer tells the browser that it is for no other page,
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,11 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
 
-FREE_FAILURES = 5
-"""So many wrong keys in a minute are answered at once."""
-LONGEST_SECONDS = 5.0
-_MINUTE = 60.0
-_MOST_KEPT = 10_000
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""What every machine calls itself."""
+ANY = "*"
+"""Stands for all names, where only others know them: on a network, or behind a Hub."""
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -32,9 +29,13 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 """What a browser is told with each answer that says nothing else itself: it is data, for it alone, not to keep."""
+_OTHERS = "Pages of other addresses may not use this service."
+_TWO_LENGTHS = "A request has a Content-Length or a Transfer-Encoding, not both."
+"""A proxy may go by the other of the two. What it takes for one request would be two here, the second with the key
+of whoever the proxy lets in next ("request smuggling")."""
 
 
-class Visitors:
+class TrustedHosts:
     """ASGI middleware: refuses requests that a page of somebody else sends, and puts `HEADERS` on each answer."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
@@ -64,44 +65,21 @@ class Visitors:
     def _problem(self, headers: Headers) -> str:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         host = hosts[0] if len(hosts) == 1 else ""
-        if not self._is_ours(host):
+        name = _name(host)
+        if ANY not in self.names and name not in self.names and not _is_number(name):
             return (
-                f"This service is not called {_name(host)!r}. Call it by its number, such as 127.0.0.1. If the "
-                "name is right, start the service with --url and the address that others type."
+                f"This service is not called {name!r}. Call it by its number, such as 127.0.0.1. If the name is "
+                "right, start the service with --url and the address that others type."
             )
         pages = [origin.partition("://")[2] for origin in origins]
-        if any(page != host and not self._is_named(page) for page in pages):
+        named = self.names - LOOPBACK - {ANY}  # by --url: behind a proxy, ``Host`` may be another
+        if any(page != host and _name(page) not in named for page in pages):
             return _OTHERS
-        # A browser sends no Origin for pictures, scripts and frames, but says that they are for another page.
+        # A browser sends no Origin for pictures, scripts and frames, but says that they are for another page. If
+        # somebody followed a link, the answer becomes a page of its own and not a part of another.
         elsewhere = headers.get("sec-fetch-site", "") in ("cross-site", "same-site")
-        if elsewhere and not pages and not _is_a_visit(headers):
-            return _OTHERS
-        return ""
-
-    def _is_ours(self, host: str) -> bool:
-        name = _name(host)
-        return ANY in self.names or name in self.names or _is_number(name)
-
-    def _is_named(self, host: str) -> bool:
-        """Whether a page is from a name that was given; behind a proxy, ``Host`` may be another."""
-        return _name(host) in self.names - LOOPBACK - {ANY}
-
-
-_OTHERS = "Pages of other addresses may not use this service."
-_TWO_LENGTHS = "A request has a Content-Length or a Transfer-Encoding, not both."
-"""A proxy may go by the other of the two. What it takes for one request would be two here, the second with the key
-of whoever the proxy lets in next ("request smuggling")."""
-
-
-def _is_a_visit(headers: Headers) -> bool:
-    """Whether somebody followed a link, so that the answer becomes a page of its own and not a part of another."""
-    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
-
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-"""What every machine calls itself."""
-ANY = "*"
-"""Stands for all names, where only others know them: on a network, or behind a Hub."""
+        followed = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+        return _OTHERS if elsewhere and not pages and not followed else ""
 
 
 def _name(host: str) -> str:
@@ -119,23 +97,3 @@ def _is_number(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-class Patience:
-    """Makes those wait who come with wrong keys again and again."""
-
-    def __init__(self) -> None:
-        """Nobody has come yet."""
-        self._failures: dict[str, tuple[int, float]] = {}
-
-    async def wait(self, address: str) -> None:
-        """Somebody at `address` came with a wrong key: wait the longer, the more often in a minute."""
-        now = time.monotonic()
-        count, since = self._failures.get(address, (0, now))
-        if now - since > _MINUTE:
-            count, since = 0, now
-        if len(self._failures) >= _MOST_KEPT:
-            self._failures.clear()
-        self._failures[address] = (count + 1, since)
-        if count >= FREE_FAILURES:
-            await asyncio.sleep(min(0.1 * 2.0 ** min(count - FREE_FAILURES, 16), LONGEST_SECONDS))

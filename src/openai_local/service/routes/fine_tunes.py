@@ -19,12 +19,12 @@ from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import contract
 from openai_local.service.errors import APIError
 from openai_local.service.fine_tune import RATE, Of2022, events, fine_tune
-from openai_local.service.pace import STREAM_SECONDS
 from openai_local.service.parameters import read_body, refuse, too_long
 from openai_local.service.records import ENDED
 from openai_local.service.routes.jobs import change, find, slug
 from openai_local.service.store import Store
 from openai_local.service.submission import check_hyperparameters, submit
+from openai_local.service.throttle import STREAM_SECONDS
 
 N_EPOCHS = 4
 PROMPT_LOSS_WEIGHT = 0.01
@@ -158,7 +158,7 @@ async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
     last, changes = None, -1
     while True:
         if changes == (now := service.store.changes(id_)):
-            await asyncio.sleep(max(_POLL_SECONDS, service.pace.look(who, id_, STREAM_SECONDS)))
+            await asyncio.sleep(max(_POLL_SECONDS, service.polling.look(who, id_, STREAM_SECONDS)))
             continue
         changes = now
         job, new = await service.store.aside(_news, service.store, id_, last)

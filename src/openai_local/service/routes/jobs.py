@@ -117,7 +117,7 @@ def find(request: Request) -> FineTuningJob:
 def retrieve(request: Request) -> Response:
     """One job as it is now."""
     job = find(request)
-    seconds = context(request).pace.look(identity(request).name, job.id)
+    seconds = context(request).polling.look(identity(request).name, job.id)
     return one(job, {"openai-poll-after-ms": f"{seconds * 1000:.0f}"})
 
 
