@@ -144,10 +144,9 @@ def test_no_name_forges_a_line_in_the_log(tmp_path, tiny_cache, pairs):
 
 def test_the_batch_script_knows_no_names(service, mine):
     """A Slurm job is named by the job's id, and its script is made of the site's file."""
-    from openai_local.runners import batch
-    from openai_local.runners.site import Site
+    from openai_local.runners.site import Site, script
 
-    text = batch.script(Home(service.home).jobs / "ftjob-x", Site())
+    text = script(Home(service.home).jobs / "ftjob-x", Site())
     assert not [name for name in HOSTILE.values() if name in text]
 
 

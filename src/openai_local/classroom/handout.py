@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shlex
 import socket
 import time
@@ -62,10 +63,7 @@ def write_handout(home: Home, url: str, strips: Sequence[Strip]) -> Path:
         strips: in the order in which they shall be printed; an instructor's comes first.
 
     Returns:
-        Where the page lies.
-
-    Raises:
-        OSError: it can't be written.
+        Where the page lies. What can't be written raises `OSError`.
     """
     path = home.path / f"handout-{time.strftime('%Y-%m-%d-%H%M%S')}.html"
     write_whole(path.with_suffix(".csv"), _table(url, strips))
@@ -107,11 +105,16 @@ def _page(url: str, strips: Sequence[Strip]) -> str:
 
 def _strip(url: str, strip: Strip) -> str:
     known_as = f" <small>({escape(strip.name)})</small>" if strip.name != strip.shown else ""
+    page = f"<code>{escape(page_url(url))}</code>"
+    for_instructor = (
+        f"<p><b>For the instructor. Don't hand this out.</b> Your page: {page}. Open it and enter this key: it "
+        "sees what everybody does.</p>"
+    )
     lines = (
         f"<h2><bdi>{escape(strip.shown)}</bdi>{known_as}</h2>",
         f"<p>Address: <code>{escape(url)}</code></p>",
         f'<p>Key: <code class="key">{_grouped(strip.key)}</code></p>',
-        _for_instructor(url) if strip.instructor else "",
+        for_instructor if strip.instructor else "",
         "<p>Type these two lines where you then start JupyterLab. On Linux and macOS (in Windows' Command Prompt "
         "with <code>set</code> in place of <code>export</code>):</p>",
         _code(f"export OPENAI_BASE_URL={shlex.quote(url)}", f"export OPENAI_API_KEY={strip.key}"),
@@ -119,18 +122,11 @@ def _strip(url: str, strip: Strip) -> str:
         _code(f'$env:OPENAI_BASE_URL="{url}"', f'$env:OPENAI_API_KEY="{strip.key}"'),
         "<p>Then <code>jupyter lab notebooks</code>. In the notebooks nothing changes: "
         "<code>lesson.connect()</code> finds both. "
-        + ("" if strip.instructor else f"Your jobs: <code>{escape(page_url(url))}</code> with your key. ")
+        + ("" if strip.instructor else f"Your jobs: {page} with your key. ")
         + "Whoever has your key sees your files. Don't pass it on.</p>",
     )
     kind = "strip instructor" if strip.instructor else "strip"
     return f'<section class="{kind}">\n' + "\n".join(filter(None, lines)) + "\n</section>"
-
-
-def _for_instructor(url: str) -> str:
-    return (
-        f"<p><b>For the instructor. Don't hand this out.</b> Your page: <code>{escape(page_url(url))}</code>. "
-        "Open it and enter this key: it sees what everybody does.</p>"
-    )
 
 
 def _code(*lines: str) -> str:
@@ -139,14 +135,12 @@ def _code(*lines: str) -> str:
 
 def _grouped(key: str) -> str:
     """In groups of four, to be typed from paper. Between them is room and no character, so it can be copied."""
-    start = len("sk-local-") if key.startswith("sk-local-") else 0
-    groups = [key[:start], *(key[at : at + 4] for at in range(start, len(key), 4))]
-    return "".join(f"<span>{escape(group)}</span>" for group in groups if group)
+    return "".join(f"<span>{escape(group)}</span>" for group in re.findall("^sk-local-|.{1,4}", key))
 
 
 def _table(url: str, strips: Sequence[Strip]) -> str:
-    text = io.StringIO("\ufeff")  # by this mark Excel knows UTF-8
-    text.seek(1)
+    text = io.StringIO()
+    text.write("\ufeff")  # by this mark Excel knows UTF-8
     # All in quotes: where Excel divides at semicolons, one in a name would begin a cell.
     rows = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     rows.writerow(["learner", "name", "role", "address", "key"])
@@ -156,11 +150,7 @@ def _table(url: str, strips: Sequence[Strip]) -> str:
     return text.getvalue()
 
 
-_FORMULA = (
-    *"=+-@",
-    *"\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}",
-    *"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}",
-)
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # the last four are as wide as a Chinese character
 
 
 def _plain(cell: str) -> str:

@@ -81,18 +81,16 @@ def read_roster(path: Path, taken: Iterable[str] = ()) -> Roster:
     Raises:
         LocalError: it can't be read, has no column of names, or a row is wrong; the message names the row.
     """
-    rows = _rows(path)
-    headings = next(((number, cells) for number, cells in rows if any(cells)), None)
-    if headings is None:
+    rows = [(number, cells) for number, cells in _rows(path) if any(cells)]
+    if not rows:
         raise LocalError(f"{path} is empty. A roster has a heading such as 'name', and a row for each learner.")
-    columns = _Columns(path, headings[1])
-    people = [
-        _person(path, number, cells, columns) for number, cells in rows if number > headings[0] and any(cells)
-    ]
+    columns = _Columns(path, rows[0][1])
+    people = [_person(path, number, cells, columns) for number, cells in rows[1:]]
     if not people:
         raise LocalError(f"{path} has a heading and no learners. Write one in each row below it.")
-    for column in filter(None, (columns.user, columns.mail)):
-        _refuse_doubles(path, column, people)
+    for at in (columns.user, columns.mail):
+        if at is not None:
+            _refuse_doubles(path, at, columns.headings[at], people)
     return Roster(_learners(people, set(taken)), columns.remarks)
 
 
@@ -105,41 +103,35 @@ def slug(text: str) -> str:
 
 
 class _Columns:
-    """Which cells of a row say who somebody is; a column is the place of its cell and its heading."""
+    """Which cells of a row say who somebody is."""
 
     def __init__(self, path: Path, headings: list[str]) -> None:
-        self.width = len(headings)
-        self._headings = headings
+        self.headings, self.remarks = headings, list[str]()
         self.user, self.mail = self._find(_USERS), self._find(_MAILS)
         first, last, whole = self._find(_FIRST), self._find(_LAST), self._find(_NAMES)
-        self.remarks: list[str] = []
-        if whole and (last or not first):
+        if whole is not None and (last is not None or first is None):
             self.shown = [whole]
         else:  # "Name" beside "Vorname" is the last name
-            self.shown = [column for column in (first, last or whole) if column]
-        if not (self.shown or self.user or self.mail):
+            self.shown = [at for at in (first, whole if last is None else last) if at is not None]
+        if not self.shown and self.user is None and self.mail is None:
             self.shown = [self._only(path)]
 
-    def _find(self, known: str) -> tuple[int, str] | None:
-        for wanted in known.split("|"):
-            for at, heading in enumerate(self._headings):
-                if slug(heading).replace("-", " ").replace("_", " ") == wanted:
-                    return at, heading
-        return None
+    def _find(self, known: str) -> int | None:
+        plain = [slug(heading).replace("-", " ").replace("_", " ") for heading in self.headings]
+        return next((plain.index(wanted) for wanted in known.split("|") if wanted in plain), None)
 
-    def _only(self, path: Path) -> tuple[int, str]:
-        filled = [(at, heading) for at, heading in enumerate(self._headings) if heading]
+    def _only(self, path: Path) -> int:
+        filled = [heading for heading in self.headings if heading]
         if len(filled) > 1:
-            there = ", ".join(heading for _, heading in filled[:8])
             raise LocalError(
-                f"{path} has no column of names: its headings are {there}. Call one of them 'name', or two "
-                "of them 'first name' and 'last name'."
+                f"{path} has no column of names: its headings are {', '.join(filled[:8])}. Call one of them "
+                "'name', or two of them 'first name' and 'last name'."
             )
         self.remarks.append(
-            f"The first row of {path.name} was read as the heading: {filled[0][1]}. If that is a learner, write "
+            f"The first row of {path.name} was read as the heading: {filled[0]}. If that is a learner, write "
             "'name' in a row above."
         )
-        return filled[0]
+        return self.headings.index(filled[0])
 
 
 @dataclass(frozen=True)
@@ -152,15 +144,16 @@ class _Person:
 
 
 def _person(path: Path, row: int, cells: list[str], columns: _Columns) -> _Person:
-    if any(cells[columns.width :]):
+    width = len(columns.headings)
+    if any(cells[width:]):
         raise LocalError(
             f"Row {row} of {path} has more cells than there are headings. If a comma is part of a name, put the "
             'name in quotation marks: "Lovelace, Ada".'
         )
-    cells = [*cells, *[""] * columns.width][: columns.width]
-    names = " ".join(filter(None, (cells[at] for at, _ in columns.shown)))
-    user = cells[columns.user[0]] if columns.user else ""
-    mail = cells[columns.mail[0]].partition("@")[0] if columns.mail else ""
+    cells = [*cells, *[""] * width][:width]
+    names = " ".join(filter(None, (cells[at] for at in columns.shown)))
+    user = "" if columns.user is None else cells[columns.user]
+    mail = "" if columns.mail is None else cells[columns.mail].partition("@")[0]
     shown = names or user or mail
     if not shown:
         raise LocalError(f"Row {row} of {path} has no name. Write one, or delete the row.")
@@ -171,17 +164,13 @@ def _person(path: Path, row: int, cells: list[str], columns: _Columns) -> _Perso
         )
     if not any(letter.isalpha() or (letter.isdigit() and not names) for letter in shown):
         raise LocalError(f"Row {row} of {path} has a name without letters: {shown}. Write the learner's name.")
-    return _Person(row, shown, cells, slug(user) or slug(names) or slug(mail) or _made_up(shown))
+    # A name in another script gets always the same made-up one, wherever its row stands.
+    made_up = f"learner-{hashlib.sha256(shown.encode()).hexdigest()[:6]}"
+    return _Person(row, shown, cells, slug(user) or slug(names) or slug(mail) or made_up)
 
 
-def _made_up(shown: str) -> str:
-    """For a name in another script: always the same one, wherever its row stands."""
-    return f"learner-{hashlib.sha256(shown.encode()).hexdigest()[:6]}"
-
-
-def _refuse_doubles(path: Path, column: tuple[int, str], people: list[_Person]) -> None:
+def _refuse_doubles(path: Path, at: int, heading: str, people: list[_Person]) -> None:
     seen: dict[str, int] = {}
-    at, heading = column
     for person in people:
         if not (value := person.cells[at]):
             continue
@@ -218,8 +207,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 def _delimiter(text: str) -> str:
     """What stands between the headings. A tab if nothing does: then a comma is part of a name."""
     line = next((line for line in text.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", line)
-    return max("\t,;|", key=bare.count)
+    return max("\t,;|", key=re.sub(r'"[^"]*"', "", line).count)
 
 
 def _text(path: Path) -> str:
@@ -238,16 +226,7 @@ def _text(path: Path) -> str:
     raise LocalError(f"{path} is not a CSV file: it holds bytes that no text has. {_SAVE}")
 
 
-@dataclass(frozen=True)
-class Made:
-    """How many learners got a key now, how many had one, and where the hand-out lies (None if none was needed)."""
-
-    new: int
-    known: int
-    handout: Path | None
-
-
-def make_class_keys(home: Home, url: str, learners: Sequence[Learner], instructor: str) -> Made:
+def make_class_keys(home: Home, url: str, learners: Sequence[Learner], instructor: str) -> tuple[int, Path | None]:
     """Make keys for those of a class who have none, and write the hand-out with them.
 
     Args:
@@ -256,28 +235,30 @@ def make_class_keys(home: Home, url: str, learners: Sequence[Learner], instructo
         learners: the class.
         instructor: whose key sees everything.
 
+    Returns:
+        How many learners got a key, and where the hand-out lies (None if none was needed).
+
     Raises:
         LocalError: the hand-out can't be written; then there are no new keys either.
     """
     with closing(Store(home.database)) as store:
         keys = store.keys()
         known = {key.name for key in keys}
-        new = [learner for learner in learners if learner.name not in known]
-        strips = [Strip(learner.name, learner.shown, make_key(store, learner.name)) for learner in new]
+        strips = [
+            Strip(learner.name, learner.shown, make_key(store, learner.name))
+            for learner in learners
+            if learner.name not in known
+        ]
+        new = len(strips)
         if not any(key.instructor and key.name == instructor for key in keys):
             strips.insert(0, Strip(instructor, instructor, make_key(store, instructor, instructor=True), True))
-        handout = _write(home, store, url, strips) if strips else None
-    return Made(len(new), len(learners) - len(new), handout)
-
-
-def _write(home: Home, store: Store, url: str, strips: Sequence[Strip]) -> Path:
-    try:
-        return write_handout(home, url, strips)
-    except OSError as error:
-        for strip in strips:
-            if key := store.find_key(hash_key(strip.key)):
-                store.revoke(key.id)
-        raise LocalError(
-            f"The hand-out can't be written to {home.path}: {error.strerror}. No key was made. Make room, and "
-            "start the service again."
-        ) from None
+        try:
+            return new, write_handout(home, url, strips) if strips else None
+        except OSError as error:
+            for strip in strips:
+                if key := store.find_key(hash_key(strip.key)):
+                    store.revoke(key.id)
+            raise LocalError(
+                f"The hand-out can't be written to {home.path}: {error.strerror}. No key was made. Make room, and "
+                "start the service again."
+            ) from None

@@ -184,15 +184,16 @@ def _open_class(home: Home, arguments: Namespace, settings: Settings) -> Setting
     with listen(settings.host, settings.port) as probe:  # the port is told before the service listens
         settings = dataclasses.replace(settings, port=probe.getsockname()[1])
     url = _for_learners(settings, arguments.url)
-    made = make_class_keys(home, url, learners, arguments.instructor)
-    known = f"{made.known} learner(s) have keys already; " if made.known else ""
-    if made.handout:
-        for_whom = f"{made.new} new one(s)" if made.known else f"{made.new} learner(s)"
-        for_whom = for_whom if made.new else "the instructor alone"
-        _say(f"{known}keys for {for_whom} are in {made.handout}. Print it, cut it, hand it out, and delete it.")
+    new, handout = make_class_keys(home, url, learners, arguments.instructor)
+    old = len(learners) - new
+    known = f"{old} learner(s) have keys already; " if old else ""
+    if handout:
+        for_whom = f"{new} new one(s)" if old else f"{new} learner(s)"
+        for_whom = for_whom if new else "the instructor alone"
+        _say(f"{known}keys for {for_whom} are in {handout}. Print it, cut it, hand it out, and delete it.")
     else:
         _say(f"{known}so has the instructor, and there is no new hand-out.")
-    if made.known:
+    if old:
         _say("Keys can't be shown again. For a learner who lost theirs:  openai-local keys renew NAME")
     _say(f"Learners type the address {url}")
     if is_this_machine(urlsplit(url).hostname or ""):

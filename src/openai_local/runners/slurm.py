@@ -4,11 +4,11 @@ Each becomes one Slurm job, whose name is the fine-tuning job's id. Only one liv
 service that was killed at any point finds it again and never submits twice. The training process writes into the
 job's directory as ever, on a file system that the service and the cluster's computers share.
 
-This is a thin layer over Slurm's own commands. Libraries were looked at (2026-11). submitit asks ``sacct`` for a
-job's state, which needs an accounting database; its authors say that it is required. Parsl asks ``sacct`` as well,
-and where it has only ``squeue``, it takes a job that is not listed for one that is done. Its tasks need its own
-process to live on. PSI/J counts a time limit and preemption as failures, and what has failed does not come back.
-We need those told apart, without accounting, and over the death of the service.
+This is a thin layer over Slurm's own commands. Libraries were looked at (2026-11). submitit and Parsl ask
+``sacct`` for a job's state, which needs an accounting database; with ``squeue`` alone, Parsl takes a job that is
+not listed for one that is done, and its tasks need its own process to live on. PSI/J counts a time limit and
+preemption as failures, and what has failed does not come back. We need those told apart, without accounting, and
+over the death of the service.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 from openai_local.engine.journal import Journal
 from openai_local.errors import LocalError
 from openai_local.home import write_whole
-from openai_local.runners import Status, batch, state_codes
-from openai_local.runners.site import Site
+from openai_local.runners import Status, state_codes
+from openai_local.runners.site import Site, environment, script
 from openai_local.runners.squeue import SILENT, Seen, SilentError, Squeue, call
 
 AGAIN_SECONDS = 10.0
@@ -73,11 +73,11 @@ class SlurmRunner:
         if found := _named(journal, living):
             return found.number
         path = journal.folder / "batch.sh"
-        write_whole(path, batch.script(journal.folder, self.site))
+        write_whole(path, script(journal.folder, self.site))
         # Given here and not in the script, where a path with spaces or a percent sign would mean something else.
         where = [f"--job-name={journal.folder.name}", f"--chdir={journal.folder}"]
         try:
-            said = call("sbatch", "--parsable", *where, str(path), environment=batch.environment())
+            said = call("sbatch", "--parsable", *where, str(path), environment=environment())
         except SilentError:
             raise
         except LocalError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -22,7 +21,7 @@ FRESH = 2.0
 LASTING = 60.0
 """Seconds for which the last answer is used if there is no newer one."""
 PATIENCE = 1.0
-"""Seconds that `Squeue.living` waits for a new answer, all callers together."""
+"""Seconds that `Squeue.living` waits for a new answer, all calls together."""
 SECONDS = 15.0
 """How long one of Slurm's commands may take."""
 ENDED = frozenset(
@@ -36,6 +35,7 @@ _SILENCE = re.compile(
     "temporarily|no route to host|not responding|resource temporarily|shutting down",
     re.I,
 )
+_NEVER = float("-inf")
 
 
 class SilentError(LocalError):
@@ -71,15 +71,13 @@ class Seen:
 
 
 class Squeue:
-    """Our jobs, as Slurm shows them. It may be asked from several threads."""
+    """Our jobs, as Slurm shows them. It is asked in a thread, so that one that is silent holds nobody up."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self._pool = ThreadPoolExecutor(1, "squeue")
-        self._guard = threading.Lock()
         self._known: dict[str, Seen] = {}
-        self._known_at = self._asked_at = float("-inf")
-        self._asking: Future[None] | None = None
+        self._known_at = self._asked_at = _NEVER
+        self._asking: Future[dict[str, Seen]] | None = None
 
     def living(self) -> dict[str, Seen]:
         """The jobs that wait or run, by their numbers. It takes a second at most.
@@ -87,17 +85,18 @@ class Squeue:
         Raises:
             SilentError: Slurm has not answered for some time.
         """
-        with self._guard:
-            if self._asking is None and time.monotonic() - self._asked_at > FRESH:
-                self._asked_at = time.monotonic()
-                self._asking = self._pool.submit(self._ask_quietly)
-            asking, patience = self._asking, self._asked_at + PATIENCE - time.monotonic()
-        if asking is not None:
-            wait([asking], max(0.0, patience))
-        with self._guard:
-            if time.monotonic() - self._known_at > LASTING:
-                raise SilentError(SILENT)
-            return self._known
+        if self._asking is None and time.monotonic() - self._asked_at > FRESH:
+            self._asked_at = time.monotonic()
+            self._asking = self._pool.submit(_ask)
+        if self._asking:
+            wait([self._asking], max(0.0, self._asked_at + PATIENCE - time.monotonic()))
+        if self._asking and self._asking.done():
+            if not self._asking.exception():
+                self._known, self._known_at = self._asking.result(), time.monotonic()
+            self._asking = None
+        if time.monotonic() - self._known_at > LASTING:
+            raise SilentError(SILENT)
+        return self._known
 
     def living_now(self) -> dict[str, Seen]:
         """The same, asked anew; it takes as long as it takes.
@@ -105,29 +104,12 @@ class Squeue:
         Raises:
             SilentError: Slurm does not answer.
         """
-        asked = time.monotonic()
-        try:
-            said = call("squeue", "--me", "--all", "--noheader", "--format=%i|%T|%r|%j")
-        except LocalError as error:
-            raise SilentError(str(error)) from None
-        known = {seen.number: seen for seen in listed(said)}
-        with self._guard:
-            self._known, self._known_at = known, asked
-        return known
+        self._known, self._known_at = _ask(), time.monotonic()
+        return self._known
 
     def hurry(self) -> None:
         """Something was changed: ask anew at the next look."""
-        with self._guard:
-            self._asked_at = float("-inf")
-
-    def _ask_quietly(self) -> None:
-        try:
-            self.living_now()
-        except SilentError:
-            pass  # `living` tells when that has gone on for too long
-        finally:
-            with self._guard:
-                self._asking = None
+        self._asked_at = _NEVER
 
     def one(self, number: str) -> Seen:
         """A job by its number, also one that has ended.
@@ -140,15 +122,22 @@ class Squeue:
         except LocalError as error:
             if "Invalid job id" in str(error):
                 return Seen(number, "FORGOTTEN")
-            with self._guard:
-                self._known_at = float("-inf")  # else each job would wait for its own answer
+            self._known_at = _NEVER  # else each job would wait for its own answer
             raise SilentError(str(error)) from None
+
+
+def _ask() -> dict[str, Seen]:
+    try:
+        said = call("squeue", "--me", "--all", "--noheader", "--format=%i|%T|%r|%j")
+    except LocalError as error:
+        raise SilentError(str(error)) from None
+    return {seen.number: seen for seen in listed(said)}
 
 
 def listed(said: str) -> list[Seen]:
     """The jobs in what ``squeue`` printed. Lines that are none, such as warnings, are left out."""
     rows = (line.split("|", 3) for line in said.splitlines())
-    return [Seen(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+    return [Seen(*row) for row in rows if len(row) == 4]
 
 
 def remembered(number: str, said: str) -> Seen:
