@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,16 +23,11 @@ from openai_local.errors import LocalError
 from openai_local.service.auth import PREFIX, Identity
 from openai_local.service.errors import APIError
 
-KNOWN_SECONDS = 60.0
-"""How long the Hub's word about a token counts."""
-UNKNOWN_SECONDS = 10.0
-"""How long a token counts as unknown that the Hub did not know, or as refused."""
-MOST_KEPT = 2000
-"""How many tokens' answers are kept; the oldest goes first."""
-ANSWER_SECONDS = 10.0
-"""How long the Hub may take to answer."""
-AGAIN_SECONDS = 5
-"""When to try again if the Hub does not answer."""
+KNOWN_SECONDS = 60.0  # so long the Hub's word about a token counts
+UNKNOWN_SECONDS = 10.0  # so long a token counts as unknown that the Hub did not know, or as refused
+MOST_KEPT = 2000  # so many tokens' answers are kept; the oldest goes first
+ANSWER_SECONDS = 10.0  # so long the Hub may take to answer
+AGAIN_SECONDS = 5  # then try again if the Hub does not answer
 _A_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,255}")
 _NOT_IN_NAMES = re.compile(rb"[^A-Za-z0-9_.@+-]")
 
@@ -57,21 +51,19 @@ class HubDoor:
 
     advice = "Make a token on the Hub's page 'Token'; a notebook that the Hub has started has one already."
 
-    def __init__(
-        self, api: str, service: str, *, prefix: str = "", instructors: frozenset[str] = frozenset()
-    ) -> None:
-        """Nothing is asked yet.
+    def __init__(self, api: str, service: str, *, instructors: frozenset[str], prefix: str = "") -> None:
+        """A Hub to ask.
 
         Args:
             api: the address of the Hub's API, such as ``http://127.0.0.1:8081/hub/api``.
             service: what this service is called at the Hub.
-            prefix: the path under which the Hub's proxy has this service, without a slash at its end.
             instructors: groups at the Hub whose members are instructors. The Hub's administrators always are.
+            prefix: the path under which the Hub's proxy has this service, without a slash at its end.
         """
         self.prefix = prefix
         self._api, self._instructors = api.rstrip("/"), instructors
         self._scope = f"access:services!service={service}"
-        self._kept: OrderedDict[str, _Said] = OrderedDict()
+        self._kept: dict[str, _Said] = {}
         self._asked: dict[str, asyncio.Task[_Said]] = {}
         self._client = httpx2.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS)
 
@@ -114,7 +106,7 @@ class HubDoor:
         self._kept.pop(hash_, None)
         self._kept[hash_] = task.result()
         while len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+            del self._kept[next(iter(self._kept))]
 
     async def _ask(self, token: str) -> _Said:
         try:

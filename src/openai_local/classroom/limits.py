@@ -22,40 +22,26 @@ from openai_local.service.auth import Identity
 from openai_local.service.errors import APIError, respond
 from openai_local.service.records import ALIVE
 from openai_local.service.store import Store
+from openai_local.service.throttle import too_much
 
-OPEN_SECONDS = 1
-"""``Retry-After`` when too many requests are being answered."""
-JOB_SECONDS = 30
-"""``Retry-After`` when there is no room for a job. One of the earlier ones may be over then."""
-BYTES_SECONDS = 3600
-"""``Retry-After`` when there is no room for a file, or for any job today. Waiting alone does not help."""
+JOB_SECONDS = 30  # ``Retry-After`` when there is no room for a job: an earlier one may be over then
+BYTES_SECONDS = 3600  # when there is none for a file, or for any job today: waiting alone does not help
 _DAY = 24 * 60 * 60
 _STEP = 1 << 20  # bytes; the database is asked once for so many of an upload that does not tell its length
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one learner may have at most; None is no limit. An instructor has none.
+    """What one learner may have at most; None is no limit. An instructor has none."""
 
-    Attributes:
-        jobs: fine-tuning jobs that are not over yet.
-        stored: bytes of files, trained models included.
-        requests: requests in a minute.
-        open: requests that are being answered at the same time.
-        answers: answers that are made or wait at the same time.
-        files: files, result files included.
-        daily: fine-tuning jobs in a day, those that are over too.
-        minutes: how long one job may train, as it is estimated before it starts.
-    """
-
-    jobs: int | None = None
-    stored: int | None = None
-    requests: int | None = None
-    open: int | None = None
-    answers: int | None = None
-    files: int | None = None
-    daily: int | None = None
-    minutes: int | None = None
+    jobs: int | None = None  # fine-tuning jobs that are not over yet
+    stored: int | None = None  # bytes of files, trained models included
+    requests: int | None = None  # in a minute
+    open: int | None = None  # requests that are being answered at the same time
+    answers: int | None = None  # answers that are made or wait at the same time
+    files: int | None = None  # files, result files included
+    daily: int | None = None  # fine-tuning jobs in a day, those that are over too
+    minutes: int | None = None  # how long one job may train, as it is estimated before it starts
 
 
 NONE = Limits()
@@ -85,10 +71,8 @@ class Quota:
         self._take_one(who)
         most = self._of(who).open
         if most is not None and self._open[who.name] >= most:
-            raise _too_much(
-                f"Rate limit reached: {most} of your requests are being answered. Please try again in "
-                f"{OPEN_SECONDS}s.",
-                OPEN_SECONDS,
+            raise too_much(
+                f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s.", 1
             )
         self._open[who.name] += 1
         try:
@@ -107,7 +91,7 @@ class Quota:
         self._left[who.name] = (left if left < 1 else left - 1, now)
         if left < 1:
             seconds = math.ceil((1 - left) * each)
-            raise _too_much(
+            raise too_much(
                 f"Rate limit reached: {most} requests in a minute. Please try again in {seconds}s.", seconds
             )
 
@@ -134,7 +118,7 @@ class Quota:
     def _require_jobs(self, name: str, most: int, daily: int | None) -> None:
         waiting = sum(len(self._store.page(FineTuningJob, owner=name, status=s, limit=most)) for s in ALIVE)
         if waiting >= most:
-            raise _too_much(
+            raise too_much(
                 f"You have {waiting} fine-tuning jobs that are not over yet, and may have {most}. Wait until one "
                 "is over, or cancel one.",
                 JOB_SECONDS,
@@ -144,7 +128,7 @@ class Quota:
         latest = self._store.page(FineTuningJob, owner=name, limit=daily)
         started = sum(job.created_at > time.time() - _DAY for job in latest)
         if started >= daily:
-            raise _too_much(
+            raise too_much(
                 f"You have started {started} fine-tuning jobs in 24 hours, and may start {daily}. Go on tomorrow, "
                 "or ask your instructor.",
                 BYTES_SECONDS,
@@ -157,7 +141,7 @@ class Quota:
             return
         stored = self._store.stored(who.name)
         if stored + self._coming[who.name] + more > most or stored >= most:
-            raise _too_much(
+            raise too_much(
                 f"Your files and models take {stored / 1e6:.1f} MB, and may take {most / 1e6:.0f} MB. Delete some "
                 "that you don't need any more.",
                 BYTES_SECONDS,
@@ -201,15 +185,10 @@ class Quota:
             return
         files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))
         if files >= limits.files:
-            raise _too_much(
+            raise too_much(
                 f"You have {files} files, and may have {limits.files}. Delete some that you don't need any more.",
                 BYTES_SECONDS,
             )
-
-
-def _too_much(message: str, seconds: int) -> APIError:
-    headers = {"retry-after": str(seconds)}
-    return APIError(429, message, code="rate_limit_exceeded", kind="requests", headers=headers)
 
 
 class Counted:

@@ -27,14 +27,10 @@ from openai_local.service.auth import Identity
 from openai_local.service.context import Context
 from openai_local.service.records import ENDED
 
-FRESH_SECONDS = 1.0
-"""A look at the class is shared for so long."""
-MOST_JOBS = 200
-"""So many jobs are told, the newest."""
-POINTS = 200
-"""About so many steps of a curve are sent; more can't be told apart on a page."""
-KEPT = 64
-"""So many jobs' curves stay in memory."""
+FRESH_SECONDS = 1.0  # a look at the class is shared for so long
+MOST_JOBS = 200  # so many jobs are told, the newest
+POINTS = 200  # about so many steps of a curve are sent; more can't be told apart on a page
+KEPT = 64  # so many jobs' curves stay in memory
 _EVENTS = 12  # the last ones; among them is the last step
 _JOB = "status model fine_tuned_model training_file created_at finished_at estimated_finish".split()
 _NO_LOSSES: dict[str, Any] = dict.fromkeys(("step", "total_steps", "training_loss", "validation_loss"))

@@ -33,35 +33,20 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class Site:
-    """What each training job asks Slurm for. An empty text leaves it to the cluster.
+    """What each training job asks Slurm for. An empty text leaves it to the cluster."""
 
-    Attributes:
-        partition: in which of the cluster's queues it waits.
-        account: whom the cluster charges.
-        qos: a "quality of service", where the site has such.
-        reservation: computers that are kept free for the class.
-        time: how long it may take at most, as Slurm writes it: hours:minutes:seconds, and other forms.
-        cores: how many processor cores.
-        memory: how much memory, such as ``4G``.
-        gpus: graphics cards, such as ``1`` or ``a100:1``.
-        modules: what ``module load`` shall load, one after the other.
-        setup: lines of shell that come then, such as ``conda activate openai``.
-        python: the Python that has this package.
-        at_once: how many jobs Slurm is given at a time; more wait in the service's own queue.
-    """
-
-    partition: str = ""
-    account: str = ""
-    qos: str = ""
-    reservation: str = ""
-    time: str = "1:00:00"
-    cores: int = 4
+    partition: str = ""  # in which of the cluster's queues it waits
+    account: str = ""  # whom the cluster charges
+    qos: str = ""  # a "quality of service", where the site has such
+    reservation: str = ""  # computers that are kept free for the class
+    time: str = "1:00:00"  # how long it may take at most: hours:minutes:seconds, and other forms of Slurm's
+    cores: int = 4  # of processors
     memory: str = "4G"
-    gpus: str = ""
-    modules: tuple[str, ...] = ()
-    setup: tuple[str, ...] = ()
-    python: str = sys.executable
-    at_once: int = 100
+    gpus: str = ""  # graphics cards, such as ``1`` or ``a100:1``
+    modules: tuple[str, ...] = ()  # what ``module load`` shall load, one after the other
+    setup: tuple[str, ...] = ()  # lines of shell that come then, such as ``conda activate openai``
+    python: str = sys.executable  # the Python that has this package
+    at_once: int = 100  # how many jobs Slurm is given at a time; more wait in the service's own queue
 
 
 _NAME = r"([A-Za-z0-9_][A-Za-z0-9_.,:+@-]*)?", "no name. It is a text of letters, digits and - _ . , : + @ only."

@@ -24,10 +24,8 @@ from openai_local.runners import Status, state_codes
 from openai_local.runners.site import Site, environment, script
 from openai_local.runners.squeue import SILENT, Seen, SilentError, Squeue, call
 
-AGAIN_SECONDS = 10.0
-"""How long to wait before Slurm is asked again for what it could not do."""
-LATE_SECONDS = 30.0
-"""How long a result may take to be seen from the service's computer; shared file systems are late at times."""
+AGAIN_SECONDS = 10.0  # so long to wait before Slurm is asked again for what it could not do
+LATE_SECONDS = 30.0  # so long a result may take to be seen from here: shared file systems are late at times
 
 
 class FullError(LocalError):

@@ -16,14 +16,10 @@ from dataclasses import dataclass
 
 from openai_local.errors import LocalError
 
-FRESH = 2.0
-"""Seconds for which an answer is good."""
-LASTING = 60.0
-"""Seconds for which the last answer is used if there is no newer one."""
-PATIENCE = 1.0
-"""Seconds that `Squeue.living` waits for a new answer, all calls together."""
-SECONDS = 15.0
-"""How long one of Slurm's commands may take."""
+FRESH = 2.0  # seconds for which an answer is good
+LASTING = 60.0  # seconds for which the last answer is used if there is no newer one
+PATIENCE = 1.0  # seconds that `Squeue.living` waits for a new answer, all calls together
+SECONDS = 15.0  # so long one of Slurm's commands may take
 ENDED = frozenset(
     """COMPLETED FAILED CANCELLED TIMEOUT OUT_OF_MEMORY NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE REVOKED
     LAUNCH_FAILED FORGOTTEN""".split()
@@ -44,25 +40,15 @@ class SilentError(LocalError):
 
 @dataclass(frozen=True)
 class Seen:
-    """A job as Slurm shows it.
+    """A job as Slurm shows it."""
 
-    Attributes:
-        number: Slurm's number of it.
-        word: its state, such as ``PENDING``.
-        reason: why it is so, in Slurm's word.
-        name: the name under which it was submitted.
-        exit_code: what its program ended with.
-        signal: the number of the signal that ended its program; 0 for none.
-        limit: the time that it may take.
-    """
-
-    number: str
-    word: str
-    reason: str = ""
-    name: str = ""
-    exit_code: int = 0
-    signal: int = 0
-    limit: str = ""
+    number: str  # Slurm's number of it
+    word: str  # its state, such as ``PENDING``
+    reason: str = ""  # why it is so, in Slurm's word
+    name: str = ""  # the name under which it was submitted
+    exit_code: int = 0  # what its program ended with
+    signal: int = 0  # the number of the signal that ended its program; 0 for none
+    limit: str = ""  # the time that it may take
 
     @property
     def ended(self) -> bool:

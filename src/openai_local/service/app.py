@@ -63,44 +63,28 @@ from openai_local.service.trusted_hosts import ANY, TrustedHosts
 
 log = logging.getLogger(__name__)
 
-ACTIVITY_SECONDS = 5
-"""How often it is written down who did what."""
+ACTIVITY_SECONDS = 5  # so often it is written down who did what
+LOOK_SECONDS = 0.5  # so often it is seen whether anybody calls
+GRACE_SECONDS = 5  # so long answers that are under way may still take when the service stops
 KEEP_ALIVE_SECONDS = 75
 """How long a connection stays open that nobody uses. The official client closes its own after 5 seconds. If the
 service did the same, a request could meet a connection that is just being closed."""
-LOOK_SECONDS = 0.5
-"""How often it is seen whether anybody calls."""
-GRACE_SECONDS = 5
-"""How long answers that are under way may still take when the service stops."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that can be chosen when a service starts.
+    """All that can be chosen when a service starts."""
 
-    Attributes:
-        host: the address to listen on.
-        port: the port; 0 picks a free one.
-        idle_timeout: stop when nobody called for so many seconds; None never.
-        certificate: for TLS, a file with the certificate and those that vouch for it (PEM).
-        private_key: for TLS, the file with its key (PEM).
-        names: the hosts that the service may be called, besides numbers; with `trusted_hosts.ANY` any other too.
-        prefix: the path under which a proxy puts the service, such as ``/services/openai``.
-        doors: who else knows keys, such as a JupyterHub; asked after the service's own keys.
-        limits: what one learner may have.
-        runner: where jobs run.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8765
-    idle_timeout: float | None = None
-    certificate: Path | None = None
-    private_key: Path | None = None
-    names: frozenset[str] = frozenset({ANY})
-    prefix: str = ""
-    doors: tuple[Door, ...] = ()
-    limits: Limits = NONE
-    runner: Runner = field(default_factory=LocalRunner)
+    host: str = "127.0.0.1"  # the address to listen on
+    port: int = 8765  # 0 picks a free one
+    idle_timeout: float | None = None  # stop when nobody called for so many seconds; None never
+    certificate: Path | None = None  # for TLS, a file with the certificate and those that vouch for it (PEM)
+    private_key: Path | None = None  # for TLS, the file with its key (PEM)
+    names: frozenset[str] = frozenset({ANY})  # hosts that the service may be called, besides numbers
+    prefix: str = ""  # the path under which a proxy puts the service, such as ``/services/openai``
+    doors: tuple[Door, ...] = ()  # who else knows keys, such as a JupyterHub; asked after the service's own keys
+    limits: Limits = NONE  # what one learner may have
+    runner: Runner = field(default_factory=LocalRunner)  # where jobs run
 
     def url(self, host: str, port: int) -> str:
         """The base URL of the service for those who call it by `host`."""

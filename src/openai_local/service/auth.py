@@ -21,8 +21,7 @@ from openai_local.service.errors import APIError, respond
 from openai_local.service.store import Store
 
 PREFIX = "sk-local-"
-FREE_FAILURES = 5
-"""So many wrong keys in a minute are answered at once."""
+FREE_FAILURES = 5  # so many wrong keys in a minute are answered at once
 LONGEST_SECONDS = 5.0
 _MINUTE = 60.0
 _MOST_KEPT = 10_000

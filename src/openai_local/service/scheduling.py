@@ -19,28 +19,19 @@ from openai_local.errors import LocalError
 from openai_local.estimate import estimate
 from openai_local.service.records import Records
 
-BYTES_PER_TOKEN = 4.5
-"""Of a training file in JSONL, with its quotes and names; measured on the lesson's."""
-VALIDATION = 1 / 3
-"""How long it takes to measure an example, next to learning from it: no gradients, no step."""
+BYTES_PER_TOKEN = 4.5  # of a training file in JSONL, with its quotes and names; measured on the lesson's
+VALIDATION = 1 / 3  # so long it takes to measure an example, next to learning from it: no gradients, no step
 _FRESH_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A job that waits.
-
-    Attributes:
-        id: its id.
-        owner: whose it is.
-        seconds: how long it will probably take; None if nobody knows.
-        rank: below zero before all others, above zero behind them; the lower, the sooner.
-    """
+    """A job that waits."""
 
     id: str
     owner: str
-    seconds: float | None = None
-    rank: int = 0
+    seconds: float | None = None  # how long it will probably take; None if nobody knows
+    rank: int = 0  # below zero before all others, above zero behind them; the lower, the sooner
 
 
 @dataclass(frozen=True)

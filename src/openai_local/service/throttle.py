@@ -18,12 +18,9 @@ from openai_local.service.auth import Identity
 from openai_local.service.errors import APIError
 
 MOST = 64
-AT_ONCE = 4
-"""How many answers of one learner are made at the same time, where they have limits. `lanes.LANES` is more."""
-LOOK_SECONDS = 0.3
-"""A look at a job takes about 3 ms of a core. So all followers together take a hundredth of it, however many."""
-STREAM_SECONDS = 0.05
-"""A stream that looks whether there is something to send takes half a millisecond."""
+AT_ONCE = 4  # answers of one learner are made at the same time, where they have limits; `lanes.LANES` is more
+LOOK_SECONDS = 0.3  # a look at a job takes about 3 ms of a core: all followers together take a hundredth of it
+STREAM_SECONDS = 0.05  # a stream that looks whether there is something to send takes half a millisecond
 LEAST_SECONDS = 1.0
 _FORGOTTEN_SECONDS = 30.0
 Result = TypeVar("Result")
@@ -43,6 +40,12 @@ class Quota(Protocol):
 
     def upload(self, who: Identity, said: int) -> AbstractContextManager[Callable[[int], None]]:
         """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far."""
+
+
+def too_much(message: str, seconds: int) -> APIError:
+    """429, with the seconds after which to try again."""
+    headers = {"retry-after": str(seconds)}
+    return APIError(429, message, code="rate_limit_exceeded", kind="requests", headers=headers)
 
 
 class Load:
@@ -72,8 +75,9 @@ class Load:
         """
         if self._busy >= self._most:
             whose = "of your answers" if self._whole else "answers"
-            message = f"Rate limit reached: {self._most} {whose} are in the making. Please try again in 1s."
-            raise APIError(429, message, code="rate_limit_exceeded", kind="requests", headers={"retry-after": "1"})
+            raise too_much(
+                f"Rate limit reached: {self._most} {whose} are in the making. Please try again in 1s.", 1
+            )
         if self._whole:
             self._whole.require_room()
 
