@@ -12,7 +12,6 @@ import json
 import re
 import time
 from argparse import Namespace
-from typing import Any
 
 from openai_local.errors import LocalError
 from openai_local.home import Home
@@ -46,7 +45,8 @@ def _list(arguments: Namespace) -> None:
     with _store(arguments) as store:
         keys = store.keys()
     if arguments.json:
-        print(json.dumps([_facts(key) for key in keys]))
+        told = ("name", "id", "created_at", "used_at")
+        print(json.dumps([{name: getattr(key, name) for name in told} | {"role": _role(key)} for key in keys]))
     elif not keys:
         print("There are no keys yet. Make one with:  openai-local keys new NAME")
     else:
@@ -55,16 +55,6 @@ def _list(arguments: Namespace) -> None:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _facts(key: Key) -> dict[str, Any]:
-    return {
-        "name": key.name,
-        "id": key.id,
-        "role": _role(key),
-        "created_at": key.created_at,
-        "used_at": key.used_at,
-    }
 
 
 def _role(key: Key) -> str:

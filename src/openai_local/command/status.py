@@ -31,14 +31,8 @@ def _running(home: Home) -> dict[str, Any] | None:
 def _status(arguments: Namespace) -> None:
     home = Home.open(arguments.home)
     running = _running(home) or {}
-    facts = {
-        "url": running.get("url"),
-        "pid": running.get("pid"),
-        "host": running.get("host"),
-        "home": str(home.path),
-        "log": str(home.log),
-        "base_ready": SMOLLM2.ready(default_cache()),
-    }
+    facts = {name: running.get(name) for name in ("url", "pid", "host")}
+    facts |= {"home": str(home.path), "log": str(home.log), "base_ready": SMOLLM2.ready(default_cache())}
     if arguments.json:
         print(json.dumps(facts))
     elif running:

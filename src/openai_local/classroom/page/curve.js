@@ -1,7 +1,6 @@
 // The curve of a job: its losses over its steps, as a picture with axes and a text that says the same.
 
-import { make, mark, say } from "./dom.js";
-import { loss } from "./words.js";
+import { loss, make, mark, say } from "./dom.js";
 
 const SPACE = { left: 44, right: 20, top: 10, bottom: 36 };
 const HEIGHT = 220;
@@ -26,14 +25,14 @@ function ticks(most, parts, least = 0) {
 }
 
 /** The two lines: lists of `[step, loss]`. Validation is that of whole epochs, once two of them are over. */
-export function lines(curve) {
+function lines(curve) {
   const pick = (name) => curve.points.filter((point) => point[name] != null).map((point) => [point.step, point[name]]);
   const whole = pick("full_validation_loss");
   return { training: pick("training_loss"), validation: whole.length > 1 ? whole : pick("validation_loss") };
 }
 
 /** What the curve shows, in a sentence or two. */
-export function told({ training, validation }, steps) {
+function told({ training, validation }, steps) {
   if (!training.length) return "No step is done yet.";
   const ends = (line) => `from ${loss(line[0][1])} to ${loss(line.at(-1)[1])}`;
   let text = `Loss over ${training.at(-1)[0]} of ${steps} steps. Training loss ${ends(training)}.`;

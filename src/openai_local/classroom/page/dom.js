@@ -1,5 +1,5 @@
-// Making elements and keeping lists of them. Texts only ever become text nodes: names that people gave are not
-// to be trusted with markup.
+// Making elements, keeping lists of them, and numbers as people say them. Texts only ever become text nodes: names
+// that people gave are not to be trusted with markup.
 
 /** An element with attributes and children; a string among the children is text. */
 export function make(tag, attributes = {}, ...children) {
@@ -60,6 +60,32 @@ export function panel(title, kind) {
   return { element: make("section", { class: `card ${kind}`, "aria-labelledby": id }, head, body), body, note };
 }
 
+/** Something that can be scrolled, also with keys. */
+export const scrolled = (label, inside) =>
+  make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label }, inside);
+
+/** A panel with a list. `fill(items, key, part, remark)` brings it up to date; without items it says `nothing`. */
+export function listing(title, kind, label, nothing, list, around = list) {
+  const { element, body, note } = panel(title, kind);
+  const scroll = scrolled(label, around);
+  const empty = make("p", { class: "quiet" }, nothing);
+  body.append(scroll, empty);
+  const fill = (items, key, part, remark) => {
+    keep(list, items, key, part);
+    say(note, items.length ? remark : "");
+    scroll.hidden = !items.length;
+    empty.hidden = items.length > 0;
+  };
+  return { element, fill };
+}
+
+/** A table with headings. Returns it, and the place of its rows. */
+export function table(...words) {
+  const heads = words.map((word) => make("th", { scope: "col" }, word));
+  const rows = make("tbody", {});
+  return [make("table", {}, make("thead", {}, make("tr", {}, ...heads)), rows), rows];
+}
+
 /** A button that acts when it is pressed a second time, within four seconds. */
 export function twice(word, label, question, act) {
   const button = make("button", { class: "plain danger", type: "button", "aria-label": label }, word);
@@ -84,3 +110,40 @@ export function twice(word, label, question, act) {
   });
   return button;
 }
+
+/** A bar from 0 to 1, which a screen reader leaves out: the words beside it say the same. */
+export function bar(kind = "") {
+  const inside = make("span", {});
+  const element = make("span", { class: `bar ${kind}`, "aria-hidden": "true" }, inside);
+  return { element, show: (part) => inside.style.setProperty("width", `${(Math.min(1, Math.max(0, part)) * 100).toFixed(1)}%`) };
+}
+
+export const plural = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+
+/** A time in seconds: "less than a minute", "about 3 min", "about 1 h 20 min". */
+export function span(seconds) {
+  const minutes = Math.round(seconds / 60);
+  if (seconds < 45) return "less than a minute";
+  if (minutes < 60) return `about ${Math.max(1, minutes)} min`;
+  const rest = minutes % 60;
+  return `about ${Math.floor(minutes / 60)} h${rest ? ` ${rest} min` : ""}`;
+}
+
+/** How long ago something was. */
+export function ago(seconds) {
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${plural(Math.floor(seconds / 86400), "day")} ago`;
+}
+
+/** Bytes: "812 B", "3.1 MB". */
+export function bytes(number) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  for (; number >= 999.5 && unit < units.length - 1; unit += 1) number /= 1000;
+  return `${unit && number < 9.95 ? number.toFixed(1) : Math.round(number)} ${units[unit]}`;
+}
+
+/** A loss: three places, fewer for a large one. */
+export const loss = (number) => (number == null ? "–" : number.toFixed(number < 10 ? 3 : 1));

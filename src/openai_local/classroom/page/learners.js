@@ -1,24 +1,21 @@
-// Who has uploaded, trained and asked.
+// The panels with learners: who has uploaded, trained and asked; and the last losses of each one's newest model.
 
-import { keep, make, panel, say } from "./dom.js";
-import { bar } from "./jobs.js";
-import { ago, bytes, plural } from "./words.js";
+import { ago, bar, bytes, keep, listing, loss, make, panel, plural, say, scrolled, table } from "./dom.js";
 
 const STEPS = [
   ["Uploaded", (learner) => learner.files, "file"],
   ["Trained", (learner) => learner.jobs.succeeded ?? 0, "model"],
   ["Asked", (learner) => learner.asked, "answer"],
 ];
+const KINDS = [["training", "training_loss"], ["validation", "validation_loss"]];
 
 export function learners(room) {
   const { element, body, note } = panel("Learners", "learners");
   const sums = STEPS.map(([word]) => ({ word, text: make("b", {}), part: bar() }));
-  const heads = ["Name", ...STEPS.map(([word]) => word)].map((word) => make("th", { scope: "col" }, word));
-  const rows = make("tbody", {});
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), rows);
+  const [whole, rows] = table("Name", ...STEPS.map(([word]) => word));
   body.append(
     make("div", { class: "sums" }, ...sums.map(({ word, text, part }) => make("p", { class: "small" }, make("span", { class: "quiet" }, `${word} `), text, part.element))),
-    make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Learners" }, table),
+    scrolled("Learners", whole),
   );
 
   const part = () => {
@@ -59,3 +56,35 @@ function now({ jobs }) {
 }
 
 const seen = (learner, now) => (learner.seen_at ? `seen ${ago(now - learner.seen_at)}` : "not seen yet");
+
+/** The losses side by side. */
+export function losses() {
+  const [whole, rows] = table("Name", "Training", "Validation");
+  const { element, fill } = listing("Losses side by side", "losses", "Losses", "Nobody has trained a model yet.", rows, whole);
+
+  const part = () => {
+    const name = make("span", { class: "name" });
+    const cells = KINDS.map(([kind]) => ({ number: make("span", { class: "number" }), length: bar(kind) }));
+    const boxes = cells.map(({ number, length }) => make("td", {}, number, length.element));
+    return {
+      element: make("tr", {}, make("th", { scope: "row" }, name), ...boxes),
+      update({ job, highest }) {
+        say(name, job.owner);
+        KINDS.forEach(([, field], number) => {
+          say(cells[number].number, loss(job[field]));
+          cells[number].length.show((job[field] ?? 0) / highest);
+        });
+      },
+    };
+  };
+  const update = ({ jobs }) => {
+    const newest = new Map();
+    for (const job of jobs) {
+      if (job.status === "succeeded" && job.training_loss != null && !newest.has(job.owner)) newest.set(job.owner, job);
+    }
+    const all = [...newest.values()].sort((one, other) => one.owner.localeCompare(other.owner));
+    const highest = Math.max(0.001, ...all.flatMap((job) => [job.training_loss, job.validation_loss ?? 0]));
+    fill(all.map((job) => ({ job, highest })), ({ job }) => job.owner, part, "each one's newest model");
+  };
+  return { element, update };
+}

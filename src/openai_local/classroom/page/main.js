@@ -1,16 +1,10 @@
 // The page: a key opens it, and then it asks the service every two seconds how things are.
 
 import { Refusal, get, key } from "./api.js";
-import { mark, say } from "./dom.js";
-import { failed } from "./failed.js";
-import { history } from "./history.js";
-import { learners } from "./learners.js";
-import { losses } from "./losses.js";
-import { machine } from "./machine.js";
+import { bar, bytes, make, mark, plural, say } from "./dom.js";
+import { failed, history, queue, running } from "./jobs.js";
+import { learners, losses } from "./learners.js";
 import { playground } from "./playground.js";
-import { queue } from "./queue.js";
-import { running } from "./running.js";
-import { plural } from "./words.js";
 
 const EVERY = 2000; // milliseconds
 const PATIENCE = 8000; // how long a sentence stands
@@ -26,7 +20,7 @@ let round = 0;
 const room = {
   now: () => latest.at,
   you: () => latest.you,
-  refresh: () => look(),
+  refresh: look,
   tell: (sentence) => tell(sentence, "said"),
 };
 
@@ -51,6 +45,24 @@ function open({ you }) {
   find("panels").focus({ preventScroll: true });
   document.title = `${find("title").textContent} · openai-local`;
   shown = [machine(find("machine")), ...panels.map(({ update }) => update)];
+}
+
+/** How busy the machine is. Returns a function that shows it. */
+function machine(place) {
+  const parts = ["Processor", "Memory"].map((word) => {
+    const words = make("span", { class: "small" });
+    const length = bar();
+    place.append(make("p", {}, make("span", { class: "quiet small" }, word), words, length.element));
+    return { words, length };
+  });
+  const [processor, memory] = parts;
+  return ({ machine: { cpu, load, memory_used: used, memory_total: total } }) => {
+    say(processor.words, `${Math.round(cpu)} %`);
+    processor.length.show(cpu / 100);
+    mark(place, "title", load ? `Load: ${load.map((number) => number.toFixed(1)).join(" · ")}` : null);
+    say(memory.words, `${Math.round((used / total) * 100)} % of ${bytes(total)}`);
+    memory.length.show(used / total);
+  };
 }
 
 function close(sentence) {
