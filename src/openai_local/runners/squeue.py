@@ -123,7 +123,7 @@ def _ask() -> dict[str, Seen]:
 def listed(said: str) -> list[Seen]:
     """The jobs in what ``squeue`` printed. Lines that are none, such as warnings, are left out."""
     rows = (line.split("|", 3) for line in said.splitlines())
-    return [Seen(*row) for row in rows if len(row) == 4]
+    return [Seen(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
 
 
 def remembered(number: str, said: str) -> Seen:
