@@ -22,7 +22,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from openai_data.errors import LessonError
 from openai_lesson.watching import Watcher, reason
-from openai_local.handout import Strip
+from openai_local.classroom.handout import Strip
 from sent import Sent
 
 QUESTIONS = (

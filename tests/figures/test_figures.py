@@ -5,7 +5,7 @@ import pandas as pd
 from openai_figures import Card, Progress, text_table
 from openai_lesson import watching
 from openai_local.service import queue
-from openai_local.service.turns import Place
+from openai_local.service.scheduling import Place
 
 
 def test_the_line_and_the_picture_say_the_same():

@@ -15,7 +15,8 @@ import slurm_here
 from openai_command import handouts
 from openai_command.running import find_notebooks
 from openai_lesson import LessonError, cluster
-from openai_lesson.cluster import job, slurm
+from openai_lesson.cluster import job
+from openai_local.runners import slurm
 
 
 @pytest.fixture(scope="module")

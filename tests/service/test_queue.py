@@ -6,13 +6,13 @@ import pytest
 from openai.types.fine_tuning import FineTuningJob
 from starlette.testclient import TestClient
 
+from openai_local.classroom.limits import Limits
 from openai_local.home import Home
 from openai_local.runners.local import LocalRunner
 from openai_local.service import following
-from openai_local.service.app import create_app
+from openai_local.service.app import Settings, create_app
 from openai_local.service.auth import make_key
 from openai_local.service.queue import Queue
-from openai_local.service.settings import Limits, Settings
 
 NONE = Limits()
 

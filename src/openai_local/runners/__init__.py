@@ -16,18 +16,14 @@ from openai_local.training.job_folder import Journal
 class Status:
     """How a job's process is.
 
-    Attributes:
-        alive: it works, or waits for a computer.
-        waits: why it does not work yet, in a sentence; None if it works, or is gone.
-        ended: why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its
-            last snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (so would another try).
-        said: what to tell people about that, in a sentence.
+    `ended` says why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its
+    last snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (so would another try).
     """
 
-    alive: bool
-    waits: str | None = None
+    alive: bool  # it works, or waits for a computer
+    waits: str | None = None  # why it does not work yet, in a sentence; None if it works, or is gone
     ended: Literal["again", "cancelled", "failed"] | None = None
-    said: str | None = None
+    said: str | None = None  # what to tell people about the end, in a sentence
 
 
 class Runner(Protocol):

@@ -10,16 +10,12 @@ from starlette.requests import HTTPConnection
 from openai_local.answering.inference import Answering, Target
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
-from openai_local.service.activity import Activity
+from openai_local.service.auth import Identity
 from openai_local.service.errors import APIError, brief, explain
-from openai_local.service.identity import Identity
-from openai_local.service.limits import Quota
-from openai_local.service.load import Load
-from openai_local.service.pace import Pace
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
-from openai_local.service.settings import Settings
 from openai_local.service.store import Store
+from openai_local.service.throttle import Load, Polling, Quota
 
 
 @dataclass
@@ -35,10 +31,8 @@ class Context:
     records: Records
     queue: Queue
     answering: Answering
-    settings: Settings
     quota: Quota
-    activity: Activity
-    pace: Pace = field(default_factory=Pace)
+    polling: Polling = field(default_factory=Polling)
     load: Load = field(default_factory=Load)
     open_calls: int = 0
     idle_seconds: float = 0.0

@@ -21,9 +21,9 @@ from openai_local.service.answer_request import AnswerRequest, Conversation, Pro
 from openai_local.service.caller import Caller
 from openai_local.service.context import Context, context, identity
 from openai_local.service.errors import APIError
-from openai_local.service.load import Load
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
 from openai_local.service.streaming import DONE, frame, stream
+from openai_local.service.throttle import Load
 
 START = "<|endoftext|>"
 """What an empty prompt means: the beginning of a document."""
@@ -92,7 +92,7 @@ class Generation:
         name, target = await service.store.aside(service.target, asked.model, who)
         load = service.share(who)
         load.require_room()  # who is sent away has not asked yet
-        service.activity.note(who, asked=1)
+        service.quota.asked(who)
         return cls(service, Caller(request), load, name, target, asked)
 
     async def whole(self) -> tuple[list[Piece], Usage]:

@@ -21,9 +21,8 @@ from openai_local.models.base_models import Bases
 from openai_local.runners import Runner
 from openai_local.service.errors import ErrorLog
 from openai_local.service.following import Following, too_long
-from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
-from openai_local.service.turns import Place, Waiting, in_order, places
+from openai_local.service.scheduling import Forecast, Place, Waiting, in_order, places
 from openai_local.training.dataset import DataError, count
 from openai_local.training.job_folder import FILES, Job, Journal, data_file
 

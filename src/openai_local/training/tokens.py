@@ -22,8 +22,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from openai_local import visible
-from openai_local.errors import LocalError
+from openai_local.errors import LocalError, visible_line
 from openai_local.models.chat_templates import TEMPLATES
 from openai_local.training.dataset import DataError, _counts, read
 from openai_local.training.job_folder import EXAMPLE_TOKENS
@@ -184,7 +183,7 @@ def rows(pieces: Sequence[Piece]) -> Iterator[str]:
     """Pieces as lines for people: a table, and how many there are."""
     yield " token  counts  text"
     for piece in pieces:
-        shown = f"'{visible.line(piece.text)}'" if piece.text else "… (part of the next piece)"
+        shown = f"'{visible_line(piece.text)}'" if piece.text else "… (part of the next piece)"
         yield f"{piece.token:>6}  {'yes' if piece.counts else '':<6}  {shown}"
     counted = sum(piece.counts for piece in pieces)
     yield f"Tokens: {len(pieces):,}. The loss counts {counted:,} of them."

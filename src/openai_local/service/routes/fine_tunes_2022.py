@@ -24,7 +24,6 @@ from starlette.routing import Route
 from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import APIError, invalid, too_long
-from openai_local.service.pace import STREAM_SECONDS
 from openai_local.service.paging import plain
 from openai_local.service.records import ENDED
 from openai_local.service.routes.fine_tuning import (
@@ -36,6 +35,7 @@ from openai_local.service.routes.fine_tuning import (
     submit,
 )
 from openai_local.service.store import Store
+from openai_local.service.throttle import STREAM_SECONDS
 
 N_EPOCHS = 4
 PROMPT_LOSS_WEIGHT = 0.01
@@ -184,7 +184,7 @@ async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
     last, changes = None, -1
     while True:
         if changes == (now := service.store.changes(id_)):
-            await asyncio.sleep(max(_POLL_SECONDS, service.pace.look(who, id_, STREAM_SECONDS)))
+            await asyncio.sleep(max(_POLL_SECONDS, service.polling.look(who, id_, STREAM_SECONDS)))
             continue
         changes = now
         job, new = await service.store.aside(_news, service.store, id_, last)

@@ -25,10 +25,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from openai_local.models.base_models import Base
+from openai_local.service.auth import Identity
 from openai_local.service.context import Context, context, identity
 from openai_local.service.contract import MOST_PAIRS, check_metadata, contract, read_body, refuse
 from openai_local.service.errors import APIError, brief, invalid
-from openai_local.service.identity import Identity
 from openai_local.service.paging import one, page
 from openai_local.training.job_folder import new_id
 
@@ -147,7 +147,7 @@ def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[B
     """
     store = service.store
     with store.together():  # nobody can take the file, the room or the name meanwhile
-        service.quota.job(who)
+        most_minutes = service.quota.job(who)
         base = _base(service, asked.model, who)
         for param, file in (("training_file", asked.training_file), ("validation_file", asked.validation_file)):
             if file is not None:
@@ -177,10 +177,10 @@ def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[B
         private = {"base": base.name, "hyperparameters": settings, "model_name": name(base)}
         if asked.of_2022:
             private["of_2022"] = asked.of_2022
-        store.add(job, who.name, **private, most_minutes=service.quota.minutes(who))
+        store.add(job, who.name, **private, most_minutes=most_minutes)
         trained = (
             f"The model that is really trained is {base.title}, an open model ({base.licence}), "
-            f"{service.settings.runner.place}."
+            f"{service.queue.runner.place}."
         )
         if asked.model != base.name:
             trained += f" It stands in for {asked.model}, which nobody can train any more."
@@ -248,7 +248,7 @@ def find(request: Request) -> FineTuningJob:
 def retrieve(request: Request) -> Response:
     """One job as it is now."""
     job = find(request)
-    seconds = context(request).pace.look(identity(request).name, job.id)
+    seconds = context(request).polling.look(identity(request).name, job.id)
     return one(job, {"openai-poll-after-ms": f"{seconds * 1000:.0f}"})
 
 
