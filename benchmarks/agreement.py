@@ -25,12 +25,12 @@ from openai.types.fine_tuning import FineTuningJob
 
 from machine import table, tell
 from openai_lesson import catechism
-from openai_local.engine.examples import Encoder
-from openai_local.engine.export.folder import export
-from openai_local.engine.llama import Llama
 from openai_local.home import Home, default_cache
+from openai_local.models.export import export
 from openai_local.service.store import Store
 from openai_local.trained import find
+from openai_local.training.network import Llama
+from openai_local.training.tokens import Encoder
 from service import Service, service
 
 MOST_TOKENS = 300

@@ -16,7 +16,7 @@ from types import FrameType
 
 import openai
 
-from openai_local.handout import Strip, page_url
+from openai_local.classroom.handout import Strip, page_url
 from sent import Sent
 from service import Service, service
 from simulated import Learner, hand_out, mixed_up

@@ -14,13 +14,13 @@ import tempfile
 from pathlib import Path
 
 from machine import measured, spread, table, tell
-from openai_local.engine.base import SMOLLM2
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
 
 HERE = """
 import sys
 from pathlib import Path
-from openai_local.engine.convert import convert
+from openai_local.models.conversion import convert
 convert(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 TRANSFORMERS = """
@@ -49,7 +49,7 @@ def difference(one: Path, other: Path) -> float:
 def main() -> None:
     """Measure, and print a table."""
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    source = str(SMOLLM2.gguf(default_cache()))
+    source = str(SMOLLM2.at(default_cache()).gguf)
     found: dict[str, list[tuple[float, float]]] = {"here": [], "transformers": []}
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(turns):

@@ -17,9 +17,9 @@ import psutil
 
 from followers import Followed
 from machine import spread, table, tell
-from openai_local.engine.journal import Journal
 from openai_local.service.auth import make_key
 from openai_local.service.store import Store
+from openai_local.training.job_folder import Journal
 from service import Service, service
 from steps import Steps, lesson_file, lines
 

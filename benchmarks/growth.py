@@ -21,10 +21,10 @@ import tempfile
 from pathlib import Path
 
 from machine import spread, table, tell
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.hyperparameters import settle
-from openai_local.engine.student import CACHE_BYTES, choose_device, choose_dtype
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.job_folder import settle
+from openai_local.training.lora import CACHE_BYTES, choose_device, choose_dtype
 from steps import Steps, apart, write_examples
 
 NUMBERS, TOKENS, STEPS = (100, 1_000, 10_000), 48, 24
@@ -72,7 +72,7 @@ def number_rows(found: dict[int, list[Steps]], again: float) -> list[list[str]]:
     rows = []
     state = (
         choose_dtype(choose_device()).itemsize
-        * json.loads((SMOLLM2.weights(default_cache()) / "config.json").read_text())["hidden_size"]
+        * json.loads((SMOLLM2.at(default_cache()).weights / "config.json").read_text())["hidden_size"]
     )
     for number, runs in found.items():
         chosen = settle("auto", "auto", "auto", number)

@@ -25,7 +25,7 @@ def describe() -> str:
     """What this machine is, and what training does its arithmetic with, as a list in Markdown."""
     import torch
 
-    from openai_local.engine.student import choose_device, choose_dtype
+    from openai_local.training.lora import choose_device, choose_dtype
 
     device = choose_device()
     dtype = choose_dtype(device)

@@ -40,13 +40,13 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from machine import product_rate, spread, table, tell, timed
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import Encoder, Example, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS, settle
-from openai_local.engine.journal import Journal
-from openai_local.engine.loop import Data, Loop, Paused
-from openai_local.engine.student import Student, choose_device, choose_dtype
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import read
+from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal, Paused, settle
+from openai_local.training.loop import Data, Loop
+from openai_local.training.lora import Student, choose_device, choose_dtype
+from openai_local.training.tokens import Encoder, Example
 from steps import Steps, apart, lesson_file
 
 EPOCHS, PROFILED = 3, 8
@@ -94,13 +94,15 @@ class Profiled(Journal):
         every = torch._C._profiler._ExperimentalConfig(profile_all_threads=True)  # the crew's threads too
         self.profile = profile(activities=[ProfilerActivity.CPU], experimental_config=every)
 
-    def row(self, **columns: Any) -> None:
-        """A step is done."""
-        super().row(**columns)
-        if columns["step"] == self.first:
+    def tell(self, kind: str, **fields: Any) -> None:
+        """A row means that a step is done."""
+        super().tell(kind, **fields)
+        if kind != "row":
+            return
+        if fields["step"] == self.first:
             self.profile.start()
             self.begun = time.perf_counter()
-        elif columns["step"] == self.first + PROFILED:
+        elif fields["step"] == self.first + PROFILED:
             self.took = time.perf_counter() - self.begun
             self.profile.stop()
             self.request_pause()
@@ -108,7 +110,7 @@ class Profiled(Journal):
 
 def build(folder: Path) -> Loop:
     """The loop of a job with the lesson's data."""
-    weights, device = SMOLLM2.weights(default_cache()), choose_device()
+    weights, device = SMOLLM2.at(default_cache()).weights, choose_device()
     encoder = Encoder(weights)
     examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in read(lesson_file(folder))]
     torch.manual_seed(1648)

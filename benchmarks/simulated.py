@@ -22,7 +22,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from openai_data.errors import LessonError
 from openai_lesson.watching import Watcher, reason
-from openai_local.handout import Strip
+from openai_local.classroom.handout import Strip
 from sent import Sent
 
 QUESTIONS = (
@@ -223,7 +223,7 @@ def lost(notes: Notes) -> list[str]:
         return [f"{notes.word}: {notes.error or (f'the job has {job.status}' if job else 'there is no job')}"]
     ids = [event.id for event in notes.events]
     times = [event.created_at for event in notes.events]
-    steps = [event.data["step"] for event in notes.events if isinstance(event.data, dict)]
+    steps = [event.data["step"] for event in notes.events if event.type == "metrics"]  # type: ignore[index]
     checkpoints = [name for name in notes.models if name.startswith(f"{job.fine_tuned_model}:ckpt-step-")]
     files = [job.training_file, *job.result_files]
     checks = [

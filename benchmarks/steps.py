@@ -25,12 +25,11 @@ from typing import Any
 import openai_data as prepare
 from machine import megabytes
 from openai_lesson import catechism
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.bases import Bases
-from openai_local.engine.examples import Encoder
-from openai_local.engine.journal import Job, Journal
 from openai_local.home import Home, default_cache
+from openai_local.models.base_models import SMOLLM2, Bases
 from openai_local.runners.local import LocalRunner
+from openai_local.training.job_folder import Job, Journal
+from openai_local.training.tokens import Encoder
 
 LOOK_SECONDS = 0.01
 
@@ -142,7 +141,7 @@ def apart(file: Path, most: int, *, threads: int | None = None, **hyperparameter
 def write_examples(path: Path, count: int, tokens: int) -> Path:
     """Write examples of about so many tokens each: pieces of the Larger Catechism, half of each the answer."""
     words = " ".join(catechism.load("larger").stack()).split()
-    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    encoder = Encoder(SMOLLM2.at(default_cache()).weights)
     half = max(2, round(tokens / 2 * len(words) / len(encoder.tokens(" ".join(words)))))
     chance = random.Random(1)
     with path.open("w", encoding="utf-8") as file:

@@ -38,11 +38,11 @@ import torch
 import openai_data as prepare
 from machine import environment_for, product_rate, spread, table, tell
 from openai_lesson import catechism
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import Encoder, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
-from openai_local.engine.journal import Journal
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import read
+from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal
+from openai_local.training.tokens import Encoder
 from service import Service, local, service
 from steps import Steps, lesson_file, lines
 
@@ -96,7 +96,7 @@ class Result:
 def write_tokens(folder: Path, file: Path) -> None:
     """Write both sets of questions as tokens, for the peer's environment."""
     again = prepare.analyse(catechism.paraphrased()[["prompt", "completion"]]).write(folder / "reworded.jsonl")
-    encoder = Encoder(SMOLLM2.weights(default_cache()))
+    encoder = Encoder(SMOLLM2.at(default_cache()).weights)
     for name, source in (("training", file), ("reworded", again)):
         examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in read(source)]
         rows = [{"input_ids": e.tokens, "completion_mask": [int(counts) for counts in e.counts]} for e in examples]
@@ -143,7 +143,13 @@ def measured(at: Service, model: str, folder: Path, python: Path) -> Model:
 
 def peer(python: Path, program: str, folder: Path, *words: str) -> list[str]:
     """The command that runs a peer's program."""
-    return [str(python), str(PEERS / f"{program}.py"), str(SMOLLM2.weights(default_cache())), str(folder), *words]
+    return [
+        str(python),
+        str(PEERS / f"{program}.py"),
+        str(SMOLLM2.at(default_cache()).weights),
+        str(folder),
+        *words,
+    ]
 
 
 def measures(found: dict[str, Any]) -> Model:

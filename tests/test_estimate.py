@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.journal import Job, Journal
 from openai_local.estimate import TOKENS_PER_SECOND, estimate
 from openai_local.home import Home
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.job_folder import Job, Journal
 
 TOKENS = 60_000
 

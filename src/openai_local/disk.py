@@ -11,28 +11,24 @@ import sqlite3
 from pathlib import Path
 from typing import Literal
 
+# Why something can't be written: no room, no permission, a disk that fails, a database that another program holds,
+# or one that can't be read any more.
 Refusal = Literal["full", "shut", "sick", "busy", "damaged"]
-"""Why something can't be written: no room, no permission, a disk that fails, a database that another program
-holds, or one that can't be read any more."""
-
-_BY_NUMBER: dict[int, Refusal] = {
-    **dict.fromkeys((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)), "full"),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "shut"),
-    **dict.fromkeys((errno.EIO, errno.ENODEV, errno.ENXIO, getattr(errno, "ESTALE", errno.EIO)), "sick"),
-    getattr(errno, "ENOLCK", errno.EIO): "sick",
+_NUMBERS: dict[Refusal, str] = {
+    "full": "ENOSPC EFBIG EDQUOT",
+    "shut": "EROFS EACCES EPERM",
+    "sick": "EIO ENODEV ENXIO ESTALE ENOLCK",
 }
-_BY_CODE: dict[int, Refusal] = {
-    sqlite3.SQLITE_FULL: "full",
-    sqlite3.SQLITE_READONLY: "shut",
-    sqlite3.SQLITE_PERM: "shut",
-    sqlite3.SQLITE_CANTOPEN: "shut",
-    sqlite3.SQLITE_IOERR: "sick",
-    sqlite3.SQLITE_PROTOCOL: "sick",
-    sqlite3.SQLITE_BUSY: "busy",
-    sqlite3.SQLITE_LOCKED: "busy",
-    sqlite3.SQLITE_CORRUPT: "damaged",
-    sqlite3.SQLITE_NOTADB: "damaged",
+_CODES: dict[Refusal, str] = {
+    "full": "FULL",
+    "shut": "READONLY PERM CANTOPEN",
+    "sick": "IOERR PROTOCOL",
+    "busy": "BUSY LOCKED",
+    "damaged": "CORRUPT NOTADB",
 }
+# Not every system has all of these names.
+_BY_NUMBER = {getattr(errno, name, -1): kind for kind, names in _NUMBERS.items() for name in names.split()}
+_BY_CODE = {getattr(sqlite3, f"SQLITE_{name}"): kind for kind, names in _CODES.items() for name in names.split()}
 _HERE: dict[Refusal, str] = {
     "full": "There is no room left on the disk of {where}. What was there is unharmed. Make room, and try again.",
     "shut": "{where} can't be written to ({why}). What was there is unharmed. Make it writable, or choose another "

@@ -7,11 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.bases import Bases
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS, settle
-from openai_local.engine.journal import Journal
 from openai_local.home import Home
+from openai_local.models.base_models import SMOLLM2, Bases
+from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal, settle
 
 TOKENS_PER_SECOND = 300.0
 START_SECONDS = 5.0

@@ -12,17 +12,15 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+from filelock import FileLock, Timeout
 
 from openai_local.errors import LocalError
 
 APP = "openai-local"
-ROOM = 1 << 20
-"""A service starts if there is room for so many bytes."""
 
 
 def default_home() -> Path:
@@ -78,11 +76,27 @@ def link(source: Path, target: Path) -> None:
             shutil.copyfile(source, part)
 
 
-@dataclass(frozen=True)
+def is_held(lock: Path) -> bool:
+    """Whether a process holds a lock."""
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 class Home:
     """Paths below one home folder."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "openai-local.db"  # SQLite: everything that must be queried
+        self.files = path / "files"  # uploaded and result files, named by their id
+        self.jobs = path / "jobs"  # one folder per fine-tuning job, named by its id
+        self.bases = path / "bases"  # one per base model that the user registered, named like it; may not be there
+        self.lock = path / "service.lock"  # held by the running service
+        self.log = path / "service.log"  # what a service that was started in the background prints
+        self.running = path / "service.json"  # address and process number of the running service
 
     @classmethod
     def at(cls, path: Path | None = None) -> Home:
@@ -112,62 +126,20 @@ class Home:
         return text.replace(str(self.path), "HOME")
 
     def require_room(self) -> None:
-        """See whether something can be written, as a service that can't would be of little use.
+        """See whether a megabyte can be written, as a service that can't would be of little use.
 
         Raises:
             OSError: it can't; `disk.sentence` says it.
         """
         probe = self.path / f".probe.{os.getpid()}"
         try:
-            probe.write_bytes(bytes(ROOM))
+            probe.write_bytes(bytes(1 << 20))
         finally:
             probe.unlink(missing_ok=True)
-
-    @property
-    def database(self) -> Path:
-        """SQLite: everything that must be queried."""
-        return self.path / "openai-local.db"
-
-    @property
-    def files(self) -> Path:
-        """Uploaded and result files, named by their id."""
-        return self.path / "files"
-
-    @property
-    def jobs(self) -> Path:
-        """One folder per fine-tuning job, named by its id."""
-        return self.path / "jobs"
-
-    @property
-    def bases(self) -> Path:
-        """One folder per base model that the user registered, named like it. It may not be there."""
-        return self.path / "bases"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the running service."""
-        return self.path / "service.lock"
-
-    @property
-    def log(self) -> Path:
-        """What a service that was started in the background prints."""
-        return self.path / "service.log"
-
-    @property
-    def running(self) -> Path:
-        """Address and process number of the running service."""
-        return self.path / "service.json"
 
     def note_running(self, **facts: Any) -> None:
         """Write down where the service listens."""
         write_whole(self.running, json.dumps(facts))
-
-    def taken(self) -> str:
-        """What to tell somebody who starts a second service on this home."""
-        running = self.read_running() or {}
-        host, here = running.get("host"), socket.gethostname()
-        where = "" if host in (None, here) else f", on the machine {host} and not on this one ({here})"
-        return f"A service is running on {self.path} already: {running.get('url', 'it is just starting')}{where}."
 
     def read_running(self) -> dict[str, Any] | None:
         """What `note_running` wrote, or None. A service that was killed leaves its note behind."""
@@ -175,3 +147,10 @@ class Home:
             return json.loads(self.running.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
+
+    def taken(self) -> str:
+        """What to tell somebody who starts a second service on this home."""
+        running = self.read_running() or {}
+        host, here = running.get("host"), socket.gethostname()
+        where = "" if host in (None, here) else f", on the machine {host} and not on this one ({here})"
+        return f"A service is running on {self.path} already: {running.get('url', 'it is just starting')}{where}."

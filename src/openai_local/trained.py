@@ -7,24 +7,25 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from openai.types import Model
 from openai.types.fine_tuning import FineTuningJob
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from openai_local.engine.bases import Bases
-from openai_local.engine.export.source import Source
-from openai_local.engine.origin import data_file, noted
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models.base_models import Bases
+from openai_local.models.export_formats import Source
 from openai_local.service.records import Records
 from openai_local.service.store import Store
+from openai_local.training.job_folder import FILES, Journal, data_file, noted, provenance
 
 _SHOWN = 5
 
 
 def find(home: Home, cache: Path, model: str) -> Source:
-    """What `engine.export` needs to know of a fine-tuned model or a checkpoint.
+    """What `models.export` needs to know of a fine-tuned model or a checkpoint.
 
     Args:
         home: where the model was trained.
@@ -62,16 +63,51 @@ def _source(records: Records, bases: Bases, model: str) -> Source:
             raise LocalError(f"{file}, which belongs to {model}, is gone. Train the model again.")
     point = store.get(FineTuningJobCheckpoint, private.get("checkpoint", ""))
     known = store.get(Model, model)
-    hyperparameters = job.hyperparameters
-    return Source(
-        model=model,
-        adapter_file=adapter,
-        base=base,
-        journal=journal,
-        hyperparameters={} if hyperparameters is None else hyperparameters.to_dict(),
-        trained=date.fromtimestamp(known.created if known else job.created_at),
-        step=point.step_number if point else None,
-    )
+    settled = {} if job.hyperparameters is None else job.hyperparameters.to_dict()
+    trained = date.fromtimestamp(known.created if known else job.created_at)
+    step = point.step_number if point else None
+    return Source(model, adapter, base, **history(journal, settled, trained, step))
+
+
+def history(
+    journal: Journal, hyperparameters: dict[str, Any], trained: date, step: int | None = None
+) -> dict[str, Any]:
+    """What `Source` says of a training: `plain`, and the rows of the model card.
+
+    Args:
+        journal: the directory of the job.
+        hyperparameters: as settled.
+        trained: on which day.
+        step: the step after which the model was written, for a checkpoint; None for the model at the end.
+    """
+    training, validation = (provenance(journal.folder).get(param) for param in FILES)
+    assert training
+    rows: dict[str, Any] = {
+        "trained on": trained.isoformat(),
+        "training file, SHA-256": f"`{training.sha256}`",
+        "examples": training.examples,
+    }
+    if validation:
+        rows["validation file, SHA-256"] = f"`{validation.sha256}`"
+    rows |= {**dict(sorted(hyperparameters.items())), "seed": journal.read_job().seed}
+    return {"plain": training.plain, "training": rows, "losses": _losses(journal, step)}
+
+
+def _losses(journal: Journal, step: int | None) -> dict[str, Any]:
+    rows = {row["step"]: row for row in journal.rows() if step is None or row["step"] <= step}
+    if not rows:
+        return {}
+    first, last = rows[min(rows)], rows[max(rows)]
+    told = {
+        "steps": last["step"],
+        "training loss, first step": f"{first['train_loss']:.4f}",
+        "training loss, last step": f"{last['train_loss']:.4f}",
+    }
+    checkpoints = [entry for _, entry in journal.read() if entry["kind"] == "checkpoint"]
+    for metrics in (entry["metrics"] for entry in checkpoints if entry["step"] <= last["step"]):
+        if "full_valid_loss" in metrics:
+            told["validation loss, at the end"] = f"{metrics['full_valid_loss']:.4f}"
+    return told
 
 
 def _no_model(store: Store, bases: Bases, name: str) -> str:

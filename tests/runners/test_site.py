@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from openai_local.errors import LocalError
-from openai_local.runners import batch
-from openai_local.runners.site import Site, read_site
+from openai_local.runners.site import Site, environment, read_site, script
 
 TEMPLATE = Path(__file__).parents[2] / "docs" / "site.toml"
 LINES = TEMPLATE.read_text(encoding="utf-8").splitlines()
@@ -53,7 +52,7 @@ def test_all_words_are_read(tmp_path):
         python=str(Path.home() / "envs/openai/bin/python"),
         at_once=20,
     )
-    assert batch.script(Path("/jobs/ftjob-1"), found).splitlines()[:16] == [
+    assert script(Path("/jobs/ftjob-1"), found).splitlines()[:16] == [
         "#!/bin/bash -l",
         "#SBATCH --partition=teaching",
         "#SBATCH --account=course_1",
@@ -76,7 +75,7 @@ def test_all_words_are_read(tmp_path):
 def test_an_empty_file_leaves_most_to_the_cluster(tmp_path):
     found = site(tmp_path, "")
     assert found == Site() and (found.at_once, found.python) == (100, sys.executable)
-    text = batch.script(tmp_path, found)
+    text = script(tmp_path, found)
     assert not re.search("partition|account|qos|gres|reservation|first", text)
 
 
@@ -148,13 +147,13 @@ def test_names_reach_the_commands_whole(tmp_path):
     python.chmod(0o755)
     module = 'module() { printf "%s\\n" "$@" >> modules.txt; }'
     made = Site(python=str(python), modules=("a/1", "b; touch bad"), setup=("export MARK=set",))
-    text = batch.script(folder, made).replace("#!/bin/bash -l\n", f"#!/bin/bash\n{module}\n")
+    text = script(folder, made).replace("#!/bin/bash -l\n", f"#!/bin/bash\n{module}\n")
     done = subprocess.run(
         ["bash", "-c", text], cwd=tmp_path, env={"SLURM_CPUS_PER_TASK": "3", "PATH": "/bin:/usr/bin"}, check=True
     )
     assert done.returncode == 0
     given = (tmp_path / "given.txt").read_text().splitlines()
-    assert given == ["3", "set", "-P", "-m", "openai_local.engine", str(folder), "120"]
+    assert given == ["3", "set", "-P", "-m", "openai_local.training", str(folder), "120"]
     assert (tmp_path / "modules.txt").read_text().splitlines() == ["load", "a/1", "load", "b; touch bad"]
     assert not list(tmp_path.glob("**/bad"))
 
@@ -175,4 +174,4 @@ def test_no_key_goes_along():
         "SLURM_MEM_PER_NODE": "1000",
         "SBATCH_PARTITION": "other",
     }
-    assert list(batch.environment(ours)) == list(ours)[:7]
+    assert list(environment(ours)) == list(ours)[:7]

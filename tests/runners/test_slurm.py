@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import slurm_here
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.journal import Job, Journal
 from openai_local.errors import LocalError
+from openai_local.models.base_models import SMOLLM2
 from openai_local.runners import Status, slurm, squeue
 from openai_local.runners.site import Site
 from openai_local.runners.slurm import SlurmRunner
 from openai_local.runners.squeue import SILENT
+from openai_local.training.job_folder import Job, Journal
 from slurm_here import ask, wait_for
 
 MORE = """\
@@ -54,7 +54,7 @@ def new_journal(tmp_path_factory, tiny_cache, pairs):
         journal = Journal(folder / f"ftjob-{name}")
         journal.folder.mkdir()
         plan = Job(
-            journal.folder.name, "tiny", str(SMOLLM2.weights(tiny_cache)), str(long), None, 3, EPOCHS, 1, 1.0
+            journal.folder.name, "tiny", str(SMOLLM2.at(tiny_cache).weights), str(long), None, 3, EPOCHS, 1, 1.0
         )
         journal.write_job(replace(plan, training_file=str(pairs), n_epochs=2, batch_size=4) if short else plan)
         made.append(journal)

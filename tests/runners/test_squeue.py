@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openai_local.errors import LocalError
-from openai_local.runners import squeue, words
+from openai_local.runners import squeue, state_codes
 from openai_local.runners.squeue import Seen, SilentError, Squeue, listed, remembered
 
 ENDED = (
@@ -22,7 +22,7 @@ def seen(word, reason="", **more):
 
 
 def status(word, reason="", *, began=False, last_line="", **more):
-    return words.status(seen(word, reason, **more), began=began, last_line=last_line)
+    return state_codes.status(seen(word, reason, **more), began=began, last_line=last_line)
 
 
 def test_a_listing_is_read_line_by_line():
@@ -127,7 +127,7 @@ def test_how_a_job_ended(word, more, ended, said):
 
 
 def test_a_job_that_was_done_is_left_to_its_result():
-    assert status("COMPLETED") == words.Status(False)
+    assert status("COMPLETED") == state_codes.Status(False)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +144,14 @@ def test_a_job_that_was_done_is_left_to_its_result():
     ],
 )
 def test_what_slurm_refuses(said, hint):
-    message = str(words.refused(said))
+    message = str(state_codes.refused(said))
     assert message.startswith("Slurm did not take the job. It said: ") and hint in message
-    assert not words.full(said)
+    assert not state_codes.full(said)
 
 
 def test_too_many_jobs_are_no_refusal():
     """The words are in Slurm's own library; a Slurm without accounting has no such limit to try it with."""
-    assert words.full(
+    assert state_codes.full(
         "sbatch: error: AssocMaxSubmitJobLimit sbatch: error: Batch job submission failed: Job violates "
         "accounting/QOS policy (job submit limit, user's size and/or time limits)"
     )

@@ -6,7 +6,7 @@ import string
 import openai
 import pytest
 
-from openai_local.engine.base import SMOLLM2
+from openai_local.models.base_models import SMOLLM2
 
 # The tiny model's tokens for bytes stand three after the byte. Random weights say bytes that are no text;
 # with this bias they say letters.
@@ -132,7 +132,7 @@ def test_logprobs_are_those_of_the_model(client, tiny_cache):
 
     tokens = [260, 261, PERCENT, 120, 3 + 0xC3, 3 + 0xA9, 50]
     answer = complete(client, tokens, echo=True, max_tokens=0, logprobs=3)
-    model = LlamaForCausalLM.from_pretrained(SMOLLM2.weights(tiny_cache), dtype=torch.float32)
+    model = LlamaForCausalLM.from_pretrained(SMOLLM2.at(tiny_cache).weights, dtype=torch.float32)
     with torch.no_grad():
         table = model(torch.tensor([tokens])).logits[0].float().log_softmax(-1)
     expected = [table[position, token].item() for position, token in enumerate(tokens[1:])]

@@ -11,12 +11,12 @@ import time
 import httpx2
 import pytest
 
-from openai_local import visible
+from openai_local.classroom.handout import Strip, write_handout
+from openai_local.classroom.roster import read_roster
 from openai_local.cli import main
-from openai_local.handout import Strip, write_handout
+from openai_local.errors import visible_line
 from openai_local.home import Home
-from openai_local.roster import read_roster
-from openai_local.service.routes.jobs import slug
+from openai_local.service.routes.fine_tuning import slug
 
 ESC, BEL, CSI, BIDI, NUL = "\x1b", "\x07", "\x9b", "\u202e", "\x00"
 HOSTILE = {
@@ -144,10 +144,9 @@ def test_no_name_forges_a_line_in_the_log(tmp_path, tiny_cache, pairs):
 
 def test_the_batch_script_knows_no_names(service, mine):
     """A Slurm job is named by the job's id, and its script is made of the site's file."""
-    from openai_local.runners import batch
-    from openai_local.runners.site import Site
+    from openai_local.runners.site import Site, script
 
-    text = batch.script(Home(service.home).jobs / "ftjob-x", Site())
+    text = script(Home(service.home).jobs / "ftjob-x", Site())
     assert not [name for name in HOSTILE.values() if name in text]
 
 
@@ -184,7 +183,7 @@ def test_a_roster(tmp_path, name):
         csv.writer(file).writerows([["name"], [f"Ada {name.replace(NUL, '')[:150]}"]])
     (learner,) = read_roster(path).learners
     assert re.fullmatch("[a-z0-9_-]{1,64}", learner.name)
-    assert learner.shown == visible.line(learner.shown), "nothing in it is obeyed"
+    assert learner.shown == visible_line(learner.shown), "nothing in it is obeyed"
 
 
 @each

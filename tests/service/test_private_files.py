@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from conftest import finished
-from openai_local.engine.base import SMOLLM2
+from openai_local.models.base_models import SMOLLM2
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
 
@@ -36,7 +36,7 @@ def open_to_others(folder):
 def test_all_that_a_class_leaves_in_the_home(loose, new_service, pairs):
     service = new_service("--learners", "2", "--most-requests", "0")
     client = service.client()
-    service.command("bases", "add", "mine", str(SMOLLM2.gguf(service.cache)))
+    service.command("bases", "add", "mine", str(SMOLLM2.at(service.cache).gguf))
     service.command("keys", "renew", "learner-01")
     with pairs.open("rb") as file:
         upload = client.files.create(file=file, purpose="fine-tune")

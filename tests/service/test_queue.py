@@ -6,13 +6,13 @@ import pytest
 from openai.types.fine_tuning import FineTuningJob
 from starlette.testclient import TestClient
 
+from openai_local.classroom.limits import Limits
 from openai_local.home import Home
 from openai_local.runners.local import LocalRunner
 from openai_local.service import following
-from openai_local.service.app import create_app
+from openai_local.service.app import Settings, create_app
 from openai_local.service.auth import make_key
 from openai_local.service.queue import Queue
-from openai_local.service.settings import Limits, Settings
 
 NONE = Limits()
 
@@ -118,6 +118,57 @@ def test_learners_take_turns_and_know_their_places_and_an_instructor_decides(roo
     assert turns == {first: 1, third: 2, bobs: 3}
     told = [message.split(": ")[1][0] for message in messages(bob, bobs) if message.startswith("Jobs ahead")]
     assert told[0] == "1" and "3" in told and told[-1] == "0"
+
+
+def test_the_third_of_a_queue_in_the_words_of_2022_and_in_data(room, pairs):
+    """No client has to read the place out of a sentence, and the service does not do so either."""
+    _, caller = room(LocalRunner())
+    ada = caller("ada")
+    first = submit(ada, pairs, epochs=50)
+    wait(lambda: job(ada, first)["status"] == "running")
+    second = submit(ada, pairs, epochs=50)
+    wait(lambda: job(ada, second)["status"] == "queued")
+    body = {"training_file": upload(ada, pairs.read_bytes()), "n_epochs": 2}
+    made = ada.post("/v1/fine-tunes", json=body).json()
+    third = made["id"].replace("ft-", "ftjob-")
+
+    def events():
+        return ada.get(f"/v1/fine_tuning/jobs/{third}/events?limit=1000").json()["data"][::-1]
+
+    def words():
+        return [event["message"] for event in ada.get(f"/v1/fine-tunes/{third}/events").json()["data"]]
+
+    wait(lambda: "Fine-tune enqueued. Queue number: 2" in words())
+    (place,) = [event for event in events() if "jobs_ahead" in (event.get("data") or {})]
+    assert place["data"].keys() == {"jobs_ahead", "starts_in_seconds"} and place["type"] == "message"
+    assert place["data"]["jobs_ahead"] == 2 and 10 < place["data"]["starts_in_seconds"] < 1000
+    assert place["message"].startswith("Jobs ahead in the queue: 2. This one starts in about ")
+
+    for id_ in (second, first):
+        ada.post(f"/v1/fine_tuning/jobs/{id_}/cancel")
+    wait(over(ada, third))
+    places = [event["data"] for event in events() if "jobs_ahead" in (event.get("data") or {})]
+    assert places[-1] == {"jobs_ahead": 0}, "it starts"
+    assert [event["data"] for event in events() if "epoch" in (event.get("data") or {})] == [
+        {"epoch": 1, "n_epochs": 2},
+        {"epoch": 2, "n_epochs": 2},
+    ]
+    told = words()
+    assert told[0] == f"Created fine-tune: {made['id']}" and told[-1] == "Fine-tune succeeded"
+    assert not [word for word in told if "Jobs ahead" in word or "starts in" in word], told
+
+
+def test_events_that_an_earlier_version_kept_are_told_as_they_are(room, pairs):
+    """It wrote down no facts. So the API of 2022 tells today's words of them."""
+    service, caller = room(LocalRunner())
+    ada = caller("ada")
+    id_ = submit(ada, pairs)
+    wait(over(ada, id_))
+    remove = "UPDATE events SET body = json_remove(body, '$.data') WHERE json_extract(body, '$.type') = 'message'"
+    service.store._db.change(remove)
+    told = [event["message"] for event in ada.get(f"/v1/fine-tunes/{id_}").json()["events"]]
+    assert told == messages(ada, id_) and told[-1] == "The job has successfully completed"
+    assert ada.get("/v1/class").json()["jobs"][0]["step"] == 12
 
 
 def test_a_job_that_would_take_too_long_is_refused_before_it_starts(room, pairs):

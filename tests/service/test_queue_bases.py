@@ -3,8 +3,8 @@
 import shutil
 
 from conftest import finished
-from openai_local.engine.bases import Bases
 from openai_local.home import Home
+from openai_local.models.base_models import Bases
 from tiny import write_gguf
 
 

@@ -8,9 +8,9 @@ import torch
 import transformers
 
 from conftest import finished
-from openai_local.engine.bases import Bases
-from openai_local.engine.examples import Encoder
 from openai_local.home import Home
+from openai_local.models.base_models import Bases
+from openai_local.training.tokens import Encoder
 from tiny_folders import make_folder
 
 

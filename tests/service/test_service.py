@@ -83,9 +83,9 @@ def test_a_taken_port_is_explained(service, tmp_path, capsys):
 def test_answering_never_imports_torch(tiny_cache):
     program = (
         "import sys; from pathlib import Path; import openai_local.service.app;"
-        "from openai_local.engine.answering import Answering, Target;"
-        "from openai_local.engine.base import SMOLLM2;"
-        f"target = Target(SMOLLM2.gguf(Path({str(tiny_cache)!r})));"
+        "from openai_local.answering.inference import Answering, Target;"
+        "from openai_local.models.base_models import SMOLLM2;"
+        f"target = Target(SMOLLM2.at(Path({str(tiny_cache)!r})).gguf);"
         "a = Answering(); a.complete(target, {'prompt': 'a', 'max_tokens': 1});"
         "a.close(); print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
     )

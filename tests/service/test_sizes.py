@@ -7,11 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from openai_local.home import Home
+from openai_local.service.answer_request import MOST_TEXT
 from openai_local.service.app import create_app
 from openai_local.service.auth import make_key
-from openai_local.service.parameters import MOST_BYTES
-from openai_local.service.routes.files import MOST_BYTES as MOST_FILE
-from openai_local.service.sampling import MOST_TEXT
+from openai_local.service.contract import MOST_BYTES
+from openai_local.service.routes.uploads import MOST_BYTES as MOST_FILE
 
 CHAT = [{"role": "user", "content": "hi"}]
 MANY = "object_above_max_properties"

@@ -6,12 +6,12 @@ import pytest
 from openai.types import Model
 from starlette.testclient import TestClient
 
-from openai_local.engine.answering import Answering
+from openai_local.answering.inference import Answering
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.service.app import create_app
 from openai_local.service.auth import make_key
-from openai_local.service.routes import files
+from openai_local.service.routes import uploads
 
 LINE = b'{"prompt": "a", "completion": " b"}\n' * 1000
 
@@ -49,7 +49,7 @@ def upload(http):
 
 def test_a_file_that_is_deleted_before_it_is_opened(place, monkeypatch):
     service, http = place
-    find = files._find
+    find = uploads._find
 
     def found(request):
         file = find(request)
@@ -57,20 +57,20 @@ def test_a_file_that_is_deleted_before_it_is_opened(place, monkeypatch):
         return file
 
     path = upload(http)
-    monkeypatch.setattr(files, "_find", found)
+    monkeypatch.setattr(uploads, "_find", found)
     assert http.get(f"{path}/content").status_code == 404
 
 
 def test_a_file_that_is_deleted_while_it_goes_out(place, monkeypatch):
     service, http = place
-    answer = files._Whole.__call__
+    answer = uploads._Whole.__call__
 
     async def late(self, *args):
         (service.home.files / path.split("/")[-1]).unlink()
         await answer(self, *args)
 
     path = upload(http)
-    monkeypatch.setattr(files._Whole, "__call__", late)
+    monkeypatch.setattr(uploads._Whole, "__call__", late)
     assert http.get(f"{path}/content").content == LINE
 
 

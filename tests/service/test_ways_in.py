@@ -10,7 +10,7 @@ from starlette.routing import Mount, Route
 
 from openai_local.home import Home
 from openai_local.service.app import create_app
-from openai_local.service.guard import HEADERS
+from openai_local.service.trusted_hosts import HEADERS
 
 OPEN = {"/health", "/", "/page/{name}"}
 """What answers without a key: whether the service lives, and the page, which holds nothing of anybody."""

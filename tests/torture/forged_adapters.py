@@ -9,7 +9,7 @@ import numpy as np
 from forged import NUMBERS, OF_ANY, Lie, harm
 from gguf_pieces import File
 
-from openai_local.engine.adapter import SHA256
+from openai_local.models.adapter import SHA256
 
 
 def _fit(chance: random.Random, file: File) -> None:

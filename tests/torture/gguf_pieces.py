@@ -8,7 +8,7 @@ from typing import Any
 
 import gguf
 
-from openai_local.engine.adapter import SHA256
+from openai_local.models.adapter import SHA256
 
 KINDS = {int: 4, float: 6, bool: 7, str: 8}
 

@@ -15,7 +15,7 @@ def trainings(home: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             words = process.cmdline()
-            if "openai_local.engine" in words and str(home) in words[-1] and process.status() != "zombie":
+            if "openai_local.training" in words and str(home) in words[-1] and process.status() != "zombie":
                 found.append(process)
     return found
 
@@ -89,7 +89,8 @@ class Ledger:
 
     def _check_events(self, client: openai.OpenAI, job: str) -> None:
         events = list(client.fine_tuning.jobs.list_events(job, limit=1000))[::-1]
-        ids, steps = [event.id for event in events], [event.data["step"] for event in events if event.data]
+        ids = [event.id for event in events]
+        steps = [event.data["step"] for event in events if event.type == "metrics"]
         before = self.seen.get(job, [])
         if ids[: len(before)] != before or len(set(ids)) != len(ids):
             self.lost.append(f"the events of {job} have changed")

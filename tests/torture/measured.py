@@ -20,10 +20,11 @@ import openai_data as prepare
 from openai_command.openai import main as command
 from openai_data import tokens
 from openai_data.errors import LessonError
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import DataError, Encoder, count, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
 from openai_local.home import default_cache
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import DataError, count, read
+from openai_local.training.job_folder import EXAMPLE_TOKENS
+from openai_local.training.tokens import Encoder
 
 TRIES = 3
 GOOD = json.dumps({"prompt": "What is sin?", "completion": " A want."}) + "\n"
@@ -90,8 +91,8 @@ def in_proportion(found: dict[str, Any]) -> bool:
 
 def main() -> None:
     scale, folder, *shapes = sys.argv[1:]
-    encoder = Encoder(SMOLLM2.weights(default_cache()))
-    path_of_tokenizer = str(SMOLLM2.weights(default_cache()) / "tokenizer.json")
+    encoder = Encoder(SMOLLM2.at(default_cache()).weights)
+    path_of_tokenizer = str(SMOLLM2.at(default_cache()).weights / "tokenizer.json")
     about = tokens.Machine("tiny", path_of_tokenizer, 2048, 13, 300.0, 15.0, "measured somewhere")
     tokens.machine = lambda examples: about
 

@@ -18,14 +18,14 @@ import forged_adapters
 import forged_folders
 import xllamacpp
 
-from openai_local.engine.adapter import read_adapter
-from openai_local.engine.answering import Answering, Target
-from openai_local.engine.bases import Bases
-from openai_local.engine.examples import Encoder
-from openai_local.engine.registration import register
-from openai_local.engine.server import start
+from openai_local.answering.inference import Answering, Target
+from openai_local.answering.llama_server import start
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models.adapter import read_adapter
+from openai_local.models.base_models import Bases
+from openai_local.registration import register
+from openai_local.training.tokens import Encoder
 
 GIVEN: list[str] = []
 UNPICKLED: list[str] = []

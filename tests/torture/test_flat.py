@@ -16,7 +16,7 @@ import openai
 import pytest
 
 from conftest import Service, finished
-from openai_local.engine.lanes import LANES
+from openai_local.answering.server_pool import LANES
 from tally import AT_THE_END
 from tiny import write_gguf
 from vanishing import Wire

@@ -14,9 +14,10 @@ from measured import MAKE, in_proportion
 from spoilt import table_file, training_file
 
 from openai_command.openai import main
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.examples import DataError, Encoder, count, read
-from openai_local.engine.hyperparameters import EXAMPLE_TOKENS
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.dataset import DataError, count, read
+from openai_local.training.job_folder import EXAMPLE_TOKENS
+from openai_local.training.tokens import Encoder
 
 ENDINGS = (".jsonl", ".csv", ".json", ".tsv", ".txt", ".xlsx", ".html")
 LONGEST = 1_000
@@ -34,7 +35,7 @@ def is_a_sentence(said: str) -> bool:
 
 
 def test_what_is_checked_before_training(size, tried, tmp_path, tiny_cache):
-    encoder, path = Encoder(SMOLLM2.weights(tiny_cache)), tmp_path / "train.jsonl"
+    encoder, path = Encoder(SMOLLM2.at(tiny_cache).weights), tmp_path / "train.jsonl"
     files, accepted = size(400, 10_000), 0
     for number in range(files):
         content = training_file(number)

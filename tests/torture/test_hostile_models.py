@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openai_local.engine.adapter import Factors, write_adapter
-from openai_local.engine.base import SMOLLM2
-from openai_local.engine.convert import convert
 from openai_local.errors import LocalError
+from openai_local.models.adapter import Factors, write_adapter
+from openai_local.models.base_models import SMOLLM2
+from openai_local.models.conversion import convert
 from tiny import HEADS, INNER, KV_HEADS, LAYERS, WIDTH
 
 HERE = Path(__file__).parent
@@ -33,10 +33,14 @@ LONGEST, SECONDS, MEBIBYTES = 1_000, 5, 400
 @pytest.fixture
 def sound(tmp_path, tiny_cache):
     """A sound model of each kind."""
-    folder = shutil.copytree(SMOLLM2.weights(tiny_cache), tmp_path / "folder")
+    folder = shutil.copytree(SMOLLM2.at(tiny_cache).weights, tmp_path / "folder")
     told = {"eos_token": "<|im_end|>", "bos_token": "<|im_start|>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(told), encoding="utf-8")
-    return {"model": SMOLLM2.gguf(tiny_cache), "folder": folder, "adapter": an_adapter(tmp_path / "adapter.gguf")}
+    return {
+        "model": SMOLLM2.at(tiny_cache).gguf,
+        "folder": folder,
+        "adapter": an_adapter(tmp_path / "adapter.gguf"),
+    }
 
 
 def an_adapter(path):

@@ -169,7 +169,7 @@ class Killer:
 
     def _steps(self) -> list[int]:
         events = self.client.fine_tuning.jobs.list_events(self.job, limit=1000).data
-        return [event.data["step"] for event in events if event.data]
+        return [event.data["step"] for event in events if event.type == "metrics"]
 
     def _over(self) -> bool:
         return (self.service.home / "jobs" / self.job / "result.json").exists()

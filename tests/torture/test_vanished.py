@@ -13,8 +13,8 @@ import pytest
 import openai_lesson as lesson
 from conftest import Service, finished
 from openai_lesson import watching
-from openai_local.engine.lanes import LANES
-from openai_local.service.load import MOST
+from openai_local.answering.server_pool import LANES
+from openai_local.service.throttle import MOST
 from shifted import Clocks
 from vanishing import Wire
 from vitals import at_rest

@@ -1,7 +1,7 @@
 """Where training jobs run: as processes of this machine, or under a cluster's Slurm.
 
 A runner gets a job's directory and nothing else, so that one can take another's place. The queue starts a job,
-looks at it again and again, and stops it; what the job does it tells in its directory (`engine.journal`).
+looks at it again and again, and stops it; what the job does it tells in its directory (`training.job_folder`).
 """
 
 from __future__ import annotations
@@ -9,25 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from openai_local.engine.journal import Journal
+from openai_local.training.job_folder import Journal
 
 
 @dataclass(frozen=True)
 class Status:
     """How a job's process is.
 
-    Attributes:
-        alive: it works, or waits for a computer.
-        waits: why it does not work yet, in a sentence; None if it works, or is gone.
-        ended: why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its
-            last snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (so would another try).
-        said: what to tell people about that, in a sentence.
+    `ended` says why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its
+    last snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (so would another try).
     """
 
-    alive: bool
-    waits: str | None = None
+    alive: bool  # it works, or waits for a computer
+    waits: str | None = None  # why it does not work yet, in a sentence; None if it works, or is gone
     ended: Literal["again", "cancelled", "failed"] | None = None
-    said: str | None = None
+    said: str | None = None  # what to tell people about the end, in a sentence
 
 
 class Runner(Protocol):

@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from openai_local.engine.journal import Journal
+from openai_local.home import is_held
 from openai_local.runners import Status
+from openai_local.training.job_folder import Journal
 
 ENVIRONMENT = {
     # glibc gives freed memory back to the system at once and takes it again at the next step; keeping it makes a
@@ -30,13 +29,6 @@ ENVIRONMENT = {
 """For the training process; systems that do not know these ignore them."""
 
 
-def _detached() -> dict[str, Any]:
-    """How to start a process that outlives this one."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
-
-
 class LocalRunner:
     """Runs jobs as processes on this machine, behind everything else that wants the processor."""
 
@@ -44,14 +36,16 @@ class LocalRunner:
     at_once = 1
 
     def __init__(self) -> None:
-        """Nothing runs yet."""
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
 
     def start(self, journal: Journal) -> None:
         """Start the training process, unless one is at this job already."""
         if self._alive(journal):
             return
-        command = [sys.executable, "-P", "-m", "openai_local.engine", str(journal.folder)]
+        alone: dict[str, Any] = {"start_new_session": True}  # it outlives this process
+        if sys.platform == "win32":
+            alone = {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
+        command = [sys.executable, "-P", "-m", "openai_local.training", str(journal.folder)]
         with journal.log.open("ab") as log:
             self._processes[journal.folder] = subprocess.Popen(
                 command,
@@ -59,7 +53,7 @@ class LocalRunner:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **ENVIRONMENT},
-                **_detached(),
+                **alone,
             )
 
     def look(self, journal: Journal) -> Status:
@@ -70,13 +64,7 @@ class LocalRunner:
         process = self._processes.get(journal.folder)
         if process is not None and process.poll() is None:
             return True
-        if not journal.lock.exists():  # held also by one that an earlier service started a moment ago
-            return False
-        try:
-            with FileLock(journal.lock, timeout=0):
-                return False
-        except Timeout:
-            return True
+        return journal.lock.exists() and is_held(journal.lock)  # by one that an earlier service started
 
     def stop(self, journal: Journal) -> None:
         """End the training process, if there is one."""

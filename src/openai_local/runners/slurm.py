@@ -4,11 +4,11 @@ Each becomes one Slurm job, whose name is the fine-tuning job's id. Only one liv
 service that was killed at any point finds it again and never submits twice. The training process writes into the
 job's directory as ever, on a file system that the service and the cluster's computers share.
 
-This is a thin layer over Slurm's own commands. Libraries were looked at (2026-11). submitit asks ``sacct`` for a
-job's state, which needs an accounting database; its authors say that it is required. Parsl asks ``sacct`` as well,
-and where it has only ``squeue``, it takes a job that is not listed for one that is done. Its tasks need its own
-process to live on. PSI/J counts a time limit and preemption as failures, and what has failed does not come back.
-We need those told apart, without accounting, and over the death of the service.
+This is a thin layer over Slurm's own commands. Libraries were looked at (2026-11). submitit and Parsl ask
+``sacct`` for a job's state, which needs an accounting database; with ``squeue`` alone, Parsl takes a job that is
+not listed for one that is done, and its tasks need its own process to live on. PSI/J counts a time limit and
+preemption as failures, and what has failed does not come back. We need those told apart, without accounting, and
+over the death of the service.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ import contextlib
 import time
 from pathlib import Path
 
-from openai_local.engine.journal import Journal
 from openai_local.errors import LocalError
 from openai_local.home import write_whole
-from openai_local.runners import Status, batch, words
-from openai_local.runners.site import Site
+from openai_local.runners import Status, state_codes
+from openai_local.runners.site import Site, environment, script
 from openai_local.runners.squeue import SILENT, Seen, SilentError, Squeue, call
+from openai_local.training.job_folder import Journal
 
-AGAIN_SECONDS = 10.0
-"""How long to wait before Slurm is asked again for what it could not do."""
-LATE_SECONDS = 30.0
-"""How long a result may take to be seen from the service's computer; shared file systems are late at times."""
+AGAIN_SECONDS = 10.0  # so long to wait before Slurm is asked again for what it could not do
+LATE_SECONDS = 30.0  # so long a result may take to be seen from here: shared file systems are late at times
 
 
 class FullError(LocalError):
@@ -73,19 +71,19 @@ class SlurmRunner:
         if found := _named(journal, living):
             return found.number
         path = journal.folder / "batch.sh"
-        write_whole(path, batch.script(journal.folder, self.site))
+        write_whole(path, script(journal.folder, self.site))
         # Given here and not in the script, where a path with spaces or a percent sign would mean something else.
         where = [f"--job-name={journal.folder.name}", f"--chdir={journal.folder}"]
         try:
-            said = call("sbatch", "--parsable", *where, str(path), environment=batch.environment())
+            said = call("sbatch", "--parsable", *where, str(path), environment=environment())
         except SilentError:
             raise
         except LocalError as error:
             others = any(seen.name.startswith("ftjob-") for seen in living.values())
-            if others and words.full(str(error)):
+            if others and state_codes.full(str(error)):
                 message = "Slurm takes no more of our jobs at the moment. This one is handed over when it does."
                 raise FullError(message) from None
-            raise words.refused(str(error)) from None
+            raise state_codes.refused(str(error)) from None
         return said.strip().splitlines()[-1].split(";")[0]
 
     def look(self, journal: Journal) -> Status:
@@ -106,7 +104,7 @@ class SlurmRunner:
             return Status(True, waits=None if began else str(error))
         if seen is None:
             return Status(False)
-        status = words.status(seen, began=began, last_line=_last_line(journal))
+        status = state_codes.status(seen, began=began, last_line=_last_line(journal))
         return Status(True) if self._may_be_late(journal, seen) else status
 
     def _seen(self, journal: Journal) -> Seen | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,14 +16,10 @@ from dataclasses import dataclass
 
 from openai_local.errors import LocalError
 
-FRESH = 2.0
-"""Seconds for which an answer is good."""
-LASTING = 60.0
-"""Seconds for which the last answer is used if there is no newer one."""
-PATIENCE = 1.0
-"""Seconds that `Squeue.living` waits for a new answer, all callers together."""
-SECONDS = 15.0
-"""How long one of Slurm's commands may take."""
+FRESH = 2.0  # seconds for which an answer is good
+LASTING = 60.0  # seconds for which the last answer is used if there is no newer one
+PATIENCE = 1.0  # seconds that `Squeue.living` waits for a new answer, all calls together
+SECONDS = 15.0  # so long one of Slurm's commands may take
 ENDED = frozenset(
     """COMPLETED FAILED CANCELLED TIMEOUT OUT_OF_MEMORY NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE REVOKED
     LAUNCH_FAILED FORGOTTEN""".split()
@@ -36,6 +31,7 @@ _SILENCE = re.compile(
     "temporarily|no route to host|not responding|resource temporarily|shutting down",
     re.I,
 )
+_NEVER = float("-inf")
 
 
 class SilentError(LocalError):
@@ -44,25 +40,15 @@ class SilentError(LocalError):
 
 @dataclass(frozen=True)
 class Seen:
-    """A job as Slurm shows it.
+    """A job as Slurm shows it."""
 
-    Attributes:
-        number: Slurm's number of it.
-        word: its state, such as ``PENDING``.
-        reason: why it is so, in Slurm's word.
-        name: the name under which it was submitted.
-        exit_code: what its program ended with.
-        signal: the number of the signal that ended its program; 0 for none.
-        limit: the time that it may take.
-    """
-
-    number: str
-    word: str
-    reason: str = ""
-    name: str = ""
-    exit_code: int = 0
-    signal: int = 0
-    limit: str = ""
+    number: str  # Slurm's number of it
+    word: str  # its state, such as ``PENDING``
+    reason: str = ""  # why it is so, in Slurm's word
+    name: str = ""  # the name under which it was submitted
+    exit_code: int = 0  # what its program ended with
+    signal: int = 0  # the number of the signal that ended its program; 0 for none
+    limit: str = ""  # the time that it may take
 
     @property
     def ended(self) -> bool:
@@ -71,15 +57,13 @@ class Seen:
 
 
 class Squeue:
-    """Our jobs, as Slurm shows them. It may be asked from several threads."""
+    """Our jobs, as Slurm shows them. It is asked in a thread, so that one that is silent holds nobody up."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self._pool = ThreadPoolExecutor(1, "squeue")
-        self._guard = threading.Lock()
         self._known: dict[str, Seen] = {}
-        self._known_at = self._asked_at = float("-inf")
-        self._asking: Future[None] | None = None
+        self._known_at = self._asked_at = _NEVER
+        self._asking: Future[dict[str, Seen]] | None = None
 
     def living(self) -> dict[str, Seen]:
         """The jobs that wait or run, by their numbers. It takes a second at most.
@@ -87,17 +71,18 @@ class Squeue:
         Raises:
             SilentError: Slurm has not answered for some time.
         """
-        with self._guard:
-            if self._asking is None and time.monotonic() - self._asked_at > FRESH:
-                self._asked_at = time.monotonic()
-                self._asking = self._pool.submit(self._ask_quietly)
-            asking, patience = self._asking, self._asked_at + PATIENCE - time.monotonic()
-        if asking is not None:
-            wait([asking], max(0.0, patience))
-        with self._guard:
-            if time.monotonic() - self._known_at > LASTING:
-                raise SilentError(SILENT)
-            return self._known
+        if self._asking is None and time.monotonic() - self._asked_at > FRESH:
+            self._asked_at = time.monotonic()
+            self._asking = self._pool.submit(_ask)
+        if self._asking:
+            wait([self._asking], max(0.0, self._asked_at + PATIENCE - time.monotonic()))
+        if self._asking and self._asking.done():
+            if not self._asking.exception():
+                self._known, self._known_at = self._asking.result(), time.monotonic()
+            self._asking = None
+        if time.monotonic() - self._known_at > LASTING:
+            raise SilentError(SILENT)
+        return self._known
 
     def living_now(self) -> dict[str, Seen]:
         """The same, asked anew; it takes as long as it takes.
@@ -105,29 +90,12 @@ class Squeue:
         Raises:
             SilentError: Slurm does not answer.
         """
-        asked = time.monotonic()
-        try:
-            said = call("squeue", "--me", "--all", "--noheader", "--format=%i|%T|%r|%j")
-        except LocalError as error:
-            raise SilentError(str(error)) from None
-        known = {seen.number: seen for seen in listed(said)}
-        with self._guard:
-            self._known, self._known_at = known, asked
-        return known
+        self._known, self._known_at = _ask(), time.monotonic()
+        return self._known
 
     def hurry(self) -> None:
         """Something was changed: ask anew at the next look."""
-        with self._guard:
-            self._asked_at = float("-inf")
-
-    def _ask_quietly(self) -> None:
-        try:
-            self.living_now()
-        except SilentError:
-            pass  # `living` tells when that has gone on for too long
-        finally:
-            with self._guard:
-                self._asking = None
+        self._asked_at = _NEVER
 
     def one(self, number: str) -> Seen:
         """A job by its number, also one that has ended.
@@ -140,9 +108,16 @@ class Squeue:
         except LocalError as error:
             if "Invalid job id" in str(error):
                 return Seen(number, "FORGOTTEN")
-            with self._guard:
-                self._known_at = float("-inf")  # else each job would wait for its own answer
+            self._known_at = _NEVER  # else each job would wait for its own answer
             raise SilentError(str(error)) from None
+
+
+def _ask() -> dict[str, Seen]:
+    try:
+        said = call("squeue", "--me", "--all", "--noheader", "--format=%i|%T|%r|%j")
+    except LocalError as error:
+        raise SilentError(str(error)) from None
+    return {seen.number: seen for seen in listed(said)}
 
 
 def listed(said: str) -> list[Seen]:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio.to_thread
@@ -28,55 +29,65 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openai_local.engine.answering import Answering
-from openai_local.engine.bases import Bases
-from openai_local.engine.lanes import GoneError
+from openai_local.answering.inference import Answering
+from openai_local.answering.server_pool import GoneError
+from openai_local.classroom import routes as classroom
+from openai_local.classroom.limits import NONE, Activity, Counted, Limits, Quota
+from openai_local.classroom.overview import Classroom
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models.base_models import Bases
+from openai_local.runners import Runner
+from openai_local.runners.local import LocalRunner
 from openai_local.service import errors
-from openai_local.service.activity import Activity
-from openai_local.service.auth import KeyDoor, RequireKey
+from openai_local.service.auth import Door, KeyDoor, RequireKey
 from openai_local.service.branch import Branch, behind
 from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
-from openai_local.service.forecast import Forecast
-from openai_local.service.guard import Visitors
-from openai_local.service.limits import Counted, Quota
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
 from openai_local.service.routes import (
-    chat,
-    classroom,
-    completions,
-    engines,
-    files,
-    fine_tunes,
-    jobs,
-    models,
-    page,
+    chat_completions,
+    fine_tunes_2022,
+    fine_tuning,
+    model_list,
     responses,
+    text_completions,
+    uploads,
 )
-from openai_local.service.settings import Settings
+from openai_local.service.scheduling import Forecast
 from openai_local.service.store import Store
-from openai_local.service.troubles import Troubles
-
-
-async def health(_: Request) -> Response:
-    """The one address that needs no key: whether the service lives. It waits for no thread and no disk."""
-    return JSONResponse({"status": "ok"})
-
+from openai_local.service.trusted_hosts import ANY, TrustedHosts
 
 log = logging.getLogger(__name__)
 
-ACTIVITY_SECONDS = 5
-"""How often it is written down who did what."""
+ACTIVITY_SECONDS = 5  # so often it is written down who did what
+LOOK_SECONDS = 0.5  # so often it is seen whether anybody calls
+GRACE_SECONDS = 5  # so long answers that are under way may still take when the service stops
 KEEP_ALIVE_SECONDS = 75
 """How long a connection stays open that nobody uses. The official client closes its own after 5 seconds. If the
 service did the same, a request could meet a connection that is just being closed."""
-LOOK_SECONDS = 0.5
-"""How often it is seen whether anybody calls."""
-GRACE_SECONDS = 5
-"""How long answers that are under way may still take when the service stops."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that can be chosen when a service starts."""
+
+    host: str = "127.0.0.1"  # the address to listen on
+    port: int = 8765  # 0 picks a free one
+    idle_timeout: float | None = None  # stop when nobody called for so many seconds; None never
+    certificate: Path | None = None  # for TLS, a file with the certificate and those that vouch for it (PEM)
+    private_key: Path | None = None  # for TLS, the file with its key (PEM)
+    names: frozenset[str] = frozenset({ANY})  # hosts that the service may be called, besides numbers
+    prefix: str = ""  # the path under which a proxy puts the service, such as ``/services/openai``
+    doors: tuple[Door, ...] = ()  # who else knows keys, such as a JupyterHub; asked after the service's own keys
+    limits: Limits = NONE  # what one learner may have
+    runner: Runner = field(default_factory=LocalRunner)  # where jobs run
+
+    def url(self, host: str, port: int) -> str:
+        """The base URL of the service for those who call it by `host`."""
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{self.prefix}/v1"
 
 
 class NoteCalls:
@@ -114,6 +125,11 @@ class NoteCalls:
             self.shared.idle_seconds = 0.0
 
 
+async def health(_: Request) -> Response:
+    """The one address that needs no key: whether the service lives. It waits for no thread and no disk."""
+    return JSONResponse({"status": "ok"})
+
+
 def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Starlette:
     """The application for one home. Its queue works from start-up to shutdown."""
     settings = settings or Settings()
@@ -121,8 +137,8 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
     records = Records(store, home, cache)
     bases = Bases(home, cache)
     queue = Queue(records, bases, settings.runner, Forecast(records, cache))
-    activity, quota = Activity(store), Quota(settings.limits, store)
-    shared = Context(home, bases, store, records, queue, Answering(), settings, quota, activity)
+    quota = Quota(settings.limits, store)
+    shared = Context(home, bases, store, records, queue, Answering(), quota)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -130,8 +146,8 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         shared.answering.on_load = lambda: loop.call_soon_threadsafe(_take_back_signals)
         shared.answering.calm = lambda: not queue.busy()
         queue.start()
-        troubles = Troubles(home.path)
-        writing = asyncio.ensure_future(_write_activity(activity, troubles))
+        failures = errors.ErrorLog(home.path)
+        writing = asyncio.ensure_future(_write_activity(quota.activity, failures))
         try:
             yield
         finally:
@@ -139,53 +155,59 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
                 home.running.unlink(missing_ok=True)  # here, as uvicorn ends the process with the signal that came
             writing.cancel()
             queue.stop()
-            _write(activity, troubles)
+            _write(quota.activity, failures)
             shared.answering.close()
             store.close()
 
-    resources = (files, jobs, models, completions, chat, responses, fine_tunes, engines, classroom)
+    resources = (
+        uploads,
+        fine_tuning,
+        model_list,
+        text_completions,
+        chat_completions,
+        responses,
+        fine_tunes_2022,
+        classroom,
+    )
     doors = (KeyDoor(store), *settings.doors)
     routes: list[BaseRoute] = [
         Route("/health", health),
-        *page.ROUTES,
+        *classroom.PAGE,
         Branch(
             "/v1",
             [route for resource in resources for route in resource.ROUTES],
-            middleware=[
-                Middleware(RequireKey, doors=doors),
-                Middleware(Counted, quota=quota, activity=activity),
-            ],
+            middleware=[Middleware(RequireKey, doors=doors), Middleware(Counted, quota=quota)],
         ),
     ]
     app = Starlette(
         routes=behind(settings.prefix, routes) if settings.prefix else routes,
-        middleware=[Middleware(NoteCalls, shared=shared), Middleware(Visitors, names=settings.names)],
+        middleware=[Middleware(NoteCalls, shared=shared), Middleware(TrustedHosts, names=settings.names)],
         exception_handlers={
-            errors.APIError: errors.on_api_error,
-            LocalError: errors.on_local_error,
-            OSError: errors.on_disk_error,
-            sqlite3.Error: errors.on_disk_error,
+            LocalError: errors.on_error,
+            OSError: errors.on_error,
+            sqlite3.Error: errors.on_error,
             HTTPException: errors.on_http_error,
         },
         lifespan=lifespan,
     )
     app.state.context = shared
+    app.state.classroom = Classroom(shared, quota.activity)
     app.router.redirect_slashes = False
     return app
 
 
-async def _write_activity(activity: Activity, troubles: Troubles) -> None:
+async def _write_activity(activity: Activity, failures: errors.ErrorLog) -> None:
     while True:
         await asyncio.sleep(ACTIVITY_SECONDS)
-        await anyio.to_thread.run_sync(_write, activity, troubles)
+        await anyio.to_thread.run_sync(_write, activity, failures)
 
 
-def _write(activity: Activity, troubles: Troubles) -> None:
+def _write(activity: Activity, failures: errors.ErrorLog) -> None:
     try:
         activity.write()
-        troubles.over(activity)
+        failures.works(activity)
     except Exception as error:
-        troubles.note(activity, error)
+        failures.failed(activity, error)
 
 
 def _take_back_signals() -> None:
@@ -211,17 +233,18 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
         raise LocalError(f"{home.taken()} Use it, or stop it with:  openai-local stop") from None
     home.running.unlink(missing_ok=True)  # of one that was killed: its port may be somebody else's by now
     allow_handles()
-    if hasattr(os, "umask"):
-        os.umask(0o077)  # whatever the service and its trainings write is the user's alone
     tempfile.tempdir = str(home.files)  # an upload waits on the disk where it will lie; /tmp may be memory
-    with lock, _listen(settings.host, settings.port) as listener:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        scheme = "https" if settings.certificate else "http"
-        url = f"{scheme}://{host}:{listener.getsockname()[1]}{settings.prefix}/v1"
+    with lock, listen(settings.host, settings.port) as listener:
+        url = settings.url(settings.host, listener.getsockname()[1])
         asyncio.run(_serve(create_app(home, cache, settings), home, listener, url, settings))
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Listen at a port; 0 is any that is free.
+
+    Raises:
+        LocalError: the port can't be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Said to be TCP, so that asyncio turns off Nagle's algorithm: it would hold each answer back for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -1,4 +1,4 @@
-"""Keys: who may call the service.
+"""Who calls: keys, and those who know whose they are.
 
 A key is shown once, when it is made; the database keeps its SHA-256 only. (A key is 32 random bytes, so a plain
 hash is enough: there is nothing to guess.)
@@ -6,19 +6,55 @@ hash is enough: there is nothing to guess.)
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
-from openai_local.service.guard import Patience
-from openai_local.service.identity import Door, Identity
 from openai_local.service.store import Store
 
 PREFIX = "sk-local-"
+FREE_FAILURES = 5  # so many wrong keys in a minute are answered at once
+LONGEST_SECONDS = 5.0
+_MINUTE = 60.0
+_MOST_KEPT = 10_000
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Somebody whose key is known. What they make belongs to `name`; an instructor sees what everybody made.
+
+    `key` is the id of their key, where this service made it.
+    """
+
+    name: str
+    instructor: bool = False
+    key: str | None = None
+
+    @property
+    def sees(self) -> str | None:
+        """Whose things they see: the store's argument ``owner``. None means everybody's."""
+        return None if self.instructor else self.name
+
+
+class Door(Protocol):
+    """Knows keys. `advice` says where one gets a key that it knows, in a sentence."""
+
+    advice: str
+
+    async def identify(self, key: str) -> Identity | None:
+        """Whose key it is, or None if this door does not know it.
+
+        Raises:
+            APIError: it can't be found out now, as somebody else who has to be asked does not answer.
+        """
 
 
 def hash_key(key: str) -> str:
@@ -39,20 +75,18 @@ class KeyDoor:
     advice = "Make one for this service with:  openai-local keys new NAME"
 
     def __init__(self, store: Store) -> None:
-        """`store` has their hashes. It is asked each time, so that a new or a revoked key counts at once."""
         self.store = store
 
     async def identify(self, key: str) -> Identity | None:
-        """Whose key it is, or None."""
+        """Whose key it is, or None. The store is asked each time: a new or a revoked key counts at once."""
         known = await self.store.aside(self.store.find_key, hash_key(key))
         return Identity(known.name, known.instructor, known.id) if known else None
 
 
 class RequireKey:
-    """ASGI middleware: whoever calls needs a known key. Sets ``scope["identity"]``."""
+    """ASGI middleware: whoever calls needs a key that one of the doors knows. Sets ``scope["identity"]``."""
 
     def __init__(self, app: ASGIApp, doors: Sequence[Door]) -> None:
-        """`app` is called only with a key that one of the doors knows."""
         self.app, self.doors, self.patience = app, doors, Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,17 +101,33 @@ class RequireKey:
 
     async def _identify(self, headers: Headers) -> Identity:
         key = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        advice = self.doors[-1].advice  # where to get a key: from the one who knows most, if several do
         if not key:
             raise APIError(
                 401,
                 "You didn't provide an API key. Send one as 'Authorization: Bearer KEY' (the client reads it from "
-                f"OPENAI_API_KEY). {self._advice()}",
+                f"OPENAI_API_KEY). {advice}",
             )
         for door in self.doors:
             if found := await door.identify(key):
                 return found
-        raise APIError(401, f"Incorrect API key provided. {self._advice()}", code="invalid_api_key")
+        raise APIError(401, f"Incorrect API key provided. {advice}", code="invalid_api_key")
 
-    def _advice(self) -> str:
-        """Where to get a key: from the one who knows most, if several do."""
-        return self.doors[-1].advice
+
+class Patience:
+    """Makes those wait who come with wrong keys again and again."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, tuple[int, float]] = {}  # by address: how many, and since when
+
+    async def wait(self, address: str) -> None:
+        """Somebody at `address` came with a wrong key: wait the longer, the more often in a minute."""
+        now = time.monotonic()
+        count, since = self._failures.get(address, (0, now))
+        if now - since > _MINUTE:
+            count, since = 0, now
+        if len(self._failures) >= _MOST_KEPT:
+            self._failures.clear()
+        self._failures[address] = (count + 1, since)
+        if count >= FREE_FAILURES:
+            await asyncio.sleep(min(0.1 * 2.0 ** min(count - FREE_FAILURES, 16), LONGEST_SECONDS))

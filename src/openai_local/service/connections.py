@@ -20,7 +20,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from openai_local.service.errors import APIError, respond
-from openai_local.service.guard import HEADERS
+from openai_local.service.trusted_hosts import HEADERS
 
 SILENT_SECONDS = 60.0
 """How long a client that owes the rest of a request may send nothing."""

@@ -7,19 +7,15 @@ from dataclasses import dataclass, field
 from openai.types import Model
 from starlette.requests import HTTPConnection
 
-from openai_local.engine.answering import Answering, Target
-from openai_local.engine.bases import Bases
+from openai_local.answering.inference import Answering, Target
 from openai_local.home import Home
-from openai_local.service.activity import Activity
-from openai_local.service.errors import APIError, explain, model_not_found
-from openai_local.service.identity import Identity
-from openai_local.service.limits import Quota
-from openai_local.service.load import Load
-from openai_local.service.pace import Pace
+from openai_local.models.base_models import Bases
+from openai_local.service.auth import Identity
+from openai_local.service.errors import APIError, brief, explain
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
-from openai_local.service.settings import Settings
 from openai_local.service.store import Store
+from openai_local.service.throttle import Load, Polling, Quota
 
 
 @dataclass
@@ -35,10 +31,8 @@ class Context:
     records: Records
     queue: Queue
     answering: Answering
-    settings: Settings
     quota: Quota
-    activity: Activity
-    pace: Pace = field(default_factory=Pace)
+    polling: Polling = field(default_factory=Polling)
     load: Load = field(default_factory=Load)
     open_calls: int = 0
     idle_seconds: float = 0.0
@@ -70,9 +64,13 @@ class Context:
 
     def no_model(self, name: str, who: Identity) -> APIError:
         """404 with the names of the models that somebody has."""
-        bases = [base.name for base in self.bases.all()]
-        fine_tunes = self.store.page(Model, owner=who.sees)
-        return model_not_found(name, bases + [model.id for model in fine_tunes])
+        bases, fine_tunes = self.bases.all(), self.store.page(Model, owner=who.sees)
+        names = ", ".join([*(base.name for base in bases), *(model.id for model in fine_tunes)])
+        message = (
+            f"The model `{brief(name)}` does not exist or you do not have access to it. Models here: {names}; "
+            "the names of OpenAI's fine-tunable models, such as ada, stand for the first."
+        )
+        return APIError(404, message, param="model", code="model_not_found")
 
 
 def context(request: HTTPConnection) -> Context:
@@ -83,13 +81,3 @@ def context(request: HTTPConnection) -> Context:
 def identity(request: HTTPConnection) -> Identity:
     """Whose key the request has."""
     return request.scope["identity"]
-
-
-def asked(request: HTTPConnection, model: str) -> tuple[str, Target, Load]:
-    """What the model means that somebody asks (`Context.target`), and where there is room. Notes that they did."""
-    service, who = context(request), identity(request)
-    name, target = service.target(model, who)
-    load = service.share(who)
-    load.require_room()  # who is sent away has not asked yet
-    service.activity.note(who, asked=1)
-    return name, target, load

@@ -1,11 +1,11 @@
-"""The official client's own types as the service's contract.
+"""The official client's own types as the service's contract, and the JSON bodies that are checked against it.
 
 pydantic can check a request against the client's ``…Params`` directly, but reads ``Iterable[X]`` as a generator
 that is checked only when it is walked; inside a union that swallows texts and lists alike. So every such
 annotation is read as a list first.
 
 A request that is wrong in a million places must not cost more than one that is wrong in one. So lists are read up
-to their first mistake, and lists and tables have an end. Numbers that JSON does not know (NaN) are refused.
+to their first mistake; bodies, lists and tables have an end. Numbers that JSON does not know (NaN) are refused.
 """
 
 from __future__ import annotations
@@ -14,10 +14,17 @@ import collections.abc
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema
+from starlette.requests import Request
 from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
+from openai_local.service.errors import APIError, brief, invalid, too_long, unsupported
+
+MOST_BYTES = 1 << 20
+"""How long a JSON body may be. What fits into a model's context is a fiftieth of it."""
+MOST_PAIRS, MOST_KEY, MOST_VALUE = 16, 64, 512
+"""How many pairs metadata may have, and how many characters their keys and values, as at OpenAI."""
 MOST_ITEMS = 8192
 """How many items a list or a table in a request may have: twice as many tokens as a model can read."""
 _LISTS = {collections.abc.Iterable, collections.abc.Sequence, list}
@@ -80,3 +87,105 @@ class _Ends:
 
 
 _ENDS = _Ends()
+
+
+async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> dict[str, Any]:
+    """The JSON body of a request, checked: names and types are right, and what is null is left out.
+
+    Args:
+        request: the request.
+        adapter: made by `contract`.
+
+    Raises:
+        APIError: 400, naming the parameter; 413, the body is too long.
+    """
+    raw = await _read(request)
+    try:
+        body = adapter.validate_json(raw or b"null", strict=True)
+    except ValidationError as error:
+        raise _explain(error) from None
+    return {name: value for name, value in body.items() if value is not None}
+
+
+async def _read(request: Request) -> bytearray:
+    """The body; no more of it is read than it may have."""
+    body = bytearray()
+    if said_length(request) > MOST_BYTES:
+        raise _too_large()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise _too_large()
+    return body
+
+
+def said_length(request: Request) -> int:
+    """How many bytes a request says that its body has; 0 if it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+def _too_large() -> APIError:
+    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
+    return APIError(413, message, code="request_too_large")
+
+
+def _explain(error: ValidationError) -> APIError:
+    first, *others = error.errors(include_url=False, include_input=False)
+    if first["type"] == "json_invalid":
+        return APIError(400, f"The body of the request is not valid JSON: {first['msg']}.")
+    param = _name(first["loc"])
+    if not param:
+        return APIError(400, "The body of the request must be a JSON object.")
+    if first["type"] == "missing":
+        message = f"Missing required parameter: '{param}'."
+        return APIError(400, message, param=param, code="missing_required_parameter")
+    here = [first, *(other for other in others if _name(other["loc"]) == param)]
+    for problem in here:
+        if problem["type"] == "too_long" and problem["ctx"]["field_type"] == "List":
+            return too_long(param, "array", problem["ctx"]["max_length"], "more")
+    reasons = dict.fromkeys(problem["msg"] for problem in here)
+    return invalid(param, f"Invalid value for '{param}': {'; or: '.join([*reasons][:3])}.")
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    """``('hyperparameters', 'n_epochs', 'int')`` as ``hyperparameters.n_epochs``: names of unions' members go."""
+    name = ""
+    for part in location:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        elif part.isidentifier() and part.islower() and part not in ("int", "str", "float", "bool"):
+            name += f".{part}" if name else part
+    return brief(name)
+
+
+def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, Any]) -> None:
+    """Refuse parameters that the service does not offer, by name.
+
+    Args:
+        body: the request.
+        offered: the parameters that work.
+        harmless: others, with the value at which they ask for nothing; a tuple holds several.
+
+    Raises:
+        APIError: 400 with the first parameter that is neither.
+    """
+    for name, value in body.items():
+        nothing = harmless.get(name, ())
+        if name not in offered and not (value in nothing if isinstance(nothing, tuple) else value == nothing):
+            raise unsupported(name)
+
+
+def check_metadata(body: dict[str, Any]) -> None:
+    """Refuse metadata of more or longer pairs than at OpenAI.
+
+    Raises:
+        APIError: 400.
+    """
+    pairs = body.get("metadata", {})
+    if len(pairs) > MOST_PAIRS or any(len(k) > MOST_KEY or len(v) > MOST_VALUE for k, v in pairs.items()):
+        message = (
+            f"'metadata' may have {MOST_PAIRS} pairs, with keys of up to {MOST_KEY} and values of up to "
+            f"{MOST_VALUE} characters."
+        )
+        raise invalid("metadata", message)

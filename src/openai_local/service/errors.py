@@ -1,4 +1,4 @@
-"""OpenAI's error envelope, and the errors that the routes raise.
+"""OpenAI's error envelope, the errors that the routes raise, and what of them goes into the log.
 
 ``{"error": {"message", "type", "param", "code"}}`` with the HTTP status that makes the official client raise
 the exception a user expects: 400 BadRequestError, 401 AuthenticationError, 404 NotFoundError, and so on.
@@ -7,6 +7,9 @@ the exception a user expects: 400 BadRequestError, 401 AuthenticationError, 404 
 from __future__ import annotations
 
 import logging
+import sqlite3
+from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -14,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from openai_local import disk
-from openai_local.engine.answering import AnswerError
+from openai_local.answering.inference import AnswerError
 from openai_local.errors import LocalError
 
 log = logging.getLogger(__name__)
@@ -50,30 +53,34 @@ class APIError(LocalError):
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 
-def model_not_found(name: str, models: list[str]) -> APIError:
-    """404 for a model that does not exist, with the names of those that do."""
-    names = ", ".join(models)
-    message = (
-        f"The model `{brief(name)}` does not exist or you do not have access to it. Models here: {names}; "
-        "the names of OpenAI's fine-tunable models, such as ada, stand for the first."
-    )
-    return APIError(404, message, param="model", code="model_not_found")
+def invalid(param: str, message: str) -> APIError:
+    """400 for a value that a parameter can't have."""
+    return APIError(400, message, param=param, code="invalid_value")
 
 
-def respond(error: APIError) -> Response:
-    """An error as an HTTP answer."""
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+def unsupported(param: str) -> APIError:
+    """400 for a parameter that the service does not offer."""
+    message = f"This service does not offer the parameter '{brief(param)}'."
+    return APIError(400, message, param=brief(param), code="unsupported_parameter")
 
 
-async def on_api_error(_: Request, error: Exception) -> Response:
-    """Starlette's handler for `APIError`."""
-    assert isinstance(error, APIError)
-    return respond(error)
+def too_long(param: str, what: str, most: int, has: int | str) -> APIError:
+    """400 in OpenAI's words for a list or a text with too much in it.
+
+    Args:
+        param: the parameter.
+        what: ``array`` or ``string``.
+        most: how many items or characters it may have.
+        has: how many it has.
+    """
+    message = f"Invalid '{param}': {what} too long. Expected one with maximum length {most}, but got {has}."
+    return APIError(400, message, param=param, code=f"{what}_above_max_length")
 
 
-async def on_local_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler for errors of the engine: llama.cpp's refusals, a base model that is missing."""
-    return respond(request.app.state.context.explain(error))
+def crash(error: Exception) -> APIError:
+    """500 for a bug here, whose details go to the log only."""
+    message = f"The service failed at this request ({type(error).__name__}). Its log says more."
+    return APIError(500, message, kind="server_error")
 
 
 def explain(error: Exception) -> APIError:
@@ -82,21 +89,31 @@ def explain(error: Exception) -> APIError:
         return error
     if refused := disk.refusal(error):
         return APIError(507 if refused == "full" else 503, disk.for_clients(refused), kind="server_error")
-    if not isinstance(error, AnswerError):
-        if isinstance(error, LocalError):
-            return APIError(503, str(error), kind="server_error")
-        log.error("an answer failed", exc_info=error)
-        return crash(error)
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
-    return APIError(error.status, str(error), param=error.param, code=error.code, kind=kind)
+    if isinstance(error, AnswerError):
+        kind = "invalid_request_error" if error.status < 500 else "server_error"
+        return APIError(error.status, str(error), param=error.param, code=error.code, kind=kind)
+    if isinstance(error, LocalError):
+        return APIError(503, str(error), kind="server_error")
+    log.error("an answer failed", exc_info=error)
+    return crash(error)
 
 
-async def on_disk_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler for what the disk or the database refuses. Other errors of the system are bugs."""
-    if disk.refusal(error) is None:
-        raise error
-    log.warning(disk.sentence(error, request.app.state.context.home.path))
-    return respond(explain(error))
+def respond(error: APIError) -> Response:
+    """An error as an HTTP answer."""
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler for what the service, llama.cpp, the disk or the database refuses.
+
+    Other errors of the system are bugs.
+    """
+    service = request.app.state.context
+    if isinstance(error, OSError | sqlite3.Error):
+        if disk.refusal(error) is None:
+            raise error
+        log.warning(disk.sentence(error, service.home.path))
+    return respond(service.explain(error))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -113,7 +130,23 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return respond(APIError(error.status_code, str(error.detail)))
 
 
-def crash(error: Exception) -> APIError:
-    """500 for a bug here, whose details go to the log only."""
-    message = f"The service failed at this request ({type(error).__name__}). Its log says more."
-    return APIError(500, message, kind="server_error")
+class ErrorLog:
+    """Writes into the log what goes wrong again and again: once, as the log needs room on the disk too."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._told: dict[Hashable, str] = {}
+
+    def failed(self, what: Hashable, error: Exception) -> None:
+        """Something failed, and will be tried again."""
+        if self._told.get(what) == repr(error):
+            return
+        self._told[what] = repr(error)
+        if said := disk.sentence(error, self._home):
+            log.warning("%s The service goes on as soon as it can.", said)
+        else:
+            log.error("the service stumbled and goes on", exc_info=error)
+
+    def works(self, what: Hashable) -> None:
+        """It works again, so that its next failure is told."""
+        self._told.pop(what, None)

@@ -12,10 +12,10 @@ from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.engine.journal import Journal, new_id
 from openai_local.errors import LocalError
 from openai_local.runners import Runner, Status
 from openai_local.service.records import ALIVE, ENDED, Records
+from openai_local.training.job_folder import Journal, new_id
 
 PAUSE_SECONDS = 10.0
 """How long a paused job may take to write down where it is."""

@@ -1,42 +1,32 @@
 """Producing the choices of an answer, whole or streamed.
 
-The endpoints differ in what they ask llama.cpp and in how a choice looks; what happens between is here. A whole
-answer is put together from the same pieces as a streamed one, so the two are alike in every detail: a character
-that was cut at the end of the answer is in neither.
+The endpoints differ in what they read and in how a choice looks; what happens between is here. A whole answer is
+put together from the same pieces as a streamed one, so the two are alike in every detail: a character that was cut
+at the end of the answer is in neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast
 
+from starlette.requests import Request
 from starlette.responses import Response
 
-from openai_local.engine.answering import Answering, Target
-from openai_local.engine.lanes import GoneError
+from openai_local.answering.inference import Answering, Target
+from openai_local.answering.server_pool import GoneError
+from openai_local.service.answer_request import AnswerRequest, Conversation, Prompt
 from openai_local.service.caller import Caller
-from openai_local.service.context import Context
+from openai_local.service.context import Context, context, identity
 from openai_local.service.errors import APIError
-from openai_local.service.formats import Schema
-from openai_local.service.load import Load
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
-from openai_local.service.streaming import stream
+from openai_local.service.streaming import DONE, frame, stream
+from openai_local.service.throttle import Load
 
-
-@dataclass(frozen=True)
-class Ask:
-    """One request to llama.cpp, for one choice.
-
-    `counts_prompt` is False where its prompt was counted already; with `echo` the prompt is part of the answer;
-    with `logprobs` its tokens have log-probabilities too.
-    """
-
-    request: dict[str, Any]
-    counts_prompt: bool
-    echo: bool = False
-    logprobs: bool = False
+START = "<|endoftext|>"
+"""What an empty prompt means: the beginning of a document."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +54,6 @@ class Usage:
     cached: int = 0
     completion: int = 0
 
-    def add(self, usage: dict[str, Any], ask: Ask) -> None:
-        """Count what llama.cpp says of one choice."""
-        if ask.request["max_tokens"]:
-            self.completion += usage["completion_tokens"]
-        if ask.counts_prompt:
-            self.prompt += usage["prompt_tokens"]
-            self.cached += usage["prompt_tokens_details"]["cached_tokens"]
-
     def openai(self) -> dict[str, int]:
         """In the form of completions."""
         return {
@@ -86,18 +68,35 @@ Emit = Callable[[Piece | Usage], bool]
 
 @dataclass(frozen=True)
 class Generation:
-    """All choices of one answer. It ends when the `caller` has left."""
+    """All choices of one answer. It ends when the `caller` has left.
+
+    `model` is the full name of the model that answers.
+    """
 
     service: Context
     caller: Caller
     load: Load
+    model: str
     target: Target
-    asks: list[Ask]
-    biased: list[int] = field(default_factory=list)
-    schema: Schema | None = None
+    asked: AnswerRequest
+
+    @classmethod
+    async def of(cls, request: Request, asked: AnswerRequest) -> Generation:
+        """Find what is asked, and see whether there is room for its answers. Notes that somebody asked.
+
+        Raises:
+            APIError: there is no such model, or no room.
+            LocalError: the model's base is not on this machine.
+        """
+        service, who = context(request), identity(request)
+        name, target = await service.store.aside(service.target, asked.model, who)
+        load = service.share(who)
+        load.require_room()  # who is sent away has not asked yet
+        service.quota.asked(who)
+        return cls(service, Caller(request), load, name, target, asked)
 
     async def whole(self) -> tuple[list[Piece], Usage]:
-        """All choices and their usage.
+        """All choices and their usage; of `best_of` choices of each prompt those that the model finds likeliest.
 
         Raises:
             AnswerError: llama.cpp refuses a request.
@@ -108,9 +107,8 @@ class Generation:
         async with self.caller:
             with self.load.place():
                 await self.load.run(self._check)
-                parts = range(len(self.asks))
-                pieces = [await self.load.run(partial(self._whole, index, usage)) for index in parts]
-        return pieces, usage
+                pieces = [await self.load.run(partial(self._whole, index, usage)) for index in self._indices()]
+        return self._best(pieces), usage
 
     async def streamed(self, encode: Callable[[Piece | Usage | APIError], Iterable[str]]) -> Response:
         """An answer of server-sent events: the pieces of each choice, and the usage at the end.
@@ -125,24 +123,78 @@ class Generation:
 
         return await stream(self.caller, self.load, self._emit_all, told)
 
+    async def chunked(
+        self, head: dict[str, Any], choices: Callable[[Piece], Iterable[dict[str, Any]]]
+    ) -> Response:
+        """The stream of completions and chat completions: chunks with one choice each, the usage, and ``[DONE]``.
+
+        Args:
+            head: what all chunks have in common.
+            choices: turns a piece into the choices that tell it, one chunk each.
+
+        Raises:
+            What `streamed` raises.
+        """
+        if self.asked.include_usage:
+            head = {**head, "usage": None}
+
+        def encode(item: Piece | Usage | APIError) -> Iterator[str]:
+            if isinstance(item, Piece):
+                yield from (frame({**head, "choices": [choice]}) for choice in choices(item))
+            elif isinstance(item, APIError):
+                yield frame(item.body())
+            else:
+                if self.asked.include_usage:
+                    yield frame({**head, "choices": [], "usage": item.openai()})
+                yield DONE
+
+        return await self.streamed(encode)
+
     @property
-    def answering(self) -> Answering:
-        """What asks llama.cpp."""
+    def _answering(self) -> Answering:
         return self.service.answering
 
-    def _check(self) -> None:
-        if self.biased:
-            self.answering.check_tokens(self.target, self.biased, "logit_bias")
-        for prompt in (ask.request.get("prompt") for ask in self.asks if ask.counts_prompt):
-            if isinstance(prompt, list):
-                self.answering.check_tokens(self.target, prompt, "prompt")
-        if self.schema and not self.answering.takes_schema(self.target, self.schema.request()["json_schema"]):
-            raise self.schema.refusal()
+    def _indices(self) -> range:
+        """The choices, those to the same prompt beside each other."""
+        return range(len(self.asked.prompts) * self.asked.best_of)
 
-    def _request(self, ask: Ask) -> dict[str, Any]:
-        """llama.cpp always writes a token, so for an answer of none it is asked for one, to be thrown away."""
-        schema = self.schema.request() if self.schema else {}
-        return {**ask.request, **schema, "max_tokens": ask.request["max_tokens"] or 1}
+    def _prompt(self, index: int) -> Prompt:
+        return self.asked.prompts[index // self.asked.best_of]
+
+    def _echoes(self, index: int) -> bool:
+        return self.asked.echo and self._prompt(index) != ""
+
+    def _check(self) -> None:
+        if biased := [*self.asked.sampling.logit_bias]:
+            self._answering.check_tokens(self.target, biased, "logit_bias")
+        for prompt in self.asked.prompts:
+            if not isinstance(prompt, str | Conversation):
+                self._answering.check_tokens(self.target, prompt, "prompt")
+        if (schema := self.asked.schema) and not self._answering.takes_schema(self.target, schema.llama):
+            raise schema.refusal()
+
+    def _request(self, index: int) -> dict[str, Any]:
+        """What llama.cpp is asked for a choice.
+
+        It always writes a token. So for an answer of none it is asked for one, to be thrown away.
+        """
+        asked, prompt = self.asked, self._prompt(index)
+        logprobs = asked.logprobs is not None or asked.best_of > asked.n
+        request = asked.sampling.llama(index % asked.best_of, logprobs=logprobs)
+        request["max_tokens"] = request["max_tokens"] or 1
+        request["messages" if isinstance(prompt, Conversation) else "prompt"] = prompt or START
+        if asked.schema:
+            request["json_schema"] = asked.schema.llama
+        return request
+
+    def _best(self, pieces: list[Piece]) -> list[Piece]:
+        """The `n` best of each prompt's choices, by their mean log-probability per token."""
+        n, tries = self.asked.n, self.asked.best_of
+        if tries == n:
+            return pieces
+        prompts = [pieces[start : start + tries] for start in range(0, len(pieces), tries)]
+        best = [piece for tried in prompts for piece in sorted(tried, key=lambda one: -one.mean_logprob)[:n]]
+        return [replace(piece, index=index) for index, piece in enumerate(best)]
 
     def _whole(self, index: int, usage: Usage) -> Piece:
         parts: list[Piece] = []
@@ -153,7 +205,7 @@ class Generation:
 
         if self._emit_one(collect, index, usage):
             raise GoneError
-        said = [token.logprob for part in parts[self.asks[index].echo :] for token in part.tokens]
+        said = [token.logprob for part in parts[self._echoes(index) :] for token in part.tokens]
         return replace(
             parts[0],
             text="".join(part.text for part in parts),
@@ -165,14 +217,14 @@ class Generation:
     def _emit_all(self, emit: Emit) -> None:
         self._check()
         usage = Usage()
-        for index in range(len(self.asks)):
+        for index in self._indices():
             if self._emit_one(emit, index, usage):
                 return
         emit(usage)
 
     def _emit_one(self, emit: Emit, index: int, usage: Usage) -> bool:
         """Stream one choice. Returns whether the client left."""
-        ask, start, reader = self.asks[index], self._start(index), Reader()
+        start, reader, nothing = self._start(index), Reader(), not self.asked.sampling.max_tokens
         first, offset, left = True, start.offset, False
 
         def send(text: str, tokens: list[Token], finish: Any = None) -> None:
@@ -183,12 +235,12 @@ class Generation:
 
         def receive(chunk: dict[str, Any]) -> bool:
             if chunk.get("usage"):
-                usage.add(chunk["usage"], ask)
+                self._count(usage, chunk["usage"], index)
             for choice in chunk["choices"]:
                 if first:
                     send(start.text, start.tokens)
                 finish = choice["finish_reason"]
-                if not ask.request["max_tokens"]:
+                if nothing:
                     send("", [], finish and "length")
                     continue
                 tokens = reader.read(_entries(choice))
@@ -199,30 +251,37 @@ class Generation:
                 send("", [], finish)
             return left
 
-        request = {**self._request(ask), "stream_options": {"include_usage": True}}
-        self.answering.stream(self.target, request, receive, self._left)
+        request = {**self._request(index), "stream_options": {"include_usage": True}}
+        self._answering.stream(self.target, request, receive, self._left)
         return left
 
     def _left(self) -> bool:
         return self.caller.gone
 
+    def _count(self, usage: Usage, said: dict[str, Any], index: int) -> None:
+        """Add what llama.cpp says of a choice."""
+        if self.asked.sampling.max_tokens:
+            usage.completion += said["completion_tokens"]
+        if index % self.asked.best_of == 0:  # a prompt counts once
+            usage.prompt += said["prompt_tokens"]
+            usage.cached += said["prompt_tokens_details"]["cached_tokens"]
+
     def _start(self, index: int) -> Piece:
-        """What comes before the answer: the echo of the prompt, or nothing."""
-        ask = self.asks[index]
-        prompt = ask.request.get("prompt", "")
-        if not (ask.echo or ask.logprobs):
+        """What comes before the answer: the echo of the prompt, or nothing. Offsets count its text too."""
+        prompt, logprobs = self._prompt(index) or START, self.asked.logprobs is not None
+        if isinstance(prompt, Conversation) or not (self._echoes(index) or logprobs):
             return Piece(index, "", [])
-        text = prompt if isinstance(prompt, str) else self.answering.text(self.target, prompt)
-        if not ask.echo:
+        text = prompt if isinstance(prompt, str) else self._answering.text(self.target, prompt)
+        if not self._echoes(index):
             return Piece(index, "", [], offset=len(text))
-        return Piece(index, text, self._prompt_tokens(prompt) if ask.logprobs else [])
+        return Piece(index, text, self._prompt_tokens(prompt) if logprobs else [])
 
     def _prompt_tokens(self, prompt: str | list[int]) -> list[Token]:
-        tokens = self.answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
-        scores = self.answering.score(self.target, tokens, MOST, self._left)
-        named = [Token(self.answering.text(self.target, tokens[:1]).encode(), None)]
+        tokens = self._answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
+        scores = self._answering.score(self.target, tokens, MOST, self._left)
+        named = [Token(self._answering.text(self.target, tokens[:1]).encode(), None)]
         for score in scores:
-            own = bytes(score["bytes"]) or self.answering.text(self.target, [score["id"]]).encode()
+            own = bytes(score["bytes"]) or self._answering.text(self.target, [score["id"]]).encode()
             named.append(read_entry(score, own))
         return named
 

@@ -9,8 +9,7 @@ from openai import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from openai_local.service.errors import APIError, brief
-from openai_local.service.parameters import query_int
+from openai_local.service.errors import brief, invalid
 from openai_local.service.store import Page, UnknownCursorError
 
 
@@ -41,11 +40,11 @@ def page(
     """
     after = request.query_params.get("after")
     try:
-        found = fetch(after=after, limit=query_int(request, "limit", default, highest))
+        found = fetch(after=after, limit=_limit(request, default, highest))
     except UnknownCursorError:
         named = brief(str(after))
         message = f"'after' must be the id of an object in this list; {named!r} is none."
-        raise APIError(400, message, param="after", code="invalid_value") from None
+        raise invalid("after", message) from None
     answer: dict[str, Any] = {
         "object": "list",
         "data": [item if isinstance(item, dict) else plain(item) for item in found],
@@ -53,3 +52,10 @@ def page(
     if ends:
         answer |= {"first_id": found[0].id if found else None, "last_id": found[-1].id if found else None}
     return JSONResponse({**answer, "has_more": found.has_more})
+
+
+def _limit(request: Request, default: int, highest: int) -> int:
+    text = request.query_params.get("limit", str(default))
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= highest:
+        raise invalid("limit", f"'limit' must be a whole number from 1 to {highest}.")
+    return int(text)

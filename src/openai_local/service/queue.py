@@ -9,23 +9,22 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 
-from openai_local.engine.bases import Bases
-from openai_local.engine.examples import DataError, count
-from openai_local.engine.journal import Job, Journal
-from openai_local.engine.origin import FILES, data_file
 from openai_local.errors import LocalError
 from openai_local.home import link
+from openai_local.models.base_models import Bases
 from openai_local.runners import Runner
+from openai_local.service.errors import ErrorLog
 from openai_local.service.following import Following, too_long
-from openai_local.service.forecast import Forecast
 from openai_local.service.records import ALIVE, Records
-from openai_local.service.troubles import Aside, Troubles
-from openai_local.service.turns import Place, Waiting, in_order, places
+from openai_local.service.scheduling import Forecast, Place, Waiting, in_order, places
+from openai_local.training.dataset import DataError, count
+from openai_local.training.job_folder import FILES, Job, Journal, data_file
 
 LOOK_SECONDS = 0.5
 """How often the jobs that run are looked at."""
@@ -48,7 +47,7 @@ class Queue:
         self._places: dict[str, Place] = {}
         self._placed_at = 0.0
         self._news = {step: threading.Event() for step in (self._check, self._train)}
-        self._troubles = Troubles(records.home.path)
+        self._errors = ErrorLog(records.home.path)
         self._stopping = False
         self._threads = [
             threading.Thread(target=self._forever, args=(step, news), daemon=True)
@@ -96,7 +95,7 @@ class Queue:
 
     def cancel(self, job: FineTuningJob) -> FineTuningJob:
         """End a job before its time. Its checkpoints stay."""
-        after = self._change(job, "cancelled", ALIVE, "The job was cancelled.")
+        after = self._change(job, "cancelled", ALIVE, "The job was cancelled.", {"status": "cancelled"})
         with contextlib.suppress(OSError):  # it goes when the process has ended, at the latest
             self.records.journal(job.id).snapshot.unlink(missing_ok=True)
         if job.id not in self._following:
@@ -120,8 +119,15 @@ class Queue:
         """Let a job wait until no other waits."""
         return self._rank(job, 1, "The job was put behind all others.")
 
-    def _change(self, job: FineTuningJob, status: str, possible: tuple[str, ...], message: str) -> FineTuningJob:
-        after, done = self.records.change(job, status, possible, message)
+    def _change(
+        self,
+        job: FineTuningJob,
+        status: str,
+        possible: tuple[str, ...],
+        message: str,
+        data: dict[str, Any] | None = None,
+    ) -> FineTuningJob:
+        after, done = self.records.change(job, status, possible, message, data)
         if done:
             self.wake()
         return after
@@ -140,18 +146,18 @@ class Queue:
             news.clear()
             try:
                 step(woken)
-                self._troubles.over(step)
+                self._errors.works(step)
             except Exception as error:
-                self._troubles.note(step, error)
+                self._errors.failed(step, error)
                 time.sleep(LOOK_SECONDS)
                 news.set()  # what it was told is not forgotten
 
     # Checking
 
     def _check(self, _: bool) -> None:
-        with Aside() as aside:
+        with _isolated() as run:
             for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
-                aside.run(self._check_one, job)
+                run(self._check_one, job)
 
     def _check_one(self, job: FineTuningJob) -> None:
         lines = {}
@@ -165,23 +171,24 @@ class Queue:
             self.records.fail(job.id, error.code, str(error), error.param)
             return
         self.store.note_private(FineTuningJob, job.id, seconds=seconds)
-        self.records.tell(job.id, "Files validated, moving job to queued state", key="validated")
+        validated = "Files validated, moving job to queued state"
+        self.records.tell(job.id, validated, {"status": "queued"}, key="validated")
         self.records.move(job.id, "validating_files", "queued")
         self.wake()
 
     # Training
 
     def _train(self, news: bool) -> None:
-        with Aside() as aside:
+        with _isolated() as run:
             for id_, following in list(self._following.items()):
-                if aside.run(following.look):
+                if run(following.look):
                     del self._following[id_]
                     self._let_go(id_)
                     news = True
             if news:
                 self._waiting = self._queue()
                 while self._waiting and len(self._following) < self.runner.at_once:
-                    aside.run(self._begin, self._waiting.pop(0))
+                    run(self._begin, self._waiting.pop(0))
         if news or time.monotonic() - self._placed_at > PLACE_SECONDS:
             self._placed_at = time.monotonic()
             self._tell_places()
@@ -213,7 +220,7 @@ class Queue:
         turn = 1 + max(self._turns.values(), default=0)
         self.store.note_private(FineTuningJob, job.id, turn=turn)
         self._turns[waiting.owner] = turn
-        self.records.tell(job.id, "Jobs ahead in the queue: 0", key="ahead")
+        self.records.tell(job.id, "Jobs ahead in the queue: 0", {"jobs_ahead": 0}, key="ahead")
         self.runner.release(journal)  # of the process before a pause
         self._follow(job.id).look()
 
@@ -232,7 +239,10 @@ class Queue:
         for id_, place in self._places.items():
             known = before.get(id_)
             if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
-                self.records.tell(id_, _sentence(place))
+                data = {"jobs_ahead": place.ahead}
+                if place.starts_in is not None:
+                    data["starts_in_seconds"] = round(place.starts_in)
+                self.records.tell(id_, _sentence(place), data)
 
     def _uploaded(self, file: str, param: str) -> Path:
         path = self.records.home.files / file
@@ -286,3 +296,22 @@ def _sentence(place: Place) -> str:
     minutes = round(place.starts_in / 60)
     about = f"{minutes} min" if minutes > 1 else f"{max(10, round(place.starts_in, -1)):.0f} s"
     return f"{said}. This one starts in about {about}."
+
+
+@contextlib.contextmanager
+def _isolated() -> Iterator[Callable[..., Any]]:
+    """Gives what does things one after the other, so that one that fails does not hold up the others.
+
+    It returns what each of them returns, or None. Their first error is raised at the end of the block.
+    """
+    errors: list[Exception] = []
+
+    def run(act: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return act(*args)
+        except Exception as error:
+            errors.append(error)
+
+    yield run
+    if errors:
+        raise errors[0]

@@ -16,11 +16,10 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from openai_local.engine.journal import Journal, derived_id, new_id
-from openai_local.engine.origin import FILES, data_file, let_go
 from openai_local.home import Home, link
 from openai_local.service.moving import going, on_the_way, settle
 from openai_local.service.store import Store
+from openai_local.training.job_folder import FILES, Journal, data_file, derived_id, new_id, remove_data
 
 ENDED = ("succeeded", "failed", "cancelled")
 ALIVE = ("validating_files", "queued", "running", "paused")
@@ -59,10 +58,18 @@ class Records:
         """Remove the copies of a job's data, if it is over. Its uploads can be deleted from then on, too."""
         found = self.store.get(FineTuningJob, job)
         if found and found.status in ENDED:  # a database from a backup may not know it
-            let_go(self.journal(job).folder)
+            remove_data(self.journal(job).folder)
 
-    def tell(self, job: str, message: str, *, level: Any = "info", key: str | None = None) -> None:
-        """Add an event to a job; with a `key`, once in its life."""
+    def tell(
+        self,
+        job: str,
+        message: str,
+        data: dict[str, Any] | None = None,
+        *,
+        level: Any = "info",
+        key: str | None = None,
+    ) -> None:
+        """Add an event to a job; with a `key`, once in its life. `data` is what it says, for programs."""
         event = FineTuningJobEvent(
             id=derived_id("ftevent", job, key) if key else new_id("ftevent"),
             object="fine_tuning.job.event",
@@ -70,6 +77,7 @@ class Records:
             level=level,
             message=self.hidden(message),
             type="message",
+            data=data,
         )
         self.store.add_events(job, [event])
 
@@ -83,7 +91,12 @@ class Records:
         self.store.update(FineTuningJob, job, change)
 
     def change(
-        self, job: FineTuningJob, status: Any, possible: Collection[str], message: str
+        self,
+        job: FineTuningJob,
+        status: Any,
+        possible: Collection[str],
+        message: str,
+        data: dict[str, Any] | None = None,
     ) -> tuple[FineTuningJob, bool]:
         """Pause, resume or cancel a job, if its state is one of the `possible`, and tell so.
 
@@ -101,20 +114,21 @@ class Records:
         with self.store.together():
             after = self.store.update(FineTuningJob, job.id, change) or job
             if done:
-                self.tell(job.id, message)
+                self.tell(job.id, message, data)
         return after, done
 
     def fail(self, job: str, code: str, message: str, param: str | None = None) -> None:
         """End a job as failed, and say why."""
+        error = Error(code=code, message=self.hidden(message), param=param)
 
         def change(item: FineTuningJob) -> None:
             if item.status not in ENDED:
-                error = Error(code=code, message=self.hidden(message), param=param)
                 item.status, item.error = "failed", error
                 item.finished_at, item.estimated_finish = int(time.time()), None
 
         with self.store.together():
-            self.tell(job, f"The job failed: {message}", level="error", key="failed")
+            data = {"status": "failed", "error": error.to_dict()}
+            self.tell(job, f"The job failed: {message}", data, level="error", key="failed")
             self.store.update(FineTuningJob, job, change)
 
     def copy(self, job: str, offset: int = 0) -> int:
@@ -216,9 +230,9 @@ class Records:
                 return
             self._keep_model(job, name, journal.adapter)
             table = self._keep_table(job, journal)
-            self.tell(job, f"New fine-tuned model created: {name}", key="model")
-            self.tell(job, f"Result file created: {table}", key="results")
-            self.tell(job, "The job has successfully completed", key="succeeded")
+            self.tell(job, f"New fine-tuned model created: {name}", {"fine_tuned_model": name}, key="model")
+            self.tell(job, f"Result file created: {table}", {"result_file": table}, key="results")
+            self.tell(job, "The job has successfully completed", {"status": "succeeded"}, key="succeeded")
             self.store.update(FineTuningJob, job, change)
 
     def _keep_table(self, job: str, journal: Journal) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from starlette.responses import Response, StreamingResponse
 
 from openai_local.service.caller import Caller
-from openai_local.service.load import Load
+from openai_local.service.throttle import Load
 
 Item = TypeVar("Item")
 BURST_SECONDS = 0.04

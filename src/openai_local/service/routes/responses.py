@@ -2,27 +2,38 @@
 
 Unlike OpenAI's, nothing is kept: a response can't be fetched, deleted or continued by its id. The next request
 sends the conversation along.
+
+A response here has one message with one text. When it is streamed, the events come in OpenAI's order: the response
+is created and in progress, an item and a part of it begin, the text comes in deltas, and all of them end again.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any, Required
 
+from openai.types import responses
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.service.caller import Caller
-from openai_local.service.context import asked, context
-from openai_local.service.contract import contract
-from openai_local.service.conversation import read_messages
-from openai_local.service.errors import APIError, brief
-from openai_local.service.formats import Schema, read_format
-from openai_local.service.generation import Ask, Generation
-from openai_local.service.parameters import read_body, refuse
-from openai_local.service.response import Reply
-from openai_local.service.sampling import check, check_text, invalid, sampling
+from openai_local.service.answer_request import (
+    AnswerRequest,
+    Conversation,
+    check,
+    check_text,
+    read,
+    read_format,
+    read_messages,
+)
+from openai_local.service.contract import contract, read_body, refuse
+from openai_local.service.errors import APIError, brief, invalid
+from openai_local.service.generation import Generation, Piece, Usage
+from openai_local.service.logprobs import content
+from openai_local.service.streaming import frame
+from openai_local.training.job_folder import new_id
 
 _CREATE = contract(
     ResponseCreateParamsNonStreaming,
@@ -45,42 +56,48 @@ _HARMLESS = {
     "reasoning": ({}, {"effort": "none"}),
 }
 _LOGPROBS = "message.output_text.logprobs"
+_PLACE = {"output_index": 0, "content_index": 0}
 
 
 async def create(request: Request) -> Response:
     """Answer a text or a conversation."""
-    body = await read_body(request, _CREATE)
-    refuse(body, _OFFERED, _HARMLESS)
-    check(body)
-    _refuse_more(body)
-    schema, ask = _schema(body), _ask(body)
-    service = context(request)
-    name, target, load = await service.store.aside(asked, request, body["model"])
-    generation = Generation(service, Caller(request), load, target, [ask], schema=schema)
-    reply = Reply(name, body)
-    if body.get("stream"):
+    asked, repeated = _read(await read_body(request, _CREATE))
+    generation = await Generation.of(request, asked)
+    reply = Reply(generation.model, repeated)
+    if asked.stream:
         return await generation.streamed(reply.encode)
     [piece], usage = await generation.whole()
     return JSONResponse(reply.whole(piece, usage))
 
 
-def _refuse_more(body: dict[str, Any]) -> None:
-    refuse({f"include[{what}]": what for what in body.get("include", []) if what != _LOGPROBS}, frozenset(), {})
-    text = {f"text.{name}": value for name, value in body.get("text", {}).items()}
-    refuse(text, frozenset({"text.format"}), {"text.verbosity": (None, "medium")})
+def _read(body: dict[str, Any]) -> tuple[AnswerRequest, dict[str, Any]]:
+    """What is asked, and what the response repeats of that."""
+    refuse(body, _OFFERED, _HARMLESS)
+    check(body)
+    include, text = body.get("include", []), body.get("text", {})
+    refuse({f"include[{what}]": what for what in include if what != _LOGPROBS}, frozenset(), {})
+    inside = {f"text.{name}": value for name, value in text.items()}
+    refuse(inside, frozenset({"text.format"}), {"text.verbosity": (None, "medium")})
+    schema = read_format(text.get("format") or {"type": "text"}, "text.format")
+    top, most = body.get("top_logprobs", 0), body.get("max_output_tokens")
+    logprobs = top if _LOGPROBS in include or top > 0 else None
+    max_tokens = -1 if most is None else most
+    asked = read(body, [_messages(body)], max_tokens=max_tokens, logprobs=logprobs, schema=schema)
+    return asked, {
+        "instructions": body.get("instructions"),
+        "metadata": body.get("metadata", {}),
+        "max_output_tokens": most,
+        "temperature": asked.sampling.temperature,
+        "top_p": asked.sampling.top_p,
+        "top_logprobs": top,
+        "text": {"format": {"type": "text"}, **text},
+        "parallel_tool_calls": body.get("parallel_tool_calls", True),
+        "tool_choice": body.get("tool_choice", "auto"),
+        **{name: body[name] for name in ("user", "safety_identifier", "prompt_cache_key") if name in body},
+    }
 
 
-def _schema(body: dict[str, Any]) -> Schema | None:
-    return read_format(body.get("text", {}).get("format") or {"type": "text"}, "text.format")
-
-
-def _ask(body: dict[str, Any]) -> Ask:
-    logprobs = _LOGPROBS in body.get("include", []) or body.get("top_logprobs", 0) > 0
-    chosen = sampling(body, max_tokens=body.get("max_output_tokens", -1), logprobs=logprobs)
-    return Ask({"messages": _messages(body), **chosen}, counts_prompt=True)
-
-
-def _messages(body: dict[str, Any]) -> list[dict[str, str]]:
+def _messages(body: dict[str, Any]) -> Conversation:
     given = body["input"]
     if not given:
         raise invalid("input", "'input' is empty: there is nothing to answer.")
@@ -90,10 +107,132 @@ def _messages(body: dict[str, Any]) -> list[dict[str, str]]:
         if item.get("type", "message") != "message":
             message = f"This service reads messages only, not items of the type {brief(str(item['type']))!r}."
             raise APIError(400, message, param=f"input[{number}].type", code="unsupported_value")
-    instructions = [{"role": "system", "content": body["instructions"]}] if "instructions" in body else []
+    instructions = []
     if "instructions" in body:
         check_text(body["instructions"], "instructions")
-    return instructions + read_messages(given, "input", ("input_text", "output_text"))
+        instructions = [{"role": "system", "content": body["instructions"]}]
+    return Conversation(instructions + read_messages(given, "input", "input_text", "output_text"))
+
+
+class Reply:
+    """One response: what was asked for, and what was said so far."""
+
+    def __init__(self, model: str, repeated: dict[str, Any]) -> None:
+        """`model` is the full name of the model; `repeated` is what stands in the request and in the response."""
+        self._text = ""
+        self._finish: str | None = None
+        self._logprobs: list[dict[str, Any]] = []
+        self._item_id, self._sequence = new_id("msg").replace("-", "_"), 0
+        self._head: dict[str, Any] = {
+            "id": new_id("resp").replace("-", "_"),
+            "object": "response",
+            "created_at": int(time.time()),
+            "model": model,
+            "error": None,
+            "background": False,
+            "previous_response_id": None,
+            "reasoning": {"effort": None, "summary": None},
+            "service_tier": "default",
+            "tools": [],
+            "truncation": "disabled",
+            **repeated,
+        }
+
+    def whole(self, piece: Piece, usage: Usage) -> dict[str, Any]:
+        """The response when all was said."""
+        self._take(piece)
+        return self._response(usage)
+
+    def encode(self, item: Piece | Usage | APIError) -> Iterator[str]:
+        """The events for a part of the answer, for its end, or for its failure."""
+        if isinstance(item, APIError):
+            yield self._event("error", code="server_error", message=item.message, param=item.param)
+        elif isinstance(item, Usage):
+            yield from self._end(item)
+        else:
+            if item.first:
+                yield from self._begin()
+            logprobs = self._take(item)
+            if item.text:
+                said = {"delta": item.text, "logprobs": _without_bytes(logprobs)}
+                yield self._event("response.output_text.delta", item_id=self._item_id, **_PLACE, **said)
+
+    def _take(self, piece: Piece) -> list[dict[str, Any]]:
+        self._text += piece.text
+        self._finish = piece.finish or self._finish
+        logprobs = content(piece.tokens, self._head["top_logprobs"])
+        self._logprobs += logprobs
+        return logprobs
+
+    def _begin(self) -> Iterator[str]:
+        yield self._event("response.created", response=self._response())
+        yield self._event("response.in_progress", response=self._response())
+        item = {**self._item(), "content": []}
+        yield self._event("response.output_item.added", output_index=0, item=item)
+        yield self._event("response.content_part.added", item_id=self._item_id, **_PLACE, part=self._part())
+
+    def _end(self, usage: Usage) -> Iterator[str]:
+        said = {"text": self._text, "logprobs": _without_bytes(self._logprobs)}
+        yield self._event("response.output_text.done", item_id=self._item_id, **_PLACE, **said)
+        yield self._event("response.content_part.done", item_id=self._item_id, **_PLACE, part=self._part())
+        yield self._event("response.output_item.done", output_index=0, item=self._item())
+        yield self._event(f"response.{self._status()}", response=self._response(usage))
+
+    def _event(self, kind: str, **fields: Any) -> str:
+        data = {"type": kind, "sequence_number": self._sequence, **fields}
+        self._sequence += 1
+        return frame(data, kind)
+
+    def _response(self, usage: Usage | None = None) -> dict[str, Any]:
+        status = self._status()
+        response = {
+            **self._head,
+            "status": status,
+            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+            "output": [self._item()] if usage else [],
+            "usage": _usage(usage) if usage else None,
+        }
+        if status == "completed":
+            response["completed_at"] = int(time.time())
+        responses.Response.model_validate(response)
+        return response
+
+    def _status(self) -> str:
+        return {"stop": "completed", "length": "incomplete", None: "in_progress"}[self._finish]
+
+    def _item(self) -> dict[str, Any]:
+        return {
+            "id": self._item_id,
+            "type": "message",
+            "role": "assistant",
+            "status": self._status(),
+            "content": [self._part()],
+        }
+
+    def _part(self) -> dict[str, Any]:
+        return {"type": "output_text", "text": self._text, "annotations": [], "logprobs": self._logprobs}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.prompt,
+        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+        "output_tokens": usage.completion,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.prompt + usage.completion,
+    }
+
+
+def _without_bytes(logprobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events have a shorter form of log-probabilities than the response."""
+    return [
+        {
+            "token": entry["token"],
+            "logprob": entry["logprob"],
+            "top_logprobs": [{"token": top["token"], "logprob": top["logprob"]} for top in entry["top_logprobs"]],
+        }
+        for entry in logprobs
+    ]
 
 
 ROUTES = [Route("/responses", create, methods=["POST"])]

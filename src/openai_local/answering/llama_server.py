@@ -1,0 +1,268 @@
+"""One llama.cpp server inside this process: a base model, some adapters, and one answer at a time.
+
+The server has a single slot. llama.cpp's slots would share the work of one model, but on a processor that gains
+little: thirty tokens at once take nearly as long as one after the other. And the answers would then depend on
+each other, because sums are rounded differently in company. Those who ask at once get servers of their own
+instead (`server_pool`); the system shows all of them the same copy of the base model's file.
+
+llama.cpp's server also listens, at a socket file in a folder that only this user can enter. Nobody is given its
+key, which is random and known to this process only. A port on the loopback address is open to every user of the
+machine, and to pages in a browser. llama.cpp asks for its key there. But it tells everybody that it lives, and
+whoever connects and says nothing keeps its one thread busy. On Windows, and where no folder has a path that is
+short enough for a socket, it is a port all the same.
+
+xllamacpp passes on the answers of llama.cpp's server, but not its small questions (the chat template, tokens,
+texts, the size of the vocabulary). They are asked where the server listens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import xllamacpp
+from filelock import FileLock, Timeout
+
+from openai_local.errors import LocalError
+
+CONTEXT_TOKENS = 4096
+
+
+@dataclass(eq=False)
+class Server:
+    """A server that runs, as long as anybody holds `handle`.
+
+    `adapters` are those that it can answer with, in llama.cpp's order; `loopback` asks its small questions.
+    `asker` had the last answer. What llama.cpp remembers of that prompt makes the next one quicker if it begins
+    alike, and that must not tell anybody what somebody else has asked. `socket` is the file where it listens.
+    """
+
+    handle: Any
+    adapters: tuple[Path, ...]
+    loopback: Loopback
+    asker: str | None = None
+    socket: Path | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether its small questions can be asked. Some systems delete old files where its socket lies."""
+        return self.socket is None or self.socket.exists()
+
+
+def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
+    """Start a server. This takes about half a second.
+
+    Args:
+        gguf: the base model's file.
+        adapters: the files of the fine-tunes that it may be asked for.
+        threads: how many threads work on an answer.
+
+    Raises:
+        LocalError: a file is not sound, or llama.cpp can't load it.
+    """
+    from openai_local.models.adapter import require_sound  # late: numpy takes a moment, and a service must start
+
+    require_sound(gguf, adapters)
+    params, key = xllamacpp.CommonParams(), secrets.token_urlsafe(32)
+    params.model.path = str(gguf)
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
+    params.lora_init_without_apply = True
+    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, 1, True
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.fit_params = False  # else it reads the model twice, to see what of it fits on a graphics card
+    params.cache_ram_mib = 0  # what it remembers of a prompt is for one asker, and forgotten with the next
+    params.warmup = False
+    params.verbosity = -1
+    params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
+    socket = SOCKETS.new()
+    params.hostnames, params.port, params.n_threads_http = [str(socket or "127.0.0.1")], 0, 1
+    params.api_keys, params.ui, params.endpoint_slots = [key], False, False
+    try:
+        handle = xllamacpp.Server(params)
+    except RuntimeError:
+        raise LocalError(
+            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
+        ) from None
+    loopback = Loopback(handle.listening_address, key)
+    loopback.wait_for_loop()  # a server that is let go of before its loop has begun would never end
+    server = Server(handle, tuple(adapters), loopback, socket=socket)
+    if socket:
+        weakref.finalize(server, socket.unlink, missing_ok=True)
+    return server
+
+
+_SECONDS = 60
+
+
+class LoopbackError(Exception):
+    """llama.cpp refused a question; the message is its own."""
+
+
+@dataclass
+class Loopback:
+    """Where one llama.cpp server listens: ``http://127.0.0.1:…`` or ``unix:///…``."""
+
+    address: str
+    key: str
+
+    def wait_for_loop(self) -> None:
+        """Wait until the thread works that answers come from: the question for adapters goes through it."""
+        self._ask("/lora-adapters")
+
+    def template(self, messages: list[dict[str, str]]) -> str:
+        """The prompt that a conversation becomes, up to where the assistant speaks."""
+        return self._ask("/apply-template", {"messages": messages})["prompt"]
+
+    def tokenize(self, text: str) -> list[int]:
+        """The tokens of a text, as for a prompt: names of control tokens count as such."""
+        return self._ask("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
+
+    def detokenize(self, tokens: list[int]) -> str:
+        """The text of tokens; bytes that are no text become U+FFFD."""
+        return self._ask("/detokenize", {"tokens": tokens})["content"]
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
+        return self._ask("/v1/models")["data"][0]["meta"]["n_vocab"]
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        address = "http://llama" if self._file else self.address
+        request = urllib.request.Request(address + path, data, headers)  # noqa: S310 - llama.cpp's own
+        try:
+            return self._answer(request)
+        except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
+            return self._answer(request)
+
+    def _answer(self, request: urllib.request.Request) -> Any:
+        try:
+            with self._opener.open(request, timeout=_SECONDS) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise LoopbackError(_message(error.read())) from None
+
+    @property
+    def _file(self) -> str:
+        return self.address.removeprefix("unix://") if self.address.startswith("unix://") else ""
+
+    @cached_property
+    def _opener(self) -> urllib.request.OpenerDirector:
+        """Never through a proxy: the address is on this machine."""
+        direct = urllib.request.ProxyHandler({})
+        return urllib.request.build_opener(direct, *([_Files(self._file)] if self._file else []))
+
+
+class _Files(urllib.request.HTTPHandler):
+    """Opens requests at a socket file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_Connection, self._path), request)
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to a socket file."""
+
+    def __init__(self, path: str, host: str, **more: Any) -> None:
+        super().__init__(host, **more)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _message(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.decode(errors="replace")
+
+
+_PREFIX = "openai-local-"
+_LONGEST = 100
+"""Bytes that a socket's path may have: four less than where it may have the fewest, on macOS."""
+
+
+class Sockets:
+    """The socket files of one process. Its methods may be called from several threads at once."""
+
+    def __init__(self) -> None:
+        """The folder is made when somebody asks for a path."""
+        self._lock, self._numbers = Lock(), itertools.count(1)
+        self._folder: Path | None = None
+        self._held: FileLock | None = None
+
+    def new(self) -> Path | None:
+        """A path for a socket that is not there yet, or None if there can be none."""
+        if sys.platform == "win32":
+            return None
+        with self._lock:
+            if self._folder is None or not self._folder.is_dir():  # what cleans up /tmp may have taken it
+                self._leave()
+                self._make()
+            return self._folder and self._folder / f"{next(self._numbers)}.sock"
+
+    def close(self) -> None:
+        """Remove the folder; the next path lies in a new one."""
+        with self._lock:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._folder and self._held:
+            self._held.release()
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = self._held = None
+
+    def _make(self) -> None:
+        for parent in [*_parents()] * 2:  # twice, as another process may take a new folder for one that was left
+            with contextlib.suppress(OSError):
+                _clear(parent)
+                folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+                held = FileLock(folder / "lock", timeout=0, thread_local=False)
+                held.acquire()
+                self._folder, self._held = folder, held
+                return
+
+
+def _parents() -> Iterator[Path]:
+    """Folders whose paths are short enough. The session's own is the last: it goes when the user logs out."""
+    for parent in (os.environ.get("TMPDIR"), f"{os.sep}tmp", os.environ.get("XDG_RUNTIME_DIR")):
+        if parent and len(os.fsencode(parent)) + len(f"/{_PREFIX}12345678/123456.sock") <= _LONGEST:
+            yield Path(parent)
+
+
+def _clear(parent: Path) -> None:
+    """Remove what processes of this user left that were killed. A living one holds its lock."""
+    for folder in parent.glob(f"{_PREFIX}????????"):
+        with contextlib.suppress(OSError, Timeout):
+            if folder.lstat().st_uid == os.getuid() and (folder / "lock").exists():
+                with FileLock(folder / "lock", timeout=0):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+SOCKETS = Sockets()
+"""Those of this process."""

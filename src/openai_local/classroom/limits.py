@@ -1,0 +1,256 @@
+"""What one learner of a class may have at most, so that nobody takes the machine for themselves; and who asked.
+
+Whoever is at a limit gets 429 with ``Retry-After``. The official client waits so long and asks again; from two
+minutes on it gives up at once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import Lock
+
+from openai.types import FileObject
+from openai.types.fine_tuning import FineTuningJob
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from openai_local.service.auth import Identity
+from openai_local.service.errors import APIError, respond
+from openai_local.service.records import ALIVE
+from openai_local.service.store import Store
+from openai_local.service.throttle import too_much
+
+JOB_SECONDS = 30  # ``Retry-After`` when there is no room for a job: an earlier one may be over then
+BYTES_SECONDS = 3600  # when there is none for a file, or for any job today: waiting alone does not help
+_DAY = 24 * 60 * 60
+_STEP = 1 << 20  # bytes; the database is asked once for so many of an upload that does not tell its length
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one learner may have at most; None is no limit. An instructor has none."""
+
+    jobs: int | None = None  # fine-tuning jobs that are not over yet
+    stored: int | None = None  # bytes of files, trained models included
+    requests: int | None = None  # in a minute
+    open: int | None = None  # requests that are being answered at the same time
+    answers: int | None = None  # answers that are made or wait at the same time
+    files: int | None = None  # files, result files included
+    daily: int | None = None  # fine-tuning jobs in a day, those that are over too
+    minutes: int | None = None  # how long one job may train, as it is estimated before it starts
+
+
+NONE = Limits()
+CLASS = Limits(jobs=3, stored=500_000_000, requests=600, open=64, answers=16, files=1000, daily=100, minutes=60)
+"""What a learner of a class may have, unless the instructor says otherwise."""
+
+
+class Quota:
+    """Looks whether somebody has room for one more."""
+
+    def __init__(self, limits: Limits, store: Store) -> None:
+        """`limits` hold for each learner."""
+        self._limits, self._store, self.activity = limits, store, Activity(store)
+        self._left: dict[str, tuple[float, float]] = {}  # by name: requests, and when that was so
+        self._open, self._coming = Counter[str](), Counter[str]()  # by name: requests; bytes of uploads
+
+    def _of(self, who: Identity) -> Limits:
+        return NONE if who.instructor else self._limits
+
+    @contextmanager
+    def request(self, who: Identity) -> Iterator[None]:
+        """A request, while it is answered.
+
+        Raises:
+            APIError: 429, there were too many in the last minute, or too many are being answered.
+        """
+        self._take_one(who)
+        most = self._of(who).open
+        if most is not None and self._open[who.name] >= most:
+            raise too_much(
+                f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s.", 1
+            )
+        self._open[who.name] += 1
+        try:
+            yield
+        finally:
+            self._open[who.name] -= 1
+
+    def _take_one(self, who: Identity) -> None:
+        """A learner may save up the requests of one minute, and gets new ones all the time (a "token bucket")."""
+        most = self._of(who).requests
+        if most is None:
+            return
+        now, each = time.monotonic(), 60 / most
+        left, then = self._left.get(who.name, (float(most), now))
+        left = min(most, left + (now - then) / each)
+        self._left[who.name] = (left if left < 1 else left - 1, now)
+        if left < 1:
+            seconds = math.ceil((1 - left) * each)
+            raise too_much(
+                f"Rate limit reached: {most} requests in a minute. Please try again in {seconds}s.", seconds
+            )
+
+    def asked(self, who: Identity) -> None:
+        """Note that somebody asked for an answer."""
+        self.activity.note(who, asked=1)
+
+    def answers(self, who: Identity) -> int | None:
+        """How many answers of somebody may be made or wait at the same time; None is no limit."""
+        return self._of(who).answers
+
+    def job(self, who: Identity) -> int | None:
+        """Look whether there is room for one more job. Returns how many minutes it may train; None is no limit.
+
+        Raises:
+            APIError: 429, there is none.
+        """
+        self._require_bytes(who, 0)
+        limits = self._of(who)
+        if limits.jobs is not None:
+            self._require_jobs(who.name, limits.jobs, limits.daily)
+        return limits.minutes
+
+    def _require_jobs(self, name: str, most: int, daily: int | None) -> None:
+        waiting = sum(len(self._store.page(FineTuningJob, owner=name, status=s, limit=most)) for s in ALIVE)
+        if waiting >= most:
+            raise too_much(
+                f"You have {waiting} fine-tuning jobs that are not over yet, and may have {most}. Wait until one "
+                "is over, or cancel one.",
+                JOB_SECONDS,
+            )
+        if daily is None:
+            return
+        latest = self._store.page(FineTuningJob, owner=name, limit=daily)
+        started = sum(job.created_at > time.time() - _DAY for job in latest)
+        if started >= daily:
+            raise too_much(
+                f"You have started {started} fine-tuning jobs in 24 hours, and may start {daily}. Go on tomorrow, "
+                "or ask your instructor.",
+                BYTES_SECONDS,
+            )
+
+    def _require_bytes(self, who: Identity, more: int) -> None:
+        """Refuse if there is no room for `more` bytes, besides what is on its way."""
+        most = self._of(who).stored
+        if most is None:
+            return
+        stored = self._store.stored(who.name)
+        if stored + self._coming[who.name] + more > most or stored >= most:
+            raise too_much(
+                f"Your files and models take {stored / 1e6:.1f} MB, and may take {most / 1e6:.0f} MB. Delete some "
+                "that you don't need any more.",
+                BYTES_SECONDS,
+            )
+
+    @contextmanager
+    def upload(self, who: Identity, said: int) -> Iterator[Callable[[int], None]]:
+        """Room for one more file while it comes.
+
+        Args:
+            who: whose it is.
+            said: how many bytes it is said to have.
+
+        Returns:
+            To be called with the number of bytes that have come so far.
+
+        Raises:
+            APIError: 429, there is no room for so many bytes, or for another file.
+        """
+        self._require_file(who)
+        self._require_bytes(who, said)
+        room = said
+
+        def came(so_far: int) -> None:
+            nonlocal room
+            if so_far > room:
+                step = max(so_far - room, _STEP)
+                self._require_bytes(who, step)
+                self._coming[who.name] += step
+                room += step
+
+        self._coming[who.name] += room
+        try:
+            yield came
+        finally:
+            self._coming[who.name] -= room
+
+    def _require_file(self, who: Identity) -> None:
+        limits = self._of(who)
+        if limits.files is None or limits.stored is None:
+            return
+        files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))
+        if files >= limits.files:
+            raise too_much(
+                f"You have {files} files, and may have {limits.files}. Delete some that you don't need any more.",
+                BYTES_SECONDS,
+            )
+
+
+class Counted:
+    """ASGI middleware behind `RequireKey`: counts requests, and notes who called."""
+
+    def __init__(self, app: ASGIApp, quota: Quota) -> None:
+        """`app` is called unless `quota` is used up."""
+        self.app, self.quota = app, quota
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through or answer 429."""
+        who = scope["identity"]
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.quota.request(who))
+            except APIError as error:
+                return await respond(error)(scope, receive, send)
+            self.quota.activity.note(who)
+            return await self.app(scope, receive, send)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How many answers somebody has asked for, and when they called last (Unix time, seconds)."""
+
+    asked: int = 0
+    seen_at: int = 0
+
+
+class Activity:
+    """What each name has done since its first call. A crash of the service loses what was not written down yet."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._lock = store, Lock()
+        self._seen = {name: Seen(*found) for name, found in store.activity().items()}
+        self._news: set[str] = set()
+        self._keys: dict[str, int] = {}
+
+    def note(self, who: Identity, *, asked: int = 0) -> None:
+        """Somebody called; `asked` for so many answers."""
+        now = int(time.time())
+        with self._lock:
+            self._seen[who.name] = Seen(self._seen.get(who.name, Seen()).asked + asked, now)
+            self._news.add(who.name)
+            if who.key:
+                self._keys[who.key] = now
+
+    def all(self) -> dict[str, Seen]:
+        """What is known of each name."""
+        with self._lock:
+            return dict(self._seen)
+
+    def write(self) -> None:
+        """Write down what is new. If the disk does not take it, it stays new."""
+        with self._lock:
+            news = {name: (self._seen[name].asked, self._seen[name].seen_at) for name in self._news}
+            keys, self._keys, self._news = self._keys, {}, set()
+        if not news:
+            return
+        try:
+            self._store.note_activity(news, keys)
+        except Exception:
+            with self._lock:
+                self._news, self._keys = {*news, *self._news}, {**keys, **self._keys}
+            raise

@@ -1,0 +1,232 @@
+"""The class at one moment: who has done what, which jobs there are, how busy the machine is; and a job's losses.
+
+It is looked up once for all who ask within a second, in few queries, so that a hundred pages can ask every two
+seconds. What somebody may see of it is cut out for each.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import psutil
+from openai.types import FileObject, Model
+from openai.types.fine_tuning import FineTuningJob
+
+from openai_local.classroom.limits import Activity, Seen
+from openai_local.errors import visible, visible_line
+from openai_local.runners.local import LocalRunner
+from openai_local.service.auth import Identity
+from openai_local.service.context import Context
+from openai_local.service.records import ENDED
+from openai_local.training.job_folder import Journal
+
+FRESH_SECONDS = 1.0  # a look at the class is shared for so long
+MOST_JOBS = 200  # so many jobs are told, the newest
+POINTS = 200  # about so many steps of a curve are sent; more can't be told apart on a page
+KEPT = 64  # so many jobs' curves stay in memory
+_EVENTS = 12  # the last ones; among them is the last step
+_JOB = "status model fine_tuned_model training_file created_at finished_at estimated_finish".split()
+_NO_LOSSES: dict[str, Any] = dict.fromkeys(("step", "total_steps", "training_loss", "validation_loss"))
+_LOSSES = {
+    "train_loss": "training_loss",
+    "valid_loss": "validation_loss",
+    "full_valid_loss": "full_validation_loss",
+}
+
+
+class Classroom:
+    """Looks at the class of one service."""
+
+    def __init__(self, service: Context, activity: Activity) -> None:
+        self._service, self._activity, self._lock = service, activity, Lock()
+        self._seen: dict[str, Any] = {}  # what was looked up last, and when that was
+        self._looked_at = float("-inf")
+        self._losses: dict[str, dict[str, Any]] = {}  # of jobs that are over
+        psutil.cpu_percent()  # the next call tells what happened since this one
+
+    def view(self, who: Identity) -> dict[str, Any]:
+        """What somebody sees: an instructor everything, a learner what is theirs and how much there is to do."""
+        with self._lock:
+            if time.monotonic() - self._looked_at > FRESH_SECONDS:
+                self._seen = self._look()
+                self._looked_at = time.monotonic()
+            now = self._seen
+        learners = now["learners"]
+        mine = learners.get(who.name) or _learner(who.name, Seen())
+        return now | {
+            "you": {"name": who.name, "instructor": who.instructor},
+            "jobs": [job for job in now["jobs"] if who.sees in (None, job["owner"])][:MOST_JOBS],
+            "learners": list(learners.values()) if who.instructor else [mine],
+        }
+
+    def curve(self, job: str) -> dict[str, Any]:
+        """A job's losses over its steps (`Curve.read`)."""
+        return _curve(self._service.records.journal(job).folder).read()
+
+    def _look(self) -> dict[str, Any]:
+        jobs, runner = self._jobs(), self._service.queue.runner
+        by_status = Counter(job["status"] for job in jobs)
+        kind = "local" if isinstance(runner, LocalRunner) else type(runner).__name__.removesuffix("Runner").lower()
+        return {
+            "at": time.time(),
+            "machine": _machine(),
+            "runner": {"kind": kind, "at_once": runner.at_once},
+            "queue": {
+                "running": by_status["running"],
+                "waiting": by_status["validating_files"] + by_status["queued"],
+            },
+            "jobs": jobs,
+            "learners": self._learners(jobs),
+        }
+
+    def _jobs(self) -> list[dict[str, Any]]:
+        """All jobs, newest first; their losses only where they are shown to anybody."""
+        store = self._service.store
+        fields = [f"body.{name}" for name in _JOB]
+        rows = store.table(FineTuningJob, *fields, "body.error.message", "private.model_name")
+        files = {id_: visible_line(name) for id_, _, name in store.table(FileObject, "body.filename")}
+        places, shown, jobs = self._service.queue.places(), Counter[str](), []
+        for number, (id_, owner, *values, error, name) in enumerate(rows):
+            job = dict(zip(_JOB, values, strict=True))
+            shown[owner] += 1
+            place = places.get(id_) if job["status"] in ("validating_files", "queued") else None
+            seen = number < MOST_JOBS or shown[owner] <= MOST_JOBS
+            jobs.append(
+                {
+                    "id": id_,
+                    "owner": owner,
+                    **job,
+                    "file": files.get(job["training_file"]),
+                    "suffix": _suffix(name or ""),
+                    "error": error and visible(error),
+                    "ahead": place.ahead if place else None,
+                    "starts_in": place.starts_in if place else None,
+                    "waits": self._waits(id_) if job["status"] == "queued" and place is None else None,
+                    **(self._last_losses(id_, job["status"]) if seen else _NO_LOSSES),
+                }
+            )
+        return jobs
+
+    def _waits(self, job: str) -> str | None:
+        """Why a job that was handed to a cluster does not run yet, in a sentence."""
+        said = self._service.store.events(job, limit=1)
+        return said[0].message if said else None
+
+    def _last_losses(self, job: str, status: str) -> dict[str, Any]:
+        if status in ("validating_files", "queued"):
+            return _NO_LOSSES
+        if (known := self._losses.get(job)) is not None:
+            return known
+        found = dict(_NO_LOSSES)
+        for event in reversed(self._service.store.events(job, limit=_EVENTS)):
+            if event.type == "metrics" and isinstance(data := event.data, dict):
+                found |= {"step": data["step"], "total_steps": data["total_steps"]}
+                found["training_loss"] = data.get("train_loss", found["training_loss"])
+                valid = data.get("full_valid_loss", data.get("valid_loss"))
+                found["validation_loss"] = found["validation_loss"] if valid is None else valid
+        if status in ENDED:
+            self._losses[job] = found
+        return found
+
+    def _learners(self, jobs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Everybody who has a learner's key, owns something or has asked, by name."""
+        store, seen = self._service.store, self._activity.all()
+        learners: dict[str, dict[str, Any]] = {}
+
+        def learner(name: str) -> dict[str, Any]:
+            return learners.setdefault(name, _learner(name, seen.get(name, Seen())))
+
+        keys = store.keys()
+        for key in keys:
+            if not key.instructor:
+                learner(key.name)
+        for name, known in seen.items():
+            if known.asked:
+                learner(name)
+        for job in jobs:
+            states = learner(job["owner"])["jobs"]
+            states[job["status"]] = states.get(job["status"], 0) + 1
+        for _, owner, size, purpose in store.table(FileObject, "body.bytes", "body.purpose"):
+            learner(owner)["stored"] += size or 0
+            learner(owner)["files"] += purpose == "fine-tune"
+        for _, owner, size, checkpoint in store.table(Model, "private.bytes", "private.checkpoint"):
+            learner(owner)["stored"] += size or 0
+            learner(owner)["models"] += checkpoint is None
+        return dict(sorted(learners.items(), key=lambda item: item[0].casefold()))
+
+
+def _learner(name: str, seen: Seen) -> dict[str, Any]:
+    """Somebody who has nothing yet. ``jobs`` counts by state; ``models`` leaves checkpoints out."""
+    nothing = {"files": 0, "jobs": {}, "models": 0, "stored": 0}
+    return {"name": name, **nothing, "asked": seen.asked, "seen_at": seen.seen_at or None}
+
+
+def _suffix(model: str) -> str | None:
+    """The word that a job's owner gave, out of its model's name."""
+    today = re.fullmatch(r"ft:.*:([a-z0-9-]*):[0-9a-f]{8}", model)
+    of_2022 = re.fullmatch(r".*:ft-personal:(.+?)(?:-\d+){6}", model)
+    found = today or of_2022
+    return (found[1] or None) if found else None
+
+
+def _machine() -> dict[str, Any]:
+    """How busy this machine is: per cent of all cores, bytes, and the length of the processors' queue."""
+    memory = psutil.virtual_memory()
+    return {
+        "cpu": psutil.cpu_percent(),
+        "cores": psutil.cpu_count(),
+        "load": [round(number, 2) for number in psutil.getloadavg()],
+        "memory_used": memory.total - memory.available,
+        "memory_total": memory.total,
+    }
+
+
+class Curve:
+    """A job's losses over its steps, read as the job tells them and thinned for the way. They grow."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal, self._offset, self._lock = journal, 0, Lock()
+        self._steps: dict[int, dict[str, Any]] = {}
+        self._total: int | None = None
+
+    def read(self) -> dict[str, Any]:
+        """What is known now.
+
+        Returns:
+            ``total_steps`` (None before the first), and ``points``: for each step ``step``, ``training_loss``,
+            ``validation_loss`` (of a few validation examples) and, at the end of an epoch,
+            ``full_validation_loss`` (of all).
+        """
+        with self._lock:
+            for offset, entry in self._journal.read(self._offset):
+                self._offset = offset
+                if entry["kind"] == "event" and entry["type"] == "metrics":
+                    self._take(entry["data"])
+            return {"total_steps": self._total, "points": self._thinned()}
+
+    def _take(self, data: dict[str, Any]) -> None:
+        step, self._total = data["step"], data["total_steps"]
+        point = self._steps.setdefault(step, {"step": step, **dict.fromkeys(_LOSSES.values())})
+        point |= {_LOSSES[name]: value for name, value in data.items() if name in _LOSSES}
+
+    def _thinned(self) -> list[dict[str, Any]]:
+        """Every so manieth step, and those that are worth more: the ends of epochs and the last one."""
+        steps = [self._steps[step] for step in sorted(self._steps)]
+        each = math.ceil(len(steps) / POINTS)
+        return [
+            point
+            for number, point in enumerate(steps)
+            if number % each == 0 or number == len(steps) - 1 or point["full_validation_loss"] is not None
+        ]
+
+
+@lru_cache(KEPT)
+def _curve(folder: Path) -> Curve:
+    return Curve(Journal(folder))

@@ -1,0 +1,85 @@
+"""``/`` and ``/page/…``: the class's page. ``/v1/class``: what it shows, and an instructor's word on the queue.
+
+The page is static files only; what they show comes from ``/v1``, with a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from openai_local.classroom.overview import Classroom
+from openai_local.service.context import context, identity
+from openai_local.service.errors import APIError
+from openai_local.service.paging import one
+from openai_local.service.routes.fine_tuning import find
+
+FOLDER = Path(__file__).parent / "page"
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_NAMES = frozenset(path.name for path in FOLDER.iterdir())
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-cache",  # kept, but the service is asked each time whether it is still the same
+}
+"""What the browser is told with each file: run and load nothing but these files, and tell nobody of the page."""
+
+
+def _classroom(request: Request) -> Classroom:
+    return request.app.state.classroom
+
+
+def show(request: Request) -> Response:
+    """The class as the caller may see it."""
+    return JSONResponse(_classroom(request).view(identity(request)))
+
+
+def curve(request: Request) -> Response:
+    """One job's losses over its steps."""
+    job = find(request)
+    return JSONResponse({"id": job.id, **_classroom(request).curve(job.id)})
+
+
+def reorder(request: Request) -> Response:
+    """Let a job be the next one, or wait until no other waits."""
+    job, queue = find(request), context(request).queue
+    if not identity(request).instructor:
+        raise APIError(403, "Only an instructor can change the queue's order.", code="insufficient_permissions")
+    if job.status not in ("validating_files", "queued"):
+        message = f"Job {job.id} is {job.status}, so it has no place in the queue."
+        raise APIError(400, message, param="fine_tuning_job_id", code="invalid_value")
+    return one(queue.put_first(job) if request.url.path.endswith("/first") else queue.put_last(job))
+
+
+def page(request: Request) -> Response:
+    """The page itself, or a style or a script of it."""
+    name = request.path_params.get("name", "index.html")
+    path = FOLDER / name
+    if path.suffix not in _TYPES or name not in _NAMES:
+        raise HTTPException(404)
+    content = path.read_bytes()
+    headers = HEADERS | {"etag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
+    if headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=_TYPES[path.suffix], headers=headers)
+
+
+ROUTES = [
+    Route("/class", show, methods=["GET"]),
+    Route("/class/jobs/{id}/curve", curve, methods=["GET"]),
+    Route("/class/jobs/{id}/first", reorder, methods=["POST"]),
+    Route("/class/jobs/{id}/last", reorder, methods=["POST"]),
+]
+PAGE = [Route("/", page, methods=["GET"]), Route("/page/{name}", page, methods=["GET"])]

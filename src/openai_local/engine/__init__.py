@@ -1,1 +1,0 @@
-"""The model side: base models, training and answering. Knows neither HTTP nor the database."""

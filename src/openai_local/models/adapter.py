@@ -1,0 +1,260 @@
+"""A trained LoRA as a GGUF adapter, the file that llama.cpp answers from.
+
+Both matrices of every trained linear layer are written as float16. llama.cpp keeps the rows of a Llama's q and k
+projections in another order than transformers, so the rows of their B are put into that order, and back into
+transformers' when an adapter is read.
+
+A file says in an entry of its own what the SHA-256 of its matrices is. So one that was changed since is found
+out before llama.cpp gets it: that would end the whole process. A file that was looked at is not looked at again
+as long as it is the same, by its size and its time of change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from openai_local.errors import LocalError
+from openai_local.home import arriving
+from openai_local.models.architectures import ARCHITECTURES, find_architecture, permute, unpermute
+from openai_local.models.gguf_header import Header, check_entries, read_header, read_numbers
+
+_NAMES = {
+    "q_proj": "attn_q",
+    "k_proj": "attn_k",
+    "v_proj": "attn_v",
+    "o_proj": "attn_output",
+    "gate_proj": "ffn_gate",
+    "up_proj": "ffn_up",
+    "down_proj": "ffn_down",
+}
+SHA256 = "openai_local.sha256"
+_MATRIX = re.compile(rf"blk\.\d{{1,4}}\.({'|'.join(_NAMES.values())})\.weight\.lora_[ab]")
+_TYPES = {
+    "general.architecture": "str",
+    "general.type": "str",
+    gguf.Keys.Adapter.TYPE: "str",
+    gguf.Keys.Adapter.LORA_ALPHA: "f32",
+    SHA256: "str",
+}
+"""The entries of an adapter, with their types."""
+
+
+@dataclass(frozen=True)
+class Factors:
+    """The two matrices of one LoRA: ``a`` is (rank, inputs), ``b`` is (outputs, rank)."""
+
+    a: np.ndarray
+    b: np.ndarray
+
+    @property
+    def rank(self) -> int:
+        """How many rows A has, and columns B."""
+        return int(self.a.shape[0])
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA as it was read: its alpha, and for each (layer number, transformers' module name) its matrices."""
+
+    alpha: float
+    factors: dict[tuple[int, str], Factors]
+
+    @property
+    def rank(self) -> int:
+        """The highest rank of its matrices."""
+        return max(pair.rank for pair in self.factors.values())
+
+    @property
+    def layers(self) -> list[int]:
+        """The numbers of the layers that learned."""
+        return sorted({layer for layer, _ in self.factors})
+
+    @property
+    def modules(self) -> list[str]:
+        """Transformers' names of what learned in them."""
+        return sorted({module for _, module in self.factors})
+
+
+def write_adapter(
+    path: Path,
+    factors: Mapping[tuple[int, str], Factors],
+    *,
+    alpha: float,
+    heads: int,
+    kv_heads: int,
+    architecture: str = "llama",
+) -> None:
+    """Write a GGUF adapter, whole or not at all.
+
+    Args:
+        path: where it goes.
+        factors: for each (layer number, transformers' module name such as ``q_proj``) its matrices.
+        alpha: LoRA's alpha; the product B·A is scaled by alpha / rank.
+        heads: attention heads of the base model.
+        kv_heads: its key and value heads.
+        architecture: its kind, one of `ARCHITECTURES` (``model_type`` in its config).
+    """
+    rotated = {"q_proj": heads, "k_proj": kv_heads} if ARCHITECTURES[architecture].permuted else {}
+    with arriving(path) as part, contextlib.closing(gguf.GGUFWriter(part, architecture)) as writer:
+        writer.add_type(gguf.GGUFType.ADAPTER)
+        writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+        digest = hashlib.sha256()
+        for (layer, module), pair in sorted(factors.items()):
+            b = permute(pair.b, rotated[module]) if module in rotated else pair.b
+            name = f"blk.{layer}.{_NAMES[module]}.weight"
+            for letter, matrix in (("a", pair.a), ("b", b)):
+                half = np.ascontiguousarray(matrix, dtype=np.float16)
+                writer.add_tensor(f"{name}.lora_{letter}", half)
+                digest.update(half.tobytes())
+        writer.add_string(SHA256, digest.hexdigest())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+
+
+def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
+    """Read what `write_adapter` wrote.
+
+    Args:
+        path: the GGUF adapter.
+        heads: attention heads of the base model.
+        kv_heads: its key and value heads.
+
+    Returns:
+        The matrices as they are in the file, in transformers' order of rows.
+
+    Raises:
+        LocalError: the file is not as it was written.
+    """
+    header = check_adapter(path)
+    fields = header.fields
+    matrices = {name: read_numbers(path, tensor).view(np.float16) for name, tensor in header.tensors.items()}
+    permuted = ARCHITECTURES[fields["general.architecture"]].permuted
+    rotated = {"q_proj": heads, "k_proj": kv_heads} if permuted else {}
+    modules = {theirs: ours for ours, theirs in _NAMES.items()}
+    factors = {}
+    for name in [name for name in matrices if name.endswith(".lora_a")]:
+        _, layer, kind, *_ = name.split(".")
+        module, b = modules[kind], matrices[f"{name.removesuffix('a')}b"]
+        b = unpermute(b, rotated[module]) if module in rotated else b
+        factors[int(layer), module] = Factors(matrices[name], b)
+    return Adapter(float(fields[gguf.Keys.Adapter.LORA_ALPHA]), factors)
+
+
+def check_adapter(path: Path) -> Header:
+    """Check that an adapter is as `write_adapter` wrote it. This reads all of it.
+
+    Of one that was written before adapters had a SHA-256, only its form is checked.
+
+    Raises:
+        LocalError: it is not, or the training went astray.
+    """
+    header = read_header(path, AGAIN)
+    problem = _problem(header)
+    digest, finite = hashlib.sha256(), True
+    for tensor in header.tensors.values() if not problem else ():
+        numbers = read_numbers(path, tensor)
+        digest.update(numbers.tobytes())
+        finite = finite and bool(np.isfinite(numbers.view(np.float16)).all())
+    if not problem and header.fields.get(SHA256, digest.hexdigest()) != digest.hexdigest():
+        problem = "its SHA-256 is another one"
+    if problem:
+        raise LocalError(f"The trained model's file {path} was changed or damaged: {problem}. {AGAIN}")
+    if not finite:
+        raise LocalError(
+            "The training of this model went astray: its numbers grew beyond all bounds. Train again, with a "
+            "smaller learning_rate_multiplier."
+        )
+    return header
+
+
+AGAIN = "Put this file of a trained model back from a copy of yours, or train the model again."
+"""What to do when such a file is damaged."""
+
+
+def _problem(header: Header) -> str | None:
+    fields, known = header.fields, dict(_TYPES)
+    if SHA256 not in fields:
+        del known[SHA256]
+    if header.types != known or fields["general.architecture"] not in ARCHITECTURES:
+        return "its entries are not those of an adapter"
+    if (fields["general.type"], fields[gguf.Keys.Adapter.TYPE]) != (gguf.GGUFType.ADAPTER, "lora"):
+        return "it says that it is something else"
+    if not math.isfinite(fields[gguf.Keys.Adapter.LORA_ALPHA]):
+        return "its alpha is no number"
+    twins = str.maketrans("ab", "ba")
+    for name, tensor in header.tensors.items():
+        if not _MATRIX.fullmatch(name) or name[:-1] + name[-1].translate(twins) not in header.tensors:
+            return f"it has the matrix {name}, which can't be"
+        if tensor.kind != gguf.GGMLQuantizationType.F16 or len(tensor.shape) != 2:
+            return f"{name} is no matrix of 16 bits"
+    return None if header.tensors else "it has no matrices"
+
+
+_FETCH = "Fetch it again with:  openai-local bases fetch  (a base of your own: remove it, and add it again)."
+
+
+def require_sound(gguf: Path, adapters: Sequence[Path]) -> None:
+    """Look at a base model's head, and at all of its adapters.
+
+    Raises:
+        LocalError: one is damaged, was changed by somebody else than this program, or belongs to another base.
+    """
+    state = base_state(gguf)
+    _base(gguf, *state)
+    for adapter in adapters:
+        _look(adapter, _state(adapter, AGAIN), gguf, state)
+
+
+def base_state(gguf: Path) -> tuple[int, ...]:
+    """What tells a base model's file from another that got its name, or from itself before somebody wrote into it.
+
+    llama.cpp reads a model where it lies, whenever it needs a part. If the file has become shorter meanwhile, that
+    ends the process. So servers that have such a file must not be asked any more.
+
+    Raises:
+        LocalError: it is gone.
+    """
+    return _state(gguf, _FETCH)
+
+
+def _state(path: Path, advice: str) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise LocalError(f"{path} can't be read: {error.strerror}. {advice}") from None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+@lru_cache(maxsize=64)
+def _base(path: Path, *state: int) -> tuple[str, dict[str, tuple[int, ...]]]:
+    """A base model's architecture, and the shapes of its tensors in numpy's order."""
+    header = read_header(path, _FETCH)
+    kind = find_architecture(header.fields.get("general.architecture"), path.name)
+    check_entries(header, kind.name, path.name)
+    return kind.name, {name: tensor.shape for name, tensor in header.tensors.items()}
+
+
+@lru_cache(maxsize=4096)
+def _look(path: Path, state: tuple[int, ...], gguf: Path, base: tuple[int, ...]) -> None:
+    """Check an adapter, and that it fits its base: A is (rank, inputs), B is (outputs, rank)."""
+    header = check_adapter(path)
+    architecture, shapes = _base(gguf, *base)
+    fits = header.fields["general.architecture"] == architecture
+    for name, tensor in header.tensors.items():
+        if name.endswith(".lora_a"):
+            (rank, inputs), (outputs, columns) = tensor.shape, header.tensors[f"{name[:-1]}b"].shape
+            fits = fits and rank == columns and shapes.get(name.removesuffix(".lora_a")) == (outputs, inputs)
+    if not fits:
+        raise LocalError(f"The trained model's file {path} belongs to another base than {gguf}. {AGAIN}")

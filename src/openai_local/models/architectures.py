@@ -1,0 +1,166 @@
+"""The kinds of network that can be trained here, in what they differ, and which tensors they are made of.
+
+All are Llama's network. Qwen2 adds a bias to q, k and v; Qwen3 normalises each head of q and k before it is
+turned. Llama.cpp and transformers have the same names for the kinds, and different ones for the tensors. Of
+Llama's q and k they also keep the rows in different orders.
+
+Left out: networks that differ more (mixtures of experts, sliding windows, other activations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from openai_local.errors import LocalError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One kind of network.
+
+    Args:
+        name: GGUF's ``general.architecture``, and transformers' ``model_type``.
+        model: transformers' class.
+        permuted: whether llama.cpp keeps the rows of q and k in another order than transformers.
+        biases: whether q, k and v have a bias.
+        norms: whether the heads of q and k are normalised.
+    """
+
+    name: str
+    model: str
+    permuted: bool = False
+    biases: bool = False
+    norms: bool = False
+
+
+ARCHITECTURES = {
+    kind.name: kind
+    for kind in (
+        Architecture("llama", "LlamaForCausalLM", permuted=True),
+        Architecture("qwen2", "Qwen2ForCausalLM", biases=True),
+        Architecture("qwen3", "Qwen3ForCausalLM", norms=True),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a network: its name in GGUF, its name in transformers, its shape in numpy's order."""
+
+    gguf: str
+    name: str
+    shape: tuple[int, ...]
+
+
+def find_architecture(name: Any, where: str) -> Architecture:
+    """The kind of network called `name`.
+
+    Raises:
+        LocalError: it is none of those that work here; `where` says which file named it.
+    """
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise LocalError(
+            f"{where} has the architecture {repr(name)[:40]}, which can't be trained here. These can: {known}."
+        )
+    return ARCHITECTURES[name]
+
+
+def tensors(config: dict[str, Any]) -> Iterator[Tensor]:
+    """All tensors of a network, from the bottom to the top.
+
+    Args:
+        config: as `convert` writes it. Its ``head_dim`` counts, and ``tie_word_embeddings`` says whether the head
+            is the embedding.
+    """
+    kind = ARCHITECTURES[config["model_type"]]
+    width, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    q, kv = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
+    yield Tensor("token_embd.weight", "model.embed_tokens.weight", (config["vocab_size"], width))
+    for number in range(config["num_hidden_layers"]):
+        for gguf, name, shape in _layer(kind, width, inner, head, q, kv):
+            yield Tensor(f"blk.{number}.{gguf}", f"model.layers.{number}.{name}", shape)
+    yield Tensor("output_norm.weight", "model.norm.weight", (width,))
+    if not config["tie_word_embeddings"]:
+        yield Tensor("output.weight", "lm_head.weight", (config["vocab_size"], width))
+
+
+def _layer(
+    kind: Architecture, width: int, inner: int, head: int, q: int, kv: int
+) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    yield "attn_norm.weight", "input_layernorm.weight", (width,)
+    for letter, rows in (("q", q), ("k", kv), ("v", kv)):
+        yield f"attn_{letter}.weight", f"self_attn.{letter}_proj.weight", (rows, width)
+        if kind.biases:
+            yield f"attn_{letter}.bias", f"self_attn.{letter}_proj.bias", (rows,)
+        if kind.norms and letter != "v":
+            yield f"attn_{letter}_norm.weight", f"self_attn.{letter}_norm.weight", (head,)
+    yield "attn_output.weight", "self_attn.o_proj.weight", (width, q)
+    yield "ffn_norm.weight", "post_attention_layernorm.weight", (width,)
+    yield "ffn_gate.weight", "mlp.gate_proj.weight", (inner, width)
+    yield "ffn_up.weight", "mlp.up_proj.weight", (inner, width)
+    yield "ffn_down.weight", "mlp.down_proj.weight", (width, inner)
+
+
+def check_tensors(config: dict[str, Any], found: dict[str, tuple[int, ...]], where: str, *, gguf: bool) -> None:
+    """Check that a file holds the tensors of its network, all of them, none else, each in its shape.
+
+    Args:
+        config: as for `tensors`.
+        found: the shapes of the tensors that there are, by name.
+        where: which file it is, for people.
+        gguf: whether the names are GGUF's.
+
+    Raises:
+        LocalError: it does not; one tensor that is wrong is named.
+    """
+    expected = set()
+    for tensor in tensors(config):  # which may claim to be millions, so this ends at the first that is not there
+        name, shape = tensor.gguf if gguf else tensor.name, tensor.shape
+        expected.add(name)
+        if name not in found:
+            raise LocalError(f"{where} lacks the tensor {name}. Is it whole? Copy or fetch it again.")
+        if found[name] != shape:
+            raise LocalError(
+                f"The tensor {name} in {where} has the shape {str(found[name])[:60]}; it should be {shape}."
+            )
+    if others := sorted(found.keys() - expected):
+        raise LocalError(
+            f"{where} has {len(others)} tensor(s) that a plain {config['model_type']} has not, such as "
+            f"{others[0]}, so it can't be trained here."
+        )
+
+
+LARGEST = 1 << 24  # no number of layers, heads, rows or tokens is larger
+
+
+def permuted(config: dict[str, Any]) -> dict[str, int]:
+    """The matrices whose rows llama.cpp keeps in its own order, with the number of their heads."""
+    if not ARCHITECTURES[config["model_type"]].permuted:
+        return {}
+    return {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
+
+
+def unpermute(array: np.ndarray, heads: int) -> np.ndarray:
+    """Undo the order in which llama.cpp keeps the rows of q and k: pairs that rotate lie side by side there."""
+    rows, columns = array.shape
+    return array.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def permute(array: np.ndarray, heads: int) -> np.ndarray:
+    """Put the rows of a q or k matrix into llama.cpp's order (convert_hf_to_gguf.py, LlamaModel.permute)."""
+    rows, columns = array.shape
+    return array.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def check_heads(heads: int, kv_heads: int, head_dim: int, where: str) -> None:
+    """Raise `LocalError` unless heads share keys and values evenly and their numbers can be turned in pairs."""
+    if heads % kv_heads or head_dim % 2:
+        raise LocalError(
+            f"{where} can't be used: it has {heads} heads of {head_dim} numbers, and {kv_heads} for keys and "
+            "values."
+        )

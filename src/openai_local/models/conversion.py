@@ -1,0 +1,281 @@
+"""From GGUF to the folder that training reads, once, and from a Hugging Face folder to GGUF.
+
+transformers can read GGUF itself, but takes half a minute for it at every start, and builds a tokenizer that
+splits numbers otherwise than llama.cpp does. Here the weights are dequantised with the `gguf` package and kept
+as float16 safetensors, one tensor after the other, and the tokenizer is built from the tokens and merges in the
+file (`vocabulary`).
+
+A model in a Hugging Face folder becomes GGUF first, the file that llama.cpp answers from. Its matrices become
+Q8_0: eight bits a number with a scale for every 32. Such a file is half as large as one of 16 bits and answers
+faster, as writing an answer means reading all of it for each token. Training starts from the same file, so what is
+trained and what answers are the same numbers. Rows that 32 does not divide stay at 16 bits.
+
+Left out: architectures that `architectures` does not have, scaled rotary angles, and files in several parts.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+
+from openai_local.errors import LocalError
+from openai_local.models.architectures import (
+    LARGEST,
+    Tensor,
+    check_heads,
+    check_tensors,
+    find_architecture,
+    permute,
+    permuted,
+    tensors,
+    unpermute,
+)
+from openai_local.models.gguf_header import Header, Stored, check_entries, read_header, read_numbers
+from openai_local.models.hugging_face import Weights, end_token, read_config, read_json, read_template, token_named
+from openai_local.models.vocabulary import KINDS, from_folder, from_gguf
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write the GGUF model at `source` as a Hugging Face folder at `target`, whole or not at all.
+
+    Raises:
+        LocalError: the file is not sound, or the model is not one that can be trained here.
+    """
+    header = read_header(source)
+    fields, found = header.fields, header.tensors
+    config = _config(header, source.name)
+    check_tensors(config, {name: tensor.shape for name, tensor in found.items()}, source.name, gguf=True)
+    for tensor in found.values():
+        _check_type(tensor, source.name)
+    tokenizer = from_gguf(fields, source.name)
+
+    def numbers(name: str) -> np.ndarray:
+        return gguf.dequantize(read_numbers(source, found[name]), found[name].kind)
+
+    temporary = target.with_name(f".{target.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    _write_weights(temporary / "model.safetensors", config, numbers)
+    (temporary / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    template = fields.get("tokenizer.chat_template", "")
+    (temporary / "chat_template.jinja").write_text(str(template), encoding="utf-8")
+    tokenizer.save(str(temporary / "tokenizer.json"))
+    temporary.rename(target)
+
+
+def _check_type(tensor: Stored, where: str) -> None:
+    """Raise `LocalError` unless numbers can be made of a tensor, here and in llama.cpp.
+
+    The `gguf` package does not know every type. Llama.cpp reckons with a row of numbers, such as a norm or a bias,
+    in 32 bits only, and ends the whole process at another type.
+    """
+    kind = tensor.kind
+    if len(tensor.shape) == 1 and kind != gguf.GGMLQuantizationType.F32:
+        raise LocalError(f"{where} keeps {tensor.name} as {kind.name}; it should be F32.")
+    try:
+        gguf.dequantize(np.zeros(gguf.GGML_QUANT_SIZES[kind][1], dtype=np.uint8), kind)
+    except NotImplementedError:
+        raise LocalError(
+            f"{where} keeps {tensor.name} as {kind.name}, which can't be unpacked for training. Use a file with "
+            "another quantization, such as Q8_0 or F16."
+        ) from None
+
+
+def _write_weights(path: Path, config: dict[str, Any], numbers: Callable[[str], np.ndarray]) -> None:
+    """Write safetensors, one tensor in memory at a time (the format is in the safetensors package's README)."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for tensor in tensors(config):
+        start, end = end, end + 2 * int(np.prod(tensor.shape))
+        header[tensor.name] = {"dtype": "F16", "shape": tensor.shape, "data_offsets": [start, end]}
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    heads = permuted(config)
+    with path.open("wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        for tensor in tensors(config):
+            array = numbers(tensor.gguf)
+            kind = tensor.gguf.split(".")[-2]
+            if kind in heads:
+                array = unpermute(array, heads[kind])
+            with np.errstate(over="ignore"):  # it is told of below
+                half = np.ascontiguousarray(array, dtype="<f2")
+            if not np.isfinite(half).all():
+                raise LocalError(f"The tensor {tensor.gguf} has numbers that 16 bits can't hold.")
+            half.tofile(file)
+
+
+def _config(header: Header, where: str) -> dict[str, Any]:
+    fields = header.fields
+    kind = find_architecture(fields.get("general.architecture"), where)
+    read = _Fields(fields, kind.name, where)
+    read.refuse_unusual()
+    check_entries(header, kind.name, where)
+    heads, width = read.count("attention.head_count"), read.count("embedding_length")
+    size, pre = len(fields.get("tokenizer.ggml.tokens", [])), fields.get("tokenizer.ggml.pre")
+    head_dim = read.count("attention.key_length", width // heads)
+    if read.count("rope.dimension_count", head_dim) != head_dim:
+        raise LocalError(f"{where} turns only a part of each head, which can't be trained here.")
+    kv_heads = read.count("attention.head_count_kv", heads)
+    check_heads(heads, kv_heads, head_dim, where)
+    starts = KINDS[pre].starts if pre in KINDS else False
+    return {
+        "architectures": [kind.model],
+        "model_type": kind.name,
+        "hidden_act": "silu",
+        "hidden_size": width,
+        "head_dim": head_dim,
+        "intermediate_size": read.count("feed_forward_length"),
+        "max_position_embeddings": read.count("context_length"),
+        "num_attention_heads": heads,
+        "num_hidden_layers": read.count("block_count"),
+        "num_key_value_heads": kv_heads,
+        "rms_norm_eps": read.number("attention.layer_norm_rms_epsilon"),
+        "rope_theta": read.number("rope.freq_base", 10000.0),
+        "tie_word_embeddings": "output.weight" not in header.tensors,
+        "vocab_size": size,
+        "bos_token_id": read.token("bos_token_id", size) if "tokenizer.ggml.bos_token_id" in fields else None,
+        "eos_token_id": read.token("eos_token_id", size),
+        "add_bos_token": bool(fields.get("tokenizer.ggml.add_bos_token", starts)),
+    }
+
+
+class _Fields:
+    """The metadata of one GGUF file, read with a sentence for what is missing or odd."""
+
+    def __init__(self, fields: dict[str, Any], architecture: str, where: str) -> None:
+        self.fields, self.architecture, self.where = fields, architecture, where
+
+    def count(self, key: str, default: int | None = None) -> int:
+        value = self.fields.get(f"{self.architecture}.{key}", default)
+        if type(value) is not int or not 1 <= value <= LARGEST:
+            raise self._odd(f"{self.architecture}.{key}", value)
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        value = self.fields.get(f"{self.architecture}.{key}", default)
+        if type(value) is not float or not 0 < value < 1e12:
+            raise self._odd(f"{self.architecture}.{key}", value)
+        return value
+
+    def token(self, key: str, size: int) -> int:
+        value = self.fields.get(f"tokenizer.ggml.{key}")
+        if type(value) is not int or not 0 <= value < size:
+            raise self._odd(f"tokenizer.ggml.{key}", value)
+        return value
+
+    def _odd(self, key: str, value: Any) -> LocalError:
+        what = "is missing" if value is None else f"is {str(value)[:40]}, which can't be"
+        return LocalError(f"{self.where} can't be used: its entry {key} {what}.")
+
+    def refuse_unusual(self) -> None:
+        """Raise `LocalError` for what the network here does not have."""
+        own, every = f"{self.architecture}.", self.fields
+        scaling = every.get(f"{own}rope.scaling.type", "none")
+        unusual = {
+            "is an adapter, not a model": every.get("general.type", "model") != "model",
+            "is one part of several; join them first (llama-gguf-split --merge)": every.get("split.count", 0),
+            "is a mixture of experts, which can't be trained here": every.get(f"{own}expert_count", 0),
+            "has scaled rotary angles, which can't be trained here": scaling != "none"
+            or every.get(f"{own}rope.scale_linear", 1.0) != 1.0,
+            "uses a sliding window, which can't be trained here": every.get(f"{own}attention.sliding_window", 0),
+            "puts a token behind each text, which can't be trained here": every.get(
+                "tokenizer.ggml.add_eos_token"
+            ),
+        }
+        for what, is_so in unusual.items():
+            if is_so:
+                raise LocalError(f"{self.where} {what}.")
+
+
+def write_gguf(folder: Path, target: Path, title: str) -> None:
+    """Write the model in a Hugging Face folder as a GGUF file.
+
+    Args:
+        folder: with ``config.json``, ``tokenizer.json`` and safetensors.
+        target: the file.
+        title: what people call the model.
+
+    Raises:
+        LocalError: something is missing, damaged, or not of a kind that can be trained here.
+    """
+    config = read_config(folder)
+    weights = Weights(folder)
+    if config["tie_word_embeddings"]:
+        weights.shapes.pop("lm_head.weight", None)  # some folders have the embedding twice
+    check_tensors(config, weights.shapes, str(folder), gguf=False)
+    writer = gguf.GGUFWriter(target, config["model_type"])
+    try:
+        _describe(writer, config, folder, title)
+        for tensor in tensors(config):
+            kind = _type(tensor)
+            shape = gguf.quant_shape_to_byte_shape(tensor.shape, kind) if kind == _Q8 else tensor.shape
+            n_bytes = int(np.prod(shape)) * {_Q8: 1, _F16: 2, _F32: 4}[kind]
+            writer.add_tensor_info(tensor.gguf, tensor.shape, np.dtype(np.float32), n_bytes, raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for data in _arrays(config, weights):
+            writer.write_tensor_data(data)
+    finally:
+        writer.close()
+
+
+_Q8, _F16, _F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32
+
+
+def _type(tensor: Tensor) -> gguf.GGMLQuantizationType:
+    if len(tensor.shape) == 1:
+        return _F32
+    return _Q8 if tensor.shape[1] % 32 == 0 else _F16
+
+
+def _arrays(config: dict[str, Any], weights: Weights) -> Iterator[np.ndarray]:
+    heads = permuted(config)
+    for tensor in tensors(config):
+        array = weights.read(tensor.name)
+        if not np.isfinite(array).all() or np.abs(array).max() > 65_504:
+            raise LocalError(f"The tensor {tensor.name} has numbers that 16 bits can't hold.")
+        kind = tensor.gguf.split(".")[-2]
+        if kind in heads:
+            array = permute(array, heads[kind])
+        yield gguf.quantize(np.ascontiguousarray(array), _type(tensor))
+
+
+def _describe(writer: gguf.GGUFWriter, config: dict[str, Any], folder: Path, title: str) -> None:
+    """Write the metadata: what the network and its tokenizer are like."""
+    writer.add_name(title)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_key_length(config["head_dim"])
+    writer.add_value_length(config["head_dim"])
+    writer.add_rope_dimension_count(config["head_dim"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_theta"])
+    vocabulary = from_folder(folder, config["vocab_size"])
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(vocabulary.pre)
+    writer.add_token_list(vocabulary.tokens)
+    writer.add_token_types(vocabulary.types)
+    writer.add_token_merges(vocabulary.merges)
+    writer.add_add_bos_token(vocabulary.starts)
+    told = read_json(folder / "tokenizer_config.json", optional=True)
+    start = vocabulary.start if vocabulary.starts else token_named(told.get("bos_token"), vocabulary.tokens)
+    if start is not None:
+        writer.add_bos_token_id(start)
+    writer.add_eos_token_id(end_token(told, config["eos_token_id"], vocabulary.tokens, folder))
+    if template := read_template(folder, told):
+        writer.add_chat_template(template)

@@ -1,0 +1,356 @@
+"""The head of a GGUF file, read and checked before anything maps the file or believes what it says of itself.
+
+A file that was cut short, or that lies about counts, sizes and offsets, is refused with a sentence. Llama.cpp
+would end the whole process at some of them. The format is described in ggml's repository (docs/gguf.md).
+
+Llama.cpp also ends the process at some entries of the metadata of another type than it expects, and at lists of
+another length than the vocabulary. And it knows entries that make another network of the same tensors. So all
+that begin with ``tokenizer.`` or with the architecture's name must be among those here; of the others it reads
+the types only.
+
+Left out: what the numbers mean for training (`conversion`), big-endian files, arrays of arrays, and version 1 of
+the format.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, TokenType
+
+from openai_local.errors import LocalError
+from openai_local.models.chat_templates import check_template
+
+_SCALARS = {
+    0: ("u8", "<B"),
+    1: ("i8", "<b"),
+    2: ("u16", "<H"),
+    3: ("i16", "<h"),
+    4: ("u32", "<I"),
+    5: ("i32", "<i"),
+    6: ("f32", "<f"),
+    7: ("bool", "<?"),
+    10: ("u64", "<Q"),
+    11: ("i64", "<q"),
+    12: ("f64", "<d"),
+}
+"""GGUF's numbers for the types of values: a short name, and the form for `struct` and numpy."""
+_STRING, _ARRAY = 8, 9
+_MOST_KEYS, _MOST_TENSORS, _MOST_DIMENSIONS = 65_536, 65_536, 4
+_LONGEST_KEY, _LONGEST_NAME = 255, 63
+_MOST_BYTES = 32_000_000
+"""Of a head. Half a million tokens and as many merges take half of that, and in memory up to eight times."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in a file.
+
+    Args:
+        name: its name.
+        shape: in numpy's order.
+        kind: how its numbers are kept.
+        start: where they begin, in bytes from the beginning of the file.
+        n_bytes: how many bytes they take.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: GGMLQuantizationType
+    start: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the numbers.
+
+    Args:
+        fields: the metadata by their keys.
+        types: the type of each: a short name such as ``u32`` or ``str``; ``[u32]`` for a list of them.
+        tensors: by their names.
+    """
+
+    fields: dict[str, Any]
+    types: dict[str, str]
+    tensors: dict[str, Stored]
+
+
+def read_header(path: Path, advice: str = "Copy or fetch it again.") -> Header:
+    """Read the head of a GGUF file and compare what it says with the size of the file.
+
+    Args:
+        path: the file.
+        advice: what to do about a file that is not sound, for people.
+
+    Raises:
+        LocalError: it is no GGUF file, or not a sound one.
+    """
+    if path.exists() and not path.is_file():
+        raise LocalError(f"{path} is not a file. Name a .gguf file.")
+    try:
+        with path.open("rb") as file:
+            return _Head(file, path.stat().st_size).read()
+    except OSError as error:
+        raise LocalError(f"{path} can't be read: {error.strerror}.") from None
+    except _UnsoundError as error:
+        raise LocalError(f"{path} is no GGUF file that can be used: {error}. {advice}") from None
+
+
+def read_numbers(path: Path, tensor: Stored) -> np.ndarray:
+    """The bytes of a tensor, row by row, as `gguf.dequantize` takes them.
+
+    Raises:
+        LocalError: the file has become shorter since its head was read.
+    """
+    read = np.fromfile(path, dtype=np.uint8, count=tensor.n_bytes, offset=tensor.start)
+    if len(read) < tensor.n_bytes:
+        raise LocalError(f"{path} became shorter while it was read. Copy or fetch it again.")
+    return read.reshape(*tensor.shape[:-1], -1)
+
+
+class _UnsoundError(Exception):
+    """What is wrong, as the middle of a sentence."""
+
+
+class _Head:
+    """Reads from the beginning to where the tensors' data starts. Nothing is read that the file can't hold."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.size, self.place, self.alignment = file, size, 0, 32
+
+    def read(self) -> Header:
+        if self.size < 24 or self._take(4) != b"GGUF":
+            raise _UnsoundError("it does not begin as one")
+        version, n_tensors, n_keys = self._unpack("<IQQ")
+        if version not in (2, 3):
+            raise _UnsoundError(f"its version is {version}, and only 2 and 3 are known")
+        if n_keys > _MOST_KEYS or n_tensors > _MOST_TENSORS:
+            raise _UnsoundError(f"it claims {n_keys:,} entries and {n_tensors:,} tensors")
+        fields: dict[str, Any] = {}
+        types: dict[str, str] = {}
+        for _ in range(n_keys):
+            key = self._name(fields, _LONGEST_KEY)
+            types[key], fields[key] = self._entry(key)
+        tensors: dict[str, Stored] = {}
+        end = 0
+        for _ in range(n_tensors):
+            tensor = self._tensor(tensors, end)
+            tensors[tensor.name] = tensor
+            end = tensor.start + self._aligned(tensor.n_bytes)
+        return Header(fields, types, self._placed(tensors))
+
+    def _placed(self, tensors: dict[str, Stored]) -> dict[str, Stored]:
+        """The tensors with places from the beginning of the file. The last one must end within it."""
+        start = self._aligned(self.place)
+        for tensor in tensors.values():
+            self._require(start + tensor.start + tensor.n_bytes)
+        return {
+            name: Stored(name, tensor.shape, tensor.kind, start + tensor.start, tensor.n_bytes)
+            for name, tensor in tensors.items()
+        }
+
+    def _require(self, needed: int) -> None:
+        if needed > self.size:
+            raise _UnsoundError(f"its tensors need {needed:,} bytes, and it has {self.size:,} (was it cut short?)")
+
+    def _aligned(self, place: int) -> int:
+        return -(-place // self.alignment) * self.alignment
+
+    def _entry(self, key: str) -> tuple[str, Any]:
+        """The type and the value of an entry."""
+        (kind,) = self._unpack("<I")
+        if kind == _ARRAY:
+            inner, count = self._unpack("<IQ")
+            values = self._values(inner, count)
+            return f"[{self._type(inner)}]", values
+        (value,) = self._values(kind, 1)
+        if key == "general.alignment":
+            if kind != 4 or value not in (1 << power for power in range(5, 17)):
+                # llama.cpp ends the process where numbers do not begin at a multiple of 32.
+                raise _UnsoundError("its alignment is no power of two from 32 to 65,536")
+            self.alignment = value
+        return self._type(kind), value
+
+    def _type(self, kind: int) -> str:
+        return "str" if kind == _STRING else _SCALARS[kind][0]
+
+    def _values(self, kind: int, count: int) -> list[Any]:
+        if kind in _SCALARS:
+            form = _SCALARS[kind][1]
+            if count == 1:
+                return list(self._unpack(form))
+            return np.frombuffer(self._take(count * struct.calcsize(form)), dtype=form).tolist()
+        if kind != _STRING:
+            raise _UnsoundError(f"it has a value of the unknown type {kind}")
+        if count * 8 > self.size - self.place:
+            raise _UnsoundError(f"it claims {count:,} texts in a row")
+        return [self._text(self._unpack("<Q")[0]) for _ in range(count)]
+
+    def _tensor(self, known: dict[str, Stored], end: int) -> Stored:
+        """The next tensor. Its data must begin where that of the one before ends."""
+        name = self._name(known, _LONGEST_NAME)
+        (n_dimensions,) = self._unpack("<I")
+        if not 1 <= n_dimensions <= _MOST_DIMENSIONS:
+            raise _UnsoundError(f"the tensor {name} has {n_dimensions} dimensions")
+        shape = self._unpack(f"<{n_dimensions}Q")
+        kind, offset = self._unpack("<IQ")
+        try:
+            known_kind = GGMLQuantizationType(kind)
+            block, block_bytes = GGML_QUANT_SIZES[known_kind]
+        except (ValueError, KeyError):
+            raise _UnsoundError(f"the tensor {name} has the unknown type {kind}") from None
+        n_bytes = math.prod(shape) // block * block_bytes
+        self._require(offset + n_bytes)
+        if not n_bytes or shape[0] % block or offset != end:
+            raise _UnsoundError(f"the tensor {name} has a shape or a place that can't be")
+        return Stored(name, shape[::-1], known_kind, offset, n_bytes)
+
+    def _name(self, known: dict[str, Any], longest: int) -> str:
+        (length,) = self._unpack("<Q")
+        if not 1 <= length <= longest:
+            raise _UnsoundError(f"it has a name of {length:,} bytes")
+        name = self._text(length)
+        if name in known:
+            raise _UnsoundError(f"it has {name} twice")
+        return name
+
+    def _text(self, length: int) -> str:
+        try:
+            return self._take(length).decode("utf-8")
+        except UnicodeDecodeError:
+            raise _UnsoundError("it has a text that is not UTF-8") from None
+
+    def _unpack(self, form: str) -> tuple[Any, ...]:
+        return struct.unpack(form, self._take(struct.calcsize(form)))
+
+    def _take(self, count: int) -> bytes:
+        self.place += count
+        if self.place > _MOST_BYTES:
+            raise _UnsoundError(f"its head does not end within {_MOST_BYTES:,} bytes")
+        taken = self.file.read(count) if self.place <= self.size else b""
+        if len(taken) < count:
+            raise _UnsoundError("it ends within its own head (was it cut short?)")
+        return taken
+
+
+_TOKENIZER = {
+    "ggml.model": "str",
+    "ggml.pre": "str",
+    "ggml.tokens": "[str]",
+    "ggml.token_type": "[i32]",
+    "ggml.scores": "[f32]",
+    "ggml.merges": "[str]",
+    "ggml.token_type_count": "u32",
+    "ggml.add_bos_token": "bool",
+    "ggml.add_eos_token": "bool",
+    "ggml.add_sep_token": "bool",
+    "ggml.add_space_prefix": "bool",
+    "ggml.remove_extra_whitespaces": "bool",
+    "chat_template": "str",
+    "chat_templates": "[str]",
+    "huggingface.json": "str",
+}
+_NETWORK: dict[str, tuple[str, Any]] = {
+    "vocab_size": ("u32", None),
+    "context_length": ("u32", None),
+    "embedding_length": ("u32", None),
+    "block_count": ("u32", None),
+    "feed_forward_length": ("u32", None),
+    "attention.head_count": ("u32", None),
+    "attention.head_count_kv": ("u32", None),
+    "attention.key_length": ("u32", None),
+    "attention.value_length": ("u32", None),
+    "attention.layer_norm_rms_epsilon": ("f32", None),
+    "rope.dimension_count": ("u32", None),
+    "rope.freq_base": ("f32", None),
+    "tensor_data_layout": ("str", None),
+    # What a plain network has only with this value.
+    "attention.causal": ("bool", True),
+    "attention.sliding_window": ("u32", 0),
+    "expert_count": ("u32", 0),
+    "expert_used_count": ("u32", 0),
+    "pooling_type": ("u32", 0),
+    "rope.scale_linear": ("f32", 1.0),
+    "rope.scaling.type": ("str", "none"),
+    "rope.scaling.factor": ("f32", 1.0),
+    "rope.scaling.original_context_length": ("u32", None),
+    "rope.scaling.finetuned": ("bool", None),
+    "use_parallel_residual": ("bool", False),
+}
+"""The type of each entry of the network, and the one value that it may have (None: any)."""
+_GENERAL = {
+    "general.architecture": "str",
+    "general.type": "str",
+    "general.name": "str",
+    "general.file_type": "u32",
+    "general.quantization_version": "u32",
+    "general.alignment": "u32",
+}
+
+
+def check_entries(header: Header, architecture: str, where: str) -> None:
+    """Check the entries of a model.
+
+    Args:
+        header: the file's head.
+        architecture: what the file says that it is.
+        where: which file it is, for people.
+
+    Raises:
+        LocalError: an entry is not known, or is of another type; it is named.
+    """
+    for key, type_ in header.types.items():
+        group, _, rest = key.partition(".")
+        if group == "tokenizer":
+            expected = _of_the_tokenizer(rest)
+        elif group == architecture:
+            expected = _of_the_network(rest, header.fields[key], f"{where} can't be used: its entry {key}")
+        else:
+            expected = _GENERAL.get(key, type_)
+        if expected is None:
+            raise LocalError(
+                f"{where} has the entry {key}, which a plain {architecture} has not, so it can't be trained here."
+            )
+        if type_ != expected:
+            raise LocalError(
+                f"{where} can't be used: its entry {key} is of type {type_}; it should be {expected}."
+            )
+        if key.startswith("tokenizer.chat_template") and type_ == "str":
+            check_template(header.fields[key], where)
+    _check_vocabulary(header.fields, where)
+
+
+def _of_the_tokenizer(key: str) -> str | None:
+    if key.startswith("chat_template."):
+        return "str"
+    if key.startswith("ggml.") and key.endswith("_token_id"):
+        return "u32"
+    return _TOKENIZER.get(key)
+
+
+def _of_the_network(key: str, value: Any, what: str) -> str | None:
+    expected, only = _NETWORK.get(key, (None, None))
+    if only is not None and type(value) is type(only) and value != only:
+        raise LocalError(f"{what} is {str(value)[:40]}, and only {only} can be trained here.")
+    return expected
+
+
+def _check_vocabulary(fields: dict[str, Any], where: str) -> None:
+    tokens = fields.get("tokenizer.ggml.tokens", [])
+    if len(set(tokens)) != len(tokens):
+        raise LocalError(f"{where} can't be used: its tokenizer has a token twice.")
+    for name in ("token_type", "scores"):
+        values = fields.get(f"tokenizer.ggml.{name}")
+        if values is not None and len(values) != len(tokens):
+            raise LocalError(
+                f"{where} can't be used: its tokenizer has {len(tokens):,} tokens and {len(values):,} {name}s."
+            )
+    known = {int(type_) for type_ in TokenType}
+    if odd := set(fields.get("tokenizer.ggml.token_type", ())) - known:
+        raise LocalError(f"{where} can't be used: its tokenizer has tokens of the unknown type {min(odd)}.")

@@ -1,0 +1,257 @@
+"""The tokenizer of a model, in GGUF's form and in that of a Hugging Face folder, and the way between them.
+
+Both are byte-level BPE. What differs from model to model is how a text is cut before its bytes are merged. GGUF
+has a name for each way, and llama.cpp the rule; a Hugging Face folder has the rule and no name. `KINDS` has both.
+
+Left out: other tokenizers (SentencePiece, WordPiece), and the rules of other models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gguf import TokenType
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+
+from openai_local.errors import LocalError
+from openai_local.models.hugging_face import read_json
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to cut texts.
+
+    Args:
+        cut: makes the pre-tokenizer of the `tokenizers` package.
+        whole: whether a piece that is a token as it stands is not merged from its bytes (``ignore_merges``).
+        starts: whether llama.cpp puts the start token before each text, when the file does not say.
+    """
+
+    cut: Callable[[], pre_tokenizers.PreTokenizer]
+    whole: bool = False
+    starts: bool = False
+
+
+def _rule(digits: str) -> Callable[[], pre_tokenizers.PreTokenizer]:
+    """GPT-4's way to cut, with its rule for digits."""
+    rule = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + digits + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|"
+        r"\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    return lambda: pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(rule), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
+def _smollm() -> pre_tokenizers.PreTokenizer:
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+
+
+# By llama.cpp's names for them (llama-vocab.cpp: LLAMA_VOCAB_PRE_TYPE_*).
+KINDS = {
+    "gpt-2": Kind(lambda: pre_tokenizers.ByteLevel(add_prefix_space=False)),
+    "smollm": Kind(_smollm),
+    "qwen2": Kind(_rule(r"\p{N}")),
+    "llama-bpe": Kind(_rule(r"\p{N}{1,3}"), whole=True, starts=True),
+}
+
+
+def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
+    """The tokenizer that a GGUF file describes.
+
+    Args:
+        fields: its metadata.
+        where: which file it is, for people.
+
+    Raises:
+        LocalError: it is of another kind than `KINDS`, or not whole.
+    """
+    model, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
+    if model != "gpt2" or not isinstance(pre, str) or pre not in KINDS:
+        raise LocalError(
+            f"{where} has a tokenizer that can't be trained with here: {repr(model)[:40]}, "
+            f"which cuts texts as {repr(pre)[:40]}. "
+            f"These can: 'gpt2' with {', '.join(KINDS)}."
+        )
+    tokens, types, merges = (fields.get(f"tokenizer.ggml.{key}", []) for key in ("tokens", "token_type", "merges"))
+    if not (_texts(tokens) and _texts(merges) and isinstance(types, list) and len(types) == len(tokens) > 0):
+        raise LocalError(f"{where} has a tokenizer without its tokens, their types or their merges.")
+    pairs = [tuple(merge.split(" ", 1)) for merge in merges]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    try:
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=KINDS[pre].whole))
+    except Exception as error:  # the package has no error of its own
+        raise LocalError(f"The tokenizer in {where} is not sound: {_in_a_line(error)}.") from None
+    tokenizer.pre_tokenizer = KINDS[pre].cut()
+    tokenizer.decoder = decoders.ByteLevel()
+    typed = [*zip(tokens, types, strict=True)]
+    control = [token for token, type_ in typed if type_ == TokenType.CONTROL]
+    named = [token for token, type_ in typed if type_ == TokenType.USER_DEFINED]
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in named])
+    return tokenizer
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What GGUF keeps of a tokenizer. `starts` says whether `start` is put before each text."""
+
+    pre: str
+    tokens: list[str]
+    types: list[int]
+    merges: list[str]
+    start: int | None
+    starts: bool
+
+
+def tokenizer_of(folder: Path) -> Tokenizer:
+    """The tokenizer in a Hugging Face folder, without what would cut or fill up texts.
+
+    Raises:
+        LocalError: it can't be read or is of another kind than `KINDS`.
+    """
+    return _tokenizer(_read(folder / "tokenizer.json"), folder / "tokenizer.json")
+
+
+def from_folder(folder: Path, size: int) -> Vocabulary:
+    """What GGUF has to keep of the tokenizer in a Hugging Face folder.
+
+    Args:
+        folder: with ``tokenizer.json``.
+        size: how many tokens the model has; those that the tokenizer lacks get names.
+
+    Raises:
+        LocalError: the tokenizer can't be read or is of another kind than `KINDS`.
+    """
+    path = folder / "tokenizer.json"
+    read = _read(path)
+    tokenizer = _tokenizer(read, path)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    if any(number >= size for number in vocabulary.values()):
+        raise LocalError(f"{path} has more tokens than the model, which has {size:,}. Do they belong together?")
+    tokens, types = [f"[PAD{number}]" for number in range(size)], [int(TokenType.UNUSED)] * size
+    for token, number in vocabulary.items():
+        tokens[number], types[number] = token, int(TokenType.NORMAL)
+    if len(set(tokens)) < size or len(set(vocabulary.values())) < len(vocabulary):
+        raise LocalError(f"{path} has two tokens with one name or one number.")
+    for number, added in tokenizer.get_added_tokens_decoder().items():
+        types[number] = int(TokenType.CONTROL if added.special else TokenType.USER_DEFINED)
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in read["model"]["merges"]]
+    start = _start(tokenizer, path)
+    return Vocabulary(_kind(read, path), tokens, types, merges, start, starts=start is not None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except LocalError as error:
+        raise LocalError(f"The tokenizer can't be read. {error}") from None
+
+
+def _tokenizer(read: dict[str, Any], path: Path) -> Tokenizer:
+    """The tokenizer, made of what `_kind` has looked at and of what it puts before a text."""
+    _kind(read, path)
+    kept = ("version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "model")
+    if not _is_plain_start(read.get("post_processor")):
+        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
+    try:
+        return Tokenizer.from_str(json.dumps({key: read[key] for key in kept if key in read}))
+    except Exception as error:  # the package has no error of its own
+        raise LocalError(f"{path} can't be read: {_in_a_line(error)}.") from None
+
+
+def _in_a_line(error: Exception) -> str:
+    """What the package tokenizers says of an error, which may be several lines."""
+    return " ".join(str(error).split())[:200]
+
+
+def _kind(read: dict[str, Any], path: Path) -> str:
+    """The name of its way to cut. It is looked at before the `tokenizers` package gets anything of it."""
+    model, normalizer = read.get("model"), read.get("normalizer")
+    try:
+        cut = _plain(read.get("pre_tokenizer"))
+    except RecursionError:
+        cut = None
+    plain = normalizer in (None, {"type": "NFC"})
+    if isinstance(model, dict) and _is_bpe(model) and plain:
+        for name, kind in KINDS.items():
+            if cut == _plain(_written(kind.cut())) and bool(model.get("ignore_merges")) == kind.whole:
+                return name
+    raise LocalError(
+        f"The tokenizer in {path} is not one that works here: byte-level BPE that cuts texts as one of "
+        f"{', '.join(KINDS)} does."
+    )
+
+
+def _is_plain_start(told: Any) -> bool:
+    """Whether what is put around a text is of a form that the `tokenizers` package does not panic at."""
+    kind = told.get("type") if isinstance(told, dict) else None
+    if kind == "Sequence":
+        inner = told.get("processors")
+        if not isinstance(inner, list) or not all(isinstance(item, dict) for item in inner):
+            return False
+        kinds = [item.get("type") for item in inner]
+        adding = len(kinds) - kinds.count("ByteLevel")  # of two that add tokens, the second gets pieces
+        return "Sequence" not in kinds and adding <= 1 and all(map(_is_plain_start, inner))
+    if kind != "TemplateProcessing":
+        return told is None or kind in ("ByteLevel", "BertProcessing", "RobertaProcessing")
+    pieces, known = told.get("single"), told.get("special_tokens")
+    if not isinstance(pieces, list) or not isinstance(known, dict):
+        return False
+    inserted = [piece.get("SpecialToken") if isinstance(piece, dict) else None for piece in pieces]
+    texts = [piece for piece, token in zip(pieces, inserted, strict=True) if token is None]
+    named = [token.get("id") if isinstance(token, dict) else None for token in inserted if token is not None]
+    return texts == [{"Sequence": {"id": "A", "type_id": 0}}] and all(
+        isinstance(name, str) and name in known for name in named
+    )
+
+
+def _is_bpe(model: dict[str, Any]) -> bool:
+    odd = ("byte_fallback", "continuing_subword_prefix", "dropout", "end_of_word_suffix", "fuse_unk")
+    return (
+        model.get("type", "BPE") == "BPE"
+        and not any(model.get(key) for key in odd)
+        and isinstance(model.get("vocab"), dict)
+        and isinstance(model.get("merges"), list)
+        and all(_is_merge(merge) for merge in model["merges"])
+    )
+
+
+def _is_merge(merge: Any) -> bool:
+    return isinstance(merge, str) or (_texts(merge) and len(merge) == 2)
+
+
+def _written(cut: pre_tokenizers.PreTokenizer) -> Any:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = cut
+    return json.loads(tokenizer.to_str())["pre_tokenizer"]
+
+
+def _plain(cut: Any) -> Any:
+    """The rule without what has no influence on tokens."""
+    if isinstance(cut, dict):
+        return {key: _plain(value) for key, value in cut.items() if key != "trim_offsets"}
+    return [_plain(item) for item in cut] if isinstance(cut, list) else cut
+
+
+def _start(tokenizer: Tokenizer, path: Path) -> int | None:
+    """The token that is put before each text, if one is."""
+    bare = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a").ids
+    if whole == bare:
+        return None
+    if whole[1:] != bare:
+        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
+    return whole[0]

@@ -1,0 +1,99 @@
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training.lora import AnswerLoss, Student, choose_dtype, pack
+from openai_local.training.tokens import Encoder
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def student(tiny_cache):
+    torch.manual_seed(0)
+    return Student(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def examples(tiny_cache):
+    encoder = Encoder(SMOLLM2.at(tiny_cache).weights)
+    texts = [("What is the sun?", " A star."), ("And", " the moon is a stone in the sky."), ("x", " y")]
+    return [encoder.encode({"prompt": p, "completion": c}, 100) for p, c in texts]
+
+
+def test_neighbours_in_a_row_do_not_see_each_other(student, examples):
+    together = student.hidden(examples, pack(examples, CPU))
+    alone = torch.cat([student.hidden([example], pack([example], CPU)) for example in examples])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_places_and_targets_are_what_counts(examples):
+    row = pack(examples, CPU)
+    assert len(row.targets) == sum(example.n_targets for example in examples)
+    assert (row.ids[row.places + 1] == row.targets).all()
+    assert row.weights.unique().tolist() == [1.0]
+    assert row.owners.bincount().tolist() == [example.n_targets for example in examples]
+
+
+def test_with_a_weight_the_prompts_count_too(examples):
+    row = pack(examples, CPU, prompt_weight=0.25)
+    assert len(row.targets) == len(row.ids) - len(examples), "all but the first token of each example"
+    assert float(row.weights.sum()) == pytest.approx(sum(example.weight(0.25) for example in examples))
+    assert ((row.owners < 0) == (row.weights == 0.25)).all()
+
+
+def test_a_weighted_loss_is_the_weighted_cross_entropy():
+    torch.manual_seed(2)
+    head, targets, weights = torch.randn(50, 8), torch.randint(50, (5,)), torch.tensor([1, 1, 0.1, 0.1, 1.0])
+    hidden = torch.randn(5, 8, requires_grad=True)
+    exact = (F.cross_entropy(hidden @ head.T, targets, reduction="none") * weights).sum() / 3.2
+    (expected,) = torch.autograd.grad(exact, hidden)
+    loss, _ = AnswerLoss.apply(hidden, targets, weights, head, 3.2)
+    (found,) = torch.autograd.grad(loss, hidden)
+    torch.testing.assert_close(loss, exact)
+    assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
+
+
+def test_kept_hidden_states_change_nothing(student, examples):
+    row = pack(examples, CPU)
+    student._kept, student._room = {}, 0
+    fresh = student.hidden(examples, row)
+    assert not student._kept, "there was no room"
+    student._room = 64 * 4 * len(examples[0].tokens)
+    for _ in range(2):
+        torch.testing.assert_close(student.hidden(examples, row), fresh, atol=1e-5, rtol=1e-4)
+        assert [*student._kept] == [id(examples[0])] and student._room == 0, "there was room for one"
+
+
+def test_the_loss_is_the_cross_entropy_and_its_gradient_nearly(student):
+    torch.manual_seed(1)
+    head = torch.randn(500, 16)
+    targets = torch.randint(500, (7,))
+    hidden = (3 * head[targets] + torch.randn(7, 16)).requires_grad_()  # half learned, as in training
+    exact = F.cross_entropy(hidden @ head.T, targets)
+    (expected,) = torch.autograd.grad(exact, hidden)
+    loss, right = AnswerLoss.apply(hidden, targets, torch.ones(7), head, len(targets))
+    (found,) = torch.autograd.grad(loss, hidden)
+    torch.testing.assert_close(loss, exact)
+    assert (right == ((hidden @ head.T).argmax(-1) == targets)).all()
+    assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
+
+
+def test_only_the_upper_layers_learn(student):
+    assert {layer for layer, _ in student.factors()} == {2}
+    assert len(student.factors()) == 7
+
+
+def test_bfloat16_works_too(tiny_cache, examples):
+    student = Student(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.bfloat16)
+    row = pack(examples, CPU)
+    hidden = student.hidden(examples, row)
+    loss, _ = AnswerLoss.apply(hidden, row.targets, row.weights, student.head, len(row.targets))
+    gradients = torch.autograd.grad(loss, student.parameters)
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(g).all() and g.dtype is torch.float32 for g in gradients)
+
+
+def test_a_processor_computes_in_float32_whatever_it_has():
+    assert choose_dtype(CPU) is torch.float32
