@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from openai_local.answering.llama_server import CONTEXT_TOKENS, SOCKETS, Loopback, LoopbackError, Server
 from openai_local.answering.server_pool import GoneError, Lanes, here
 from openai_local.errors import LocalError
-from openai_local.models.adapter import base_state
+from openai_local.models.base_models import file_state
 
 MOST_BASES = 2
 _FORCE = 1e4  # added to a token's logit, it beats every other
@@ -174,7 +174,7 @@ class Answering:
 
     def _servers(self, target: Target) -> Lanes:
         with self._lock:
-            file: tuple[Path | int, ...] = (target.gguf, *base_state(target.gguf))
+            file: tuple[Path | int, ...] = (target.gguf, *file_state(target.gguf))
             lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load(), lambda: self.calm())
             self._lanes[file] = lanes  # the one asked last stands last
             for old in [*self._lanes][:-MOST_BASES]:

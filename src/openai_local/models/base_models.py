@@ -41,6 +41,8 @@ STAND_INS = frozenset(
     gpt-4o-mini-2024-07-18 gpt-4.1 gpt-4.1-2025-04-14 gpt-4.1-mini gpt-4.1-mini-2025-04-14 gpt-4.1-nano
     gpt-4.1-nano-2025-04-14""".split()
 )
+FETCH_AGAIN = "Fetch it again with:  openai-local bases fetch  (a base of your own: remove it, and add it again)."
+"""What to do about a base model's file that is damaged or gone."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -234,6 +236,21 @@ def note(base: Base) -> None:
     facts: dict[str, Any] = asdict(base)
     del facts["folder"], facts["wheel"]
     write_whole(base.folder / "base.json", json.dumps(facts, indent=2))
+
+
+def file_state(path: Path, advice: str = FETCH_AGAIN) -> tuple[int, ...]:
+    """What tells a file from another that got its name, or from itself before somebody wrote into it.
+
+    llama.cpp reads a model where it lies, whenever it needs a part. If the file has become shorter meanwhile, that
+    ends the process. So servers that have such a file must not be asked any more.
+
+    Raises `LocalError` if it is gone; `advice` says what to do then.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise LocalError(f"{path} can't be read: {error.strerror}. {advice}") from None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def sha256(path: Path) -> str:

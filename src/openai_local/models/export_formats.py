@@ -95,8 +95,7 @@ class Source:
     @cached_property
     def adapter(self) -> Adapter:
         """The trained matrices."""
-        heads, kv_heads = self.config["num_attention_heads"], self.config["num_key_value_heads"]
-        return read_adapter(self.adapter_file, heads=heads, kv_heads=kv_heads)
+        return read_adapter(self.adapter_file, self.config)
 
 
 def write_gguf(source: Source, folder: Path) -> None:

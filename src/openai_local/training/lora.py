@@ -119,10 +119,7 @@ class Student:
 
     def write_adapter(self, path: Path) -> None:
         """Write what was learned as a GGUF adapter."""
-        config = self.llama.config
-        heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
-        kind = config["model_type"]
-        write_adapter(path, self.factors(), alpha=ALPHA, heads=heads, kv_heads=kv_heads, architecture=kind)
+        write_adapter(path, self.factors(), self.llama.config, ALPHA)
 
     def factors(self) -> dict[tuple[int, str], Factors]:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
