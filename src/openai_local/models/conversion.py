@@ -240,9 +240,11 @@ def _describe(writer: gguf.GGUFWriter, config: dict[str, Any], folder: Path, tit
     writer.add_token_list(vocabulary.tokens)
     writer.add_token_types(vocabulary.types)
     writer.add_token_merges(vocabulary.merges)
-    writer.add_add_bos_token(vocabulary.starts)
+    writer.add_add_bos_token(vocabulary.start is not None)
     told = read_json(folder / "tokenizer_config.json", optional=True)
-    start = vocabulary.start if vocabulary.starts else token_named(told.get("bos_token"), vocabulary.tokens)
+    start = vocabulary.start
+    if start is None:
+        start = token_named(told.get("bos_token"), vocabulary.tokens)
     if start is not None:
         writer.add_bos_token_id(start)
     writer.add_eos_token_id(end_token(told, config["eos_token_id"], vocabulary.tokens, folder))
