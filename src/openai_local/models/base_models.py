@@ -59,27 +59,16 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Base:
-    """One base model.
+    """One base model."""
 
-    Args:
-        name: its id in the API.
-        title: what people call it.
-        licence: the name of its licence.
-        folder: where its files lie, whether they are there or not.
-        created: when it was published or registered, in seconds since 1970.
-        architecture: one of `ARCHITECTURES`.
-        parameters: how many numbers it is made of.
-        wheel: where a built-in one comes from.
-    """
-
-    name: str
-    title: str
-    licence: str
-    folder: Path
-    created: int
-    architecture: str
-    parameters: int
-    wheel: Wheel | None = None
+    name: str  # its id in the API
+    title: str  # what people call it
+    licence: str  # the name of its licence
+    folder: Path  # where its files lie, whether they are there or not
+    created: int  # when it was published or registered, in seconds since 1970
+    architecture: str  # one of `ARCHITECTURES`
+    parameters: int  # how many numbers it is made of
+    wheel: Wheel | None = None  # where a built-in one comes from
 
     def at(self, cache: Path) -> Base:
         """The built-in one, with its folder in a cache."""

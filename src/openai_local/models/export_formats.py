@@ -64,23 +64,14 @@ PARAMETER num_ctx {context}
 
 @dataclass(frozen=True)
 class Source:
-    """A fine-tune.
+    """A fine-tune."""
 
-    Args:
-        model: its name in the API.
-        adapter_file: its GGUF adapter.
-        base: what it was trained on.
-        plain: whether it learned from prompts and completions; otherwise from conversations.
-        training: what it was trained with, as rows for the model card.
-        losses: how that went, as rows for the model card.
-    """
-
-    model: str
-    adapter_file: Path
-    base: Base
-    plain: bool
-    training: dict[str, Any]
-    losses: dict[str, Any]
+    model: str  # its name in the API
+    adapter_file: Path  # its GGUF adapter
+    base: Base  # what it was trained on
+    plain: bool  # whether it learned from prompts and completions; otherwise from conversations
+    training: dict[str, Any]  # what it was trained with, as rows for the model card
+    losses: dict[str, Any]  # how that went, as rows for the model card
 
     @cached_property
     def config(self) -> dict[str, Any]:

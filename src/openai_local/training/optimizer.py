@@ -36,6 +36,7 @@ from openai_local.training.metrics import Score
 # The quintic a·x + b·x³ + c·x⁵ that pulls singular values towards 1 fastest (Jordan et al., 2024).
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _STEPS = 5
+_MOMENTUM = 0.95  # of the (Nesterov) running sum
 
 
 class Muon:
@@ -44,9 +45,9 @@ class Muon:
     No `torch.optim.Optimizer`: the first step of one takes two seconds, for imports that this does not need.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], momentum: float = 0.95) -> None:
-        """`parameters` are matrices, shape (rows, columns); `momentum` is that of the (Nesterov) running sum."""
-        self.parameters, self.momentum = parameters, momentum
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        """`parameters` are matrices, shape (rows, columns)."""
+        self.parameters = parameters
         self.memory = [torch.empty(0)] * len(parameters)
         self._stacks: list[tuple[list[int], Tensor, Tensor]] = []
         alike: dict[torch.Size, list[int]] = defaultdict(list)
@@ -61,16 +62,11 @@ class Muon:
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], lr: float) -> None:
-        """Update every parameter by its gradient.
-
-        Args:
-            gradients: in the order of the parameters.
-            lr: how far the update moves a matrix, in singular values.
-        """
+        """Update every parameter by its gradient; `lr` is how far that moves a matrix, in singular values."""
         for numbers, stack, memory in self._stacks:
             update = torch.stack([gradients[number] for number in numbers])
-            memory.mul_(self.momentum).add_(update)
-            update.add_(memory, alpha=self.momentum)
+            memory.mul_(_MOMENTUM).add_(update)
+            update.add_(memory, alpha=_MOMENTUM)
             rows, columns = stack.shape[1:]
             scale = lr * max(1.0, rows / columns) ** 0.5
             if rows > columns:
@@ -105,11 +101,7 @@ def unifier(matrices: Tensor) -> Tensor:
 
 
 def save_snapshot(path: Path, step: int, score: Score, optimizer: Muon) -> None:
-    """Write a snapshot, whole or not at all.
-
-    Raises:
-        OSError: the disk does not take it.
-    """
+    """Write a snapshot, whole or not at all. Raises `OSError` if the disk does not take it."""
     tensors = _tensors(optimizer)
     facts = {"step": str(step), "score": json.dumps(asdict(score)), "checksum": _checksum(tensors)}
     with arriving(path) as part:

@@ -88,7 +88,7 @@ def _hyperparameters(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _classification(body: dict[str, Any]) -> dict[str, Any] | None:
-    """What `training.metrics.Question` is made of, or None if no such metrics are asked for."""
+    """What `training.metrics.Classes.find` is asked, or None if no such metrics are."""
     if not body.get("compute_classification_metrics"):
         return None
     if "validation_file" not in body:
