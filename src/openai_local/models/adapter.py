@@ -117,10 +117,7 @@ def write_adapter(
 
 
 def read_adapter(path: Path, config: dict[str, Any]) -> Adapter:
-    """Read what `write_adapter` wrote for a base with this ``config.json``, with transformers' order of rows.
-
-    Raises `LocalError` if the file is not as it was written.
-    """
+    """Read what `write_adapter` wrote for a base with this ``config.json``, with transformers' order of rows."""
     header, heads = check_adapter(path), _heads(config)
     matrices = {name: read_numbers(path, tensor).view(np.float16) for name, tensor in header.tensors.items()}
     modules = {theirs: ours for ours, theirs in _NAMES.items()}
@@ -143,8 +140,7 @@ def _heads(config: dict[str, Any]) -> dict[str, int]:
 def check_adapter(path: Path) -> Header:
     """Check that an adapter is as `write_adapter` wrote it, and return its head. This reads all of it.
 
-    Of one that was written before adapters had a SHA-256, only its form is checked. Raises `LocalError` if it is
-    not, or the training went astray.
+    Of one that was written before adapters had a SHA-256, only its form is checked.
     """
     header = read_header(path, _AGAIN)
     problem = _problem(header)
@@ -185,11 +181,7 @@ def _problem(header: Header) -> str | None:
 
 
 def require_sound(gguf: Path, adapters: Sequence[Path]) -> None:
-    """Look at a base model's head, and at all of its adapters.
-
-    Raises `LocalError` if one is damaged, was changed by somebody else than this program, or belongs to another
-    base.
-    """
+    """Look at a base model's head and all of its adapters. They must belong to it, and be as they were written."""
     state = file_state(gguf)
     _base(gguf, state)
     for adapter in adapters:

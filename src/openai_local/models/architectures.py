@@ -57,10 +57,7 @@ class Tensor:
 
 
 def find_architecture(name: Any, where: str) -> Architecture:
-    """The kind of network called `name`.
-
-    Raises `LocalError` if it is none of those that work here; `where` says which file named it.
-    """
+    """The kind of network called `name`, which a file named."""
     if not isinstance(name, str) or name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise LocalError(
@@ -124,14 +121,7 @@ def _layer(config: dict[str, Any]) -> Iterator[Tensor]:
 def check_tensors(config: dict[str, Any], found: dict[str, tuple[int, ...]], where: str, *, gguf: bool) -> None:
     """Check that a file holds the tensors of its network, all of them, none else, each in its shape.
 
-    Args:
-        config: as for `tensors`.
-        found: the shapes of the tensors that there are, by name.
-        where: which file it is, for people.
-        gguf: whether the names are GGUF's.
-
-    Raises:
-        LocalError: it does not; one tensor that is wrong is named.
+    `found` has the shapes of those that there are, by their names in GGUF or in transformers.
     """
     expected = set()
     for tensor in tensors(config):  # which may claim to be millions, so this ends at the first that is not there

@@ -24,10 +24,7 @@ _OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, no
 
 
 def check_template(source: str, where: str) -> None:
-    """Check that a chat template is not nested deep, and that no part of it can run within itself.
-
-    Raises `LocalError` if it is not one that llama.cpp can be given; `where` says which model's it is.
-    """
+    """Check that a chat template is not nested deep, and that no part of it can run within itself."""
     try:
         raw = "has a part in raw" if _RAW.search(source) else None
         problem = _problem(TEMPLATES.parse(source)) or raw

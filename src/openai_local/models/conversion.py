@@ -43,10 +43,7 @@ _Q8, _F16, _F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F16,
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the GGUF model at `source` as a Hugging Face folder at `target`, whole or not at all.
-
-    Raises `LocalError` if the file is not sound, or the model is not one that can be trained here.
-    """
+    """Write the GGUF model at `source` as a Hugging Face folder at `target`, whole or not at all."""
     header = read_header(source)
     found = header.tensors
     config = _config(header, source.name)
@@ -180,11 +177,7 @@ def _write_weights(path: Path, config: dict[str, Any], numbers: Callable[[str], 
 
 
 def write_gguf(folder: Path, target: Path, title: str) -> None:
-    """Write the model in a Hugging Face folder (``config.json``, ``tokenizer.json``, safetensors) as a GGUF file.
-
-    `title` is what people call the model. Raises `LocalError` if something is missing, damaged, or not of a kind
-    that can be trained here.
-    """
+    """Write the model in a Hugging Face folder as a GGUF file; `title` is what people call it."""
     config, weights = read_config(folder), Weights(folder)
     if config["tie_word_embeddings"]:
         weights.shapes.pop("lm_head.weight", None)  # some folders have the embedding twice

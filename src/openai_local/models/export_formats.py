@@ -101,17 +101,13 @@ def modelfile(source: Source) -> str:
 
     A model that learned from plain prompts is asked plainly; with a chat template it would talk nonsense.
     """
-    chatml = is_chatml(source.template)
-    talking = _CHATML + _system(source.template) if chatml else _UNKNOWN
-    template = _PLAIN if source.plain else talking
-    stop = 'PARAMETER stop "<|im_end|>"\n' if chatml else ""
-    return _MODELFILE.format(template=template + stop, context=_CONTEXT_TOKENS)
-
-
-def _system(template: str) -> str:
-    said = system_message(template)
-    sayable = said and '"""' not in f'{said}"'  # three quotes end the text for Ollama
-    return f'SYSTEM """{said}"""\n' if sayable else ""
+    chatml, said = is_chatml(source.template), system_message(source.template)
+    template = _PLAIN if source.plain else _CHATML if chatml else _UNKNOWN
+    if template == _CHATML and said and '"""' not in f'{said}"':  # three quotes end the text for Ollama
+        template += f'SYSTEM """{said}"""\n'
+    if chatml:
+        template += 'PARAMETER stop "<|im_end|>"\n'
+    return _MODELFILE.format(template=template, context=_CONTEXT_TOKENS)
 
 
 def write_peft(source: Source, folder: Path) -> None:

@@ -122,10 +122,7 @@ class Header:
 
 
 def read_header(path: Path, advice: str = "Copy or fetch it again.") -> Header:
-    """Read the head of a GGUF file and compare what it says with the size of the file.
-
-    Raises `LocalError` if it is no GGUF file, or not a sound one; `advice` says what to do about that.
-    """
+    """Read the head of a GGUF file. `advice` says what to do about one that is not sound."""
     if path.exists() and not path.is_file():
         raise LocalError(f"{path} is not a file. Name a .gguf file.")
     try:
@@ -138,10 +135,7 @@ def read_header(path: Path, advice: str = "Copy or fetch it again.") -> Header:
 
 
 def read_numbers(path: Path, tensor: Stored) -> np.ndarray:
-    """The bytes of a tensor, row by row, as `gguf.dequantize` takes them.
-
-    Raises `LocalError` if the file has become shorter since its head was read.
-    """
+    """The bytes of a tensor, row by row, as `gguf.dequantize` takes them."""
     read = np.fromfile(path, dtype=np.uint8, count=tensor.n_bytes, offset=tensor.start)
     if len(read) < tensor.n_bytes:
         raise LocalError(f"{path} became shorter while it was read. Copy or fetch it again.")
@@ -177,14 +171,11 @@ class _Head:
             tensor = self._tensor(tensors, end)
             tensors[tensor.name] = tensor
             end = tensor.start + self._aligned(tensor.n_bytes)
-        return Header(fields, types, self._placed(tensors))
-
-    def _placed(self, tensors: dict[str, Stored]) -> dict[str, Stored]:
-        """The tensors with places from the beginning of the file. The last one must end within it."""
-        start = self._aligned(self.place)
+        start = self._aligned(self.place)  # from here on the tensors' places are counted
         for tensor in tensors.values():
             self._require(start + tensor.start + tensor.n_bytes)
-        return {name: replace(tensor, start=start + tensor.start) for name, tensor in tensors.items()}
+            tensors[tensor.name] = replace(tensor, start=start + tensor.start)
+        return Header(fields, types, tensors)
 
     def _require(self, needed: int) -> None:
         if needed > self.size:
@@ -271,11 +262,7 @@ class _Head:
 
 
 def check_entries(header: Header, architecture: str, where: str) -> None:
-    """Check the entries of a model.
-
-    Raises `LocalError`, naming the entry, if one is not known or of another type than an `architecture` has;
-    `where` says which file it is.
-    """
+    """Check that the entries of a model are those that its architecture has, and of the right types."""
     for key, type_ in header.types.items():
         group, _, rest = key.partition(".")
         value, only = header.fields[key], _ONLY.get(rest) if group == architecture else None

@@ -27,10 +27,7 @@ _LONGEST_TEMPLATE = 1_000_000  # those of today's models have up to twenty thous
 
 
 def find(folder: Path, name: str) -> Path:
-    """The file called `name` in a folder, whether it is there or not.
-
-    Raises `LocalError` if it leads out of the folder, or is no file.
-    """
+    """The file called `name` in a folder, whether it is there or not. It must not lead out of the folder."""
     path, inside = folder / name, folder.resolve()
     try:
         real = path.resolve()
@@ -47,10 +44,7 @@ def find(folder: Path, name: str) -> Path:
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    """The JSON object in a file; empty if the file is `optional` and not there.
-
-    Raises `LocalError` if it is missing or no JSON object.
-    """
+    """The JSON object in a file; empty if the file is `optional` and not there."""
     path = find(path.parent, path.name)
     if optional and not path.exists():
         return {}
@@ -87,7 +81,7 @@ class Weights:
     """The tensors in a folder's safetensors, which are read one at a time. `shapes` has their shapes by name."""
 
     def __init__(self, folder: Path) -> None:
-        """Look at all files without reading the numbers. Raises `LocalError` for what can't be used."""
+        """Look at all files without reading the numbers."""
         self._stored: dict[str, _Stored] = {}
         for path in _files(folder):
             found = _head(path)
@@ -99,7 +93,7 @@ class Weights:
         self.shapes = {name: stored.shape for name, stored in self._stored.items()}
 
     def read(self, name: str) -> np.ndarray:
-        """One tensor in float32. Raises `LocalError` if the file has become shorter meanwhile."""
+        """One tensor in float32."""
         stored = self._stored[name]
         count = math.prod(stored.shape)
         numbers = np.fromfile(stored.path, dtype=_TYPES[stored.kind], count=count, offset=stored.start)
@@ -134,7 +128,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _head(path: Path) -> dict[str, _Stored]:
-    """The tensors in a safetensors file. Raises `LocalError` if what it says can't be."""
+    """The tensors in a safetensors file."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

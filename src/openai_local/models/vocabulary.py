@@ -63,10 +63,7 @@ KINDS = {
 
 
 def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
-    """The tokenizer that a GGUF file's metadata describe.
-
-    Raises `LocalError` if it is of another kind than `KINDS`, or not whole; `where` says which file it is.
-    """
+    """The tokenizer that a GGUF file's metadata describe."""
     model, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
     if model != "gpt2" or not isinstance(pre, str) or pre not in KINDS:
         raise LocalError(
@@ -106,19 +103,12 @@ class Vocabulary:
 
 
 def tokenizer_of(folder: Path) -> Tokenizer:
-    """The tokenizer in a Hugging Face folder, without what would cut or fill up texts.
-
-    Raises `LocalError` if it can't be read or is of another kind than `KINDS`.
-    """
+    """The tokenizer in a Hugging Face folder, without what would cut or fill up texts."""
     return _load(folder / "tokenizer.json")[0]
 
 
 def from_folder(folder: Path, size: int) -> Vocabulary:
-    """What GGUF has to keep of the tokenizer in a Hugging Face folder.
-
-    The model has `size` tokens; those that the tokenizer lacks get names. Raises `LocalError` if it can't be read
-    or is of another kind than `KINDS`.
-    """
+    """What GGUF has to keep of such a tokenizer. The model has `size` tokens; those that are lacking get names."""
     path = folder / "tokenizer.json"
     tokenizer, pre, pairs = _load(path)
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)

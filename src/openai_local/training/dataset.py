@@ -56,7 +56,9 @@ def _checked(path: Path, param: str) -> Iterator[dict[str, Any]]:
         for number, line in _lines(path):
             record = _parse(line, number)
             if not found:
-                chat = _is_chat(record, number)
+                chat = "messages" in record
+                if not chat and "prompt" not in record and "completion" not in record:
+                    raise DataError(f"{_UNEXPECTED} Line {number} has neither.")
             yield _kept(record, chat, number, line)
             found += 1
     except DataError as error:
@@ -102,13 +104,6 @@ def _why(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg}, column {error.colno}"
     return "nested too deep" if isinstance(error, RecursionError) else "a number with thousands of digits"
-
-
-def _is_chat(record: dict[str, Any], number: int) -> bool:
-    """Whether a record is of the form with messages; `DataError` if it is of neither form."""
-    if not record.keys() & {"messages", "prompt", "completion"}:
-        raise DataError(f"{_UNEXPECTED} Line {number} has neither.")
-    return "messages" in record
 
 
 def _kept(record: dict[str, Any], chat: bool, number: int, line: str) -> dict[str, Any]:

@@ -136,14 +136,10 @@ class Loop:
         self.order = random.Random(seed)
         self.parallel = DataParallel(model, data.prompt_weight, chosen.batch_size, self._pause_if_asked)
         self.done, self.epoch = 0, Score()
-        self.elapsed_tokens = 0
+        self.elapsed_tokens = self.elapsed_examples = 0
 
     def run(self) -> None:
-        """All epochs, from the last snapshot on if there is one.
-
-        Raises:
-            Paused: the job was asked to pause.
-        """
+        """All epochs, from the last snapshot on if there is one. Raises `Paused` if the job was asked to pause."""
         self._go_on()
         self.begun = self.estimated = self.saved = time.monotonic()
         self.save_seconds = 0.01  # a guess, until one was written
@@ -151,6 +147,7 @@ class Loop:
         try:
             for step, batch in enumerate(self._batches(), start=1):
                 self.elapsed_tokens += sum(len(example.tokens) for example in batch)
+                self.elapsed_examples += len(batch)
                 if step > done:
                     self._take_step(step, batch)
                 if step >= done and step % self.epoch_steps == 0:
@@ -209,27 +206,14 @@ class Loop:
 
     def _tell_step(self, step: int, score: Score, valid: Score | None) -> None:
         message = f"Step {step}/{self.steps}: training loss={score.mean_loss:.4f}"
-        data: dict[str, Any] = {"step": step, "total_steps": self.steps, **_named("train", score)}
+        data: dict[str, Any] = {"step": step, "total_steps": self.steps, **score.named("train")}
         if valid:
             message += f", validation loss={valid.mean_loss:.4f}"
-            data |= _named("valid", valid)
+            data |= valid.named("valid")
         self.journal.event(message, data=data, key=f"step {step}")
-        self.journal.tell("row", **self._columns(step, score, valid))
-
-    def _columns(self, step: int, score: Score, valid: Score | None) -> dict[str, Any]:
-        seen = (step - 1) // self.epoch_steps * len(self.data.training)
-        in_epoch = (step - 1) % self.epoch_steps + 1
-        columns: dict[str, Any] = {
-            "step": step,
-            "elapsed_tokens": self.elapsed_tokens,
-            "elapsed_examples": seen + min(in_epoch * self.chosen.batch_size, len(self.data.training)),
-        }
-        for name, part in (("train", score), ("valid", valid)):
-            if part:
-                columns[f"{name}_loss"] = part.mean_loss
-                columns[f"{name}_accuracy"] = part.accuracy
-                columns[f"{name}_sequence_accuracy"] = part.sequence_accuracy
-        return columns
+        columns = {**score.columns("train"), **(valid.columns("valid") if valid else {})}
+        elapsed = {"elapsed_tokens": self.elapsed_tokens, "elapsed_examples": self.elapsed_examples}
+        self.journal.tell("row", step=step, **elapsed, **columns)
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
@@ -244,12 +228,12 @@ class Loop:
     def _end_epoch(self, step: int) -> None:
         """Measure with all validation examples, and keep a checkpoint."""
         epoch = step // self.epoch_steps
-        metrics: dict[str, Any] = {"step": step, **_named("train", self.epoch)}
+        metrics: dict[str, Any] = {"step": step, **self.epoch.named("train")}
         validation = ""
         if self.data.validation:
             full = self.parallel.measure(self.data.validation)
             validation = f"validation loss={full.mean_loss:.4f}, "
-            named = _named("full_valid", full)
+            named = full.named("full_valid")
             metrics |= named
             message = f"Step {step}/{self.steps}: full validation loss={full.mean_loss:.4f}"
             data = {"step": step, "total_steps": self.steps, **named}
@@ -265,8 +249,3 @@ class Loop:
             self.journal.tell("row", step=step, **found)
         self.journal.keep(lambda: self.model.write_adapter(self.journal.checkpoint_file(step)))
         self.journal.tell("checkpoint", step=step, metrics=metrics)
-
-
-def _named(kind: str, score: Score) -> dict[str, float]:
-    """A score under the names of OpenAI's metrics."""
-    return {f"{kind}_loss": round(score.mean_loss, 5), f"{kind}_mean_token_accuracy": round(score.accuracy, 5)}

@@ -53,6 +53,18 @@ class Score:
         """Share of examples whose whole answer was the likeliest, token by token, 0 to 1."""
         return self.exact / max(1, self.examples)
 
+    def named(self, kind: str) -> dict[str, float]:
+        """Under the names of OpenAI's metrics; `kind` is ``train``, ``valid`` or ``full_valid``."""
+        return {f"{kind}_loss": round(self.mean_loss, 5), f"{kind}_mean_token_accuracy": round(self.accuracy, 5)}
+
+    def columns(self, kind: str) -> dict[str, float]:
+        """Under the names in a row of the journal."""
+        return {
+            f"{kind}_loss": self.mean_loss,
+            f"{kind}_accuracy": self.accuracy,
+            f"{kind}_sequence_accuracy": self.sequence_accuracy,
+        }
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -90,7 +102,14 @@ class Classes:
         if place is None or len({answer[place] for answer in answers}) < len(answers):
             message = "Two classes begin with the same token. Choose names that differ at once, such as 1, 2, 3."
             raise DataError(message, code="invalid_classes", param="compute_classification_metrics")
-        positive = None if positive_class is None else _find(positive_class, answers, encoder)
+        positive = None
+        if positive_class is not None:
+            texts = [encoder.tokenizer.decode(list(answer)).strip() for answer in answers]
+            if positive_class.strip() not in texts:
+                message = f"No completion is {positive_class!r}; there are {', '.join(map(repr, texts))}."
+                param = "classification_positive_class"
+                raise DataError(message, code="invalid_positive_class", param=param)
+            positive = texts.index(positive_class.strip())
         return cls(answers, place, positive, tuple(dict.fromkeys([1.0, *map(float, betas)])))
 
     @property
@@ -114,14 +133,6 @@ class Classes:
         else:
             found = _binary(truth == self.positive, probabilities[:, self.positive], self.betas)
         return {f"classification/{name}": float(value) for name, value in found.items()}
-
-
-def _find(text: str, answers: Sequence[tuple[int, ...]], encoder: Encoder) -> int:
-    texts = [encoder.tokenizer.decode(list(answer)).strip() for answer in answers]
-    if text.strip() not in texts:
-        message = f"No completion is {text!r}; there are {', '.join(map(repr, texts))}."
-        raise DataError(message, code="invalid_positive_class", param="classification_positive_class")
-    return texts.index(text.strip())
 
 
 def _multiclass(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
@@ -206,9 +217,6 @@ def write_table(path: Path, rows: Iterable[dict[str, Any]], *, of_2022: bool) ->
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
     for row in steps.values():
-        table.writerow([_cell(row.get(name)) for name in columns.values()])
+        cells = (row.get(name) for name in columns.values())
+        table.writerow([f"{cell:.5f}" if isinstance(cell, float) else cell for cell in cells])
     write_whole(path, text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    return f"{value:.5f}" if isinstance(value, float) else value

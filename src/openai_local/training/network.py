@@ -116,8 +116,7 @@ class Linear:
     def add_lora(self, rank: int, alpha: float) -> tuple[Tensor, ...]:
         """Let them learn: W becomes W + alpha / rank · B·A, with one A for all of them.
 
-        Returns:
-            A, random, of shape (rank, inputs), and B, zeros, of shape (outputs of all, rank), both in float32.
+        Returns A, random, of shape (rank, inputs), and B, zeros, of shape (outputs of all, rank), in float32.
         """
         outputs, inputs = self.weight.shape
         bound = 1 / math.sqrt(inputs)

@@ -78,14 +78,11 @@ class Muon:
 def unifier(matrices: Tensor) -> Tensor:
     """What to multiply each matrix with from the left, so that all its singular values come near 1.
 
+    `matrices` have the shape (count, rows, columns), with no more rows than columns; what is returned is
+    symmetric, of the shape (count, rows, rows). The products' singular values lie in about 0.7 to 1.2.
+
     Every Newton-Schulz step multiplies X from the left by a polynomial of X·Xᵀ. So the steps are done on that
     small square matrix alone.
-
-    Args:
-        matrices: shape (count, rows, columns), with no more rows than columns.
-
-    Returns:
-        Symmetric matrices, shape (count, rows, rows). The products' singular values lie in about 0.7 to 1.2.
     """
     gram = matrices @ matrices.mT
     size = gram.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None].sqrt() + 1e-7
@@ -116,11 +113,8 @@ def save_snapshot(path: Path, step: int, score: Score, optimizer: Muon) -> None:
 def load_snapshot(path: Path, optimizer: Muon) -> tuple[int, Score] | None:
     """Put a snapshot's content back into an optimizer and its parameters.
 
-    Returns:
-        The step it was written after and the epoch's score so far. None if there is no snapshot.
-
-    Raises:
-        LocalError: it is damaged, or one of other parameters. Nothing was put back then.
+    Returns the step it was written after and the epoch's score so far; None if there is no snapshot. Raises
+    `LocalError` if it is damaged, or one of other parameters. Nothing was put back then.
     """
     own = _tensors(optimizer)
     try:
