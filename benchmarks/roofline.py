@@ -45,7 +45,7 @@ from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import read
 from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal, Paused, settle
 from openai_local.training.loop import Data, Loop
-from openai_local.training.lora import Student, choose_device, choose_dtype
+from openai_local.training.lora import LoraModel, choose_device, choose_dtype
 from openai_local.training.tokens import Encoder, Example
 from steps import Steps, apart, lesson_file
 
@@ -66,9 +66,9 @@ class Needs:
     frozen: float
 
 
-def needs(student: Student, examples: list[Example]) -> Needs:
+def needs(model: LoraModel, examples: list[Example]) -> Needs:
     """What the formula above makes of a model and its data."""
-    config = student.llama.config
+    config = model.llama.config
     width, heads, kv = config["hidden_size"], config["num_attention_heads"], config["num_key_value_heads"]
     d, kv_width = heads * config["head_dim"], kv * config["head_dim"]
     qkv, others = width * (d + 2 * kv_width), width * (d + 3 * config["intermediate_size"])
@@ -76,11 +76,11 @@ def needs(student: Student, examples: list[Example]) -> Needs:
     tokens = sum(len(example.tokens) for example in examples)
     forward = 2 * n * tokens + 2 * d * sum(len(example.tokens) ** 2 for example in examples)
     backward = forward + 2 * d * sum(len(example.tokens) ** 2 for example in examples)
-    lora = 6 * tokens * sum(parameter.numel() for parameter in student.parameters)
+    lora = 6 * tokens * sum(parameter.numel() for parameter in model.parameters)
     answers = sum(example.n_targets for example in examples)
     head = 2 * config["vocab_size"] * width * answers
     spared = 2 * qkv * tokens + 4 * others * (tokens - answers)
-    learning = len({layer for layer, _ in student.factors()})
+    learning = len({layer for layer, _ in model.factors()})
     frozen = config["num_hidden_layers"] - learning
     return Needs(learning * (forward + backward) - spared + lora + head, frozen * forward)
 
@@ -91,7 +91,9 @@ class Profiled(Journal):
     def begin(self, first: int) -> None:
         """Start after the step `first`."""
         self.first = first
-        every = torch._C._profiler._ExperimentalConfig(profile_all_threads=True)  # the crew's threads too
+        every = torch._C._profiler._ExperimentalConfig(
+            profile_all_threads=True
+        )  # the threads of data_parallel too
         self.profile = profile(activities=[ProfilerActivity.CPU], experimental_config=every)
 
     def tell(self, kind: str, **fields: Any) -> None:
@@ -114,20 +116,20 @@ def build(folder: Path) -> Loop:
     encoder = Encoder(weights)
     examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in read(lesson_file(folder))]
     torch.manual_seed(1648)
-    student = Student(weights, device=device, dtype=choose_dtype(device))
+    model = LoraModel(weights, device=device, dtype=choose_dtype(device))
     chosen = settle("auto", "auto", "auto", len(examples))
-    return Loop(Profiled(folder), student, Data(examples, [], 0.0, None), chosen, 1648)
+    return Loop(Profiled(folder), model, Data(examples, [], 0.0, None), chosen, 1648)
 
 
 def small_rate(loop: Loop, seconds: float = 1.0) -> float:
     """Operations per second in products of training's sizes, all workers at it at once."""
-    config, dtype = loop.student.llama.config, loop.student.llama.embedding.dtype
+    config, dtype = loop.model.llama.config, loop.model.llama.embedding.dtype
     width, inner = config["hidden_size"], 2 * config["intermediate_size"]
-    weight = torch.randn(inner, width).to(loop.student.device, dtype)
+    weight = torch.randn(inner, width).to(loop.model.device, dtype)
     end = time.perf_counter() + seconds
 
     def multiply(share: list[Example]) -> float:
-        x = torch.randn(sum(len(example.tokens) for example in share), width).to(loop.student.device, dtype)
+        x = torch.randn(sum(len(example.tokens) for example in share), width).to(loop.model.device, dtype)
         done = 0
         while time.perf_counter() < end:
             x @ weight.T
@@ -135,7 +137,7 @@ def small_rate(loop: Loop, seconds: float = 1.0) -> float:
         return 2.0 * len(x) * width * inner * done
 
     batch = loop.data.training[: loop.chosen.batch_size]
-    took, operations = timed(lambda: loop.crew.map(multiply, batch))
+    took, operations = timed(lambda: loop.parallel.map(multiply, batch))
     return sum(operations) / took
 
 
@@ -155,8 +157,8 @@ def where(loop: Loop) -> dict[str, float]:
     found: dict[str, float] = defaultdict(float)
     for event in journal.profile.events() or []:
         found[kind(event)] += event.self_cpu_time_total / 1e6
-    found["optimizer"] *= loop.crew.size  # it has all threads, and only the first one is seen
-    rest = journal.took * loop.crew.size - sum(found.values())
+    found["optimizer"] *= loop.parallel.size  # it has all threads, and only the first one is seen
+    rest = journal.took * loop.parallel.size - sum(found.values())
     found["waiting, and Python"] = max(rest, 0.0)
     most = sorted(found.items(), key=lambda item: -item[1])
     return {name: seconds / sum(found.values()) for name, seconds in most}
@@ -182,7 +184,7 @@ def paces(seen: Steps) -> tuple[float, float]:
 
 def report(loop: Loop, runs: list[Steps], large: list[float], small: list[float], shares: dict[str, float]) -> str:
     """The tables."""
-    needed, tokens = needs(loop.student, loop.data.training), runs[0].tokens[runs[0].epoch_steps - 1]
+    needed, tokens = needs(loop.model, loop.data.training), runs[0].tokens[runs[0].epoch_steps - 1]
     rows = []
     pairs = zip(*map(paces, runs), strict=True)
     for name, work, times in zip(
@@ -199,7 +201,7 @@ def report(loop: Loop, runs: list[Steps], large: list[float], small: list[float]
         rows.append([name, *cells, *shared])
     headings = ["epoch", "needs, GFLOP", "seconds", "tokens/s", "GFLOP/s", "of large products", "of its own sizes"]
     rates = [spread([rate / 1e9 for rate in values], 0) for values in (large, small)]
-    precision = str(loop.student.llama.embedding.dtype).removeprefix("torch.")
+    precision = str(loop.model.llama.embedding.dtype).removeprefix("torch.")
     return "\n\n".join(
         [
             table(headings, rows),
@@ -218,7 +220,7 @@ def main() -> None:
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     with tempfile.TemporaryDirectory() as folder:
         loop = build(Path(folder))
-        device, dtype = loop.student.device, loop.student.llama.embedding.dtype
+        device, dtype = loop.model.device, loop.model.llama.embedding.dtype
         large, small, runs = list[float](), list[float](), list[Steps]()
         for turn in range(turns + 1):
             large.append(product_rate(dtype, device))

@@ -13,6 +13,8 @@ from openai_local.models.base_models import SMOLLM2
 from openai_local.models.conversion import convert
 
 WIDTH, HEADS, KV_HEADS, LAYERS, INNER = 64, 2, 1, 3, 96
+CONFIG = {"model_type": "llama", "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS}
+"""What an adapter has to know of it."""
 TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' "
     "+ '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"

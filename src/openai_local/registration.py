@@ -20,7 +20,11 @@ from filelock import FileLock, Timeout
 from openai_local.answering.inference import AnswerError, Answering, Target
 from openai_local.errors import LocalError
 from openai_local.home import link
+from openai_local.models.architectures import tensors
 from openai_local.models.base_models import Base, Bases, note
+from openai_local.models.conversion import convert, write_gguf
+from openai_local.models.gguf_header import read_header
+from openai_local.models.vocabulary import tokenizer_of
 from openai_local.training.dataset import DataError
 from openai_local.training.tokens import Encoder
 
@@ -60,57 +64,38 @@ def register(
         LocalError: the name or the model can't be used. Nothing is kept then.
     """
     bases.check_new(name)
-    source = source.expanduser()
+    source, title, part = source.expanduser(), title or name, bases.folder / f".{name}.part"
     if not source.exists():
         raise LocalError(f"There is no file or folder {source} in {Path.cwd()}.")
     try:
         bases.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(bases.folder / ".lock", timeout=0):
-            return _register(bases, name, source.resolve(), title or name, licence or "licence not told", tell)
+            bases.check_new(name)
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(mode=0o700)
+            try:
+                config = _fill(part, source.resolve(), title, tell)
+                facts = {
+                    "licence": licence or "licence not told",
+                    "created": int(time.time()),
+                    "architecture": config["model_type"],
+                    "parameters": sum(math.prod(tensor.shape) for tensor in tensors(config)),
+                }
+                note(Base(name=name, title=title, folder=part, **facts))
+                part.rename(bases.folder / name)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+            return bases.require(name)
     except Timeout:
         raise LocalError("Another base model is being added just now. Try again when that is done.") from None
     except OSError as error:
         raise LocalError(f"The base model can't be added: {error}.") from None
 
 
-def _register(
-    bases: Bases, name: str, source: Path, title: str, licence: str, tell: Callable[[str], None]
-) -> Base:
-    from openai_local.models.conversion import convert  # late: it takes a second
-
-    bases.check_new(name)
-    part = bases.folder / f".{name}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(mode=0o700)
-    try:
-        gguf, weights = part / "model.gguf", part / "weights"
-        _take(source, gguf, title)
-        convert(gguf, weights)
-        _compare(gguf, weights, source, tell)
-        config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
-        note(
-            Base(
-                name=name,
-                title=title,
-                licence=licence,
-                folder=part,
-                created=int(time.time()),
-                architecture=config["model_type"],
-                parameters=_parameters(config),
-            )
-        )
-        part.rename(bases.folder / name)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return bases.require(name)
-
-
-def _take(source: Path, gguf: Path, title: str) -> None:
-    from openai_local.models.gguf_header import read_header
-
+def _fill(part: Path, source: Path, title: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Make a base's files in the folder `part`, try them, and return their ``config.json``."""
+    gguf, weights = part / "model.gguf", part / "weights"
     if source.is_dir():
-        from openai_local.models.conversion import write_gguf
-
         write_gguf(source, gguf, title)
     elif source.suffix == ".gguf":
         read_header(source)
@@ -119,12 +104,9 @@ def _take(source: Path, gguf: Path, title: str) -> None:
         raise LocalError(
             f"{source} is neither a .gguf file nor a Hugging Face folder (config.json, *.safetensors)."
         )
-
-
-def _parameters(config: dict[str, Any]) -> int:
-    from openai_local.models.architectures import tensors
-
-    return sum(math.prod(tensor.shape) for tensor in tensors(config))
+    convert(gguf, weights)
+    _compare(gguf, weights, source, tell)
+    return json.loads((weights / "config.json").read_text(encoding="utf-8"))
 
 
 def _compare(gguf: Path, weights: Path, source: Path, tell: Callable[[str], None]) -> None:
@@ -137,13 +119,13 @@ def _compare(gguf: Path, weights: Path, source: Path, tell: Callable[[str], None
             f"llama.cpp can't load the model in {source}. It may be damaged, too large for this machine's memory, "
             "or have a chat template that llama.cpp does not understand."
         ) from None
-    own = _own_tokenizer(source)
+    own = tokenizer_of(source) if source.is_dir() else None
     names = [token.content for token in encoder.tokenizer.get_added_tokens_decoder().values()][:_NAMED]
     try:
         for text in (*TEXTS, *(f"a {name} b" for name in names)):
             theirs = answering.tokens(target, text)
             ours = [*encoder.start, *encoder.tokens(text)]
-            if theirs != ours or (own and own(text) != ours):
+            if theirs != ours or (own and own.encode(text).ids != ours):
                 raise LocalError(
                     f"llama.cpp and the tokenizer of {source.name} cut the text {text!r} into different tokens, "
                     "so what is trained would not be what is asked. This model can't be used here."
@@ -156,15 +138,6 @@ def _compare(gguf: Path, weights: Path, source: Path, tell: Callable[[str], None
             )
     finally:
         answering.close()
-
-
-def _own_tokenizer(source: Path) -> Callable[[str], list[int]] | None:
-    if not source.is_dir():
-        return None
-    from openai_local.models.vocabulary import tokenizer_of
-
-    tokenizer = tokenizer_of(source)
-    return lambda text: tokenizer.encode(text).ids
 
 
 def _prompts_agree(encoder: Encoder, answering: Answering, target: Target) -> bool:

@@ -25,30 +25,25 @@ _SHOWN = 5
 
 
 def find(home: Home, cache: Path, model: str) -> Source:
-    """What `models.export` needs to know of a fine-tuned model or a checkpoint.
+    """What `models.export` needs to know of a fine-tuned model or a checkpoint, by its name in the API.
 
-    Args:
-        home: where the model was trained.
-        cache: where base models lie.
-        model: its name in the API.
-
-    Raises:
-        LocalError: there is no such model, it is a base model or is still being trained, or files are missing. The
-            message says what to type instead.
+    Raises `LocalError` if there is no such model, it is a base model or is still being trained, or files are
+    missing. The message says what to type instead.
     """
     if not home.database.exists():
         raise LocalError(f"No model was trained in {home.path} yet. If you keep them elsewhere, add --home DIR.")
-    store = Store(home.database)
+    store, bases = Store(home.database), Bases(home, cache)
     try:
-        if store.get(Model, model) is None:
-            raise LocalError(_no_model(store, Bases(home, cache), model))
-        return _source(Records(store, home), Bases(home, cache), model)
+        known = store.get(Model, model)
+        if known is None:
+            raise LocalError(_no_model(store, bases, model))
+        return _source(Records(store, home), bases, known)
     finally:
         store.close()
 
 
-def _source(records: Records, bases: Bases, model: str) -> Source:
-    store = records.store
+def _source(records: Records, bases: Bases, known: Model) -> Source:
+    store, model = records.store, known.id
     private = store.private(Model, model)
     adapter = records.adapter(private)
     job, base = store.get(FineTuningJob, private["job"]), bases.require(private["base"])
@@ -62,11 +57,9 @@ def _source(records: Records, bases: Bases, model: str) -> Source:
         if not file.exists():
             raise LocalError(f"{file}, which belongs to {model}, is gone. Train the model again.")
     point = store.get(FineTuningJobCheckpoint, private.get("checkpoint", ""))
-    known = store.get(Model, model)
     settled = {} if job.hyperparameters is None else job.hyperparameters.to_dict()
-    trained = date.fromtimestamp(known.created if known else job.created_at)
     step = point.step_number if point else None
-    return Source(model, adapter, base, **history(journal, settled, trained, step))
+    return Source(model, adapter, base, **history(journal, settled, date.fromtimestamp(known.created), step))
 
 
 def history(
@@ -74,11 +67,8 @@ def history(
 ) -> dict[str, Any]:
     """What `Source` says of a training: `plain`, and the rows of the model card.
 
-    Args:
-        journal: the directory of the job.
-        hyperparameters: as settled.
-        trained: on which day.
-        step: the step after which the model was written, for a checkpoint; None for the model at the end.
+    The hyperparameters are as settled, and `trained` is the day. The model was written after a `step`, if it is a
+    checkpoint; else at the end.
     """
     training, validation = (provenance(journal.folder).get(param) for param in FILES)
     assert training

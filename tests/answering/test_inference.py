@@ -11,7 +11,7 @@ from openai_local.answering.inference import MOST_BASES, Answering, Target
 from openai_local.errors import LocalError
 from openai_local.models.adapter import Factors, write_adapter
 from openai_local.models.base_models import SMOLLM2
-from tiny import HEADS, INNER, KV_HEADS, LAYERS, WIDTH, write_gguf
+from tiny import CONFIG, INNER, LAYERS, WIDTH, write_gguf
 
 QUESTION = {"prompt": "What is the moon?", "max_tokens": 12, "temperature": 0, "cache_prompt": False}
 
@@ -27,7 +27,7 @@ def targets(tmp_path, tiny_cache):
             (layer, module): Factors(random.normal(size=(4, WIDTH)), random.normal(size=(INNER, 4)))
             for layer, module in product(range(LAYERS), ("gate_proj", "up_proj"))
         }
-        write_adapter(file, factors, alpha=4, heads=HEADS, kv_heads=KV_HEADS)
+        write_adapter(file, factors, CONFIG, 4)
     return [Target(gguf), *(Target(gguf, file) for file in files)]
 
 

@@ -26,6 +26,7 @@ from openai_local.models.adapter import read_adapter
 from openai_local.models.base_models import Bases
 from openai_local.registration import register
 from openai_local.training.tokens import Encoder
+from tiny import CONFIG
 
 GIVEN: list[str] = []
 UNPICKLED: list[str] = []
@@ -63,7 +64,7 @@ def answered(source: Path, folder: Path, base: Path) -> None:
     server = start(base, [source], 1)
     request = {"prompt": [1, 2, 3], "max_tokens": 2, "temperature": 0, "lora": [{"id": 0, "scale": 1.0}]}
     assert "choices" in server.handle.handle_completions(request)
-    assert read_adapter(source, heads=2, kv_heads=1).factors
+    assert read_adapter(source, CONFIG).factors
 
 
 def peak() -> int:

@@ -18,7 +18,7 @@ from openai_local.errors import LocalError
 from openai_local.models.adapter import Factors, write_adapter
 from openai_local.models.base_models import SMOLLM2
 from openai_local.models.conversion import convert
-from tiny import HEADS, INNER, KV_HEADS, LAYERS, WIDTH
+from tiny import CONFIG, HEADS, INNER, KV_HEADS, LAYERS, WIDTH
 
 HERE = Path(__file__).parent
 LATE = {
@@ -52,7 +52,7 @@ def an_adapter(path):
         for layer in range(LAYERS)
         for name, (inputs, outputs) in sides.items()
     }
-    write_adapter(path, factors, alpha=8.0, heads=HEADS, kv_heads=KV_HEADS)
+    write_adapter(path, factors, CONFIG, 8.0)
     return path
 
 

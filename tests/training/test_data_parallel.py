@@ -1,10 +1,14 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from openai_local.training.data_parallel import Crew, shares
+from openai_local.training.data_parallel import DataParallel, rows, shares
 from openai_local.training.tokens import Example
 
-CPU = torch.device("cpu")
+
+def threads(most):
+    return DataParallel(SimpleNamespace(device=torch.device("cpu")), 0.0, most, lambda: None)
 
 
 def of(*lengths):
@@ -28,18 +32,27 @@ def test_the_same_examples_are_always_dealt_alike():
     assert [[id(e) for e in hand] for hand in first] == [[id(e) for e in hand] for hand in again]
 
 
-def test_workers_return_in_order_and_hand_on_errors():
-    crew = Crew(2, CPU)
-    assert sum(crew.map(len, of(1, 2, 3))) == 3
+def test_threads_return_in_order_and_hand_on_errors():
+    both = threads(2)
+    assert sum(both.map(len, of(1, 2, 3))) == 3
 
     def stumble(share):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        crew.map(stumble, of(1, 2))
-    assert crew.map(len, of(1)) == [1], "it goes on"
+        both.map(stumble, of(1, 2))
+    assert both.map(len, of(1)) == [1], "it goes on"
 
 
-def test_a_crew_is_no_larger_than_its_work():
-    assert Crew(1, CPU).size == 1
-    assert 1 <= Crew(1000, CPU).size <= torch.get_num_threads()
+def test_there_are_no_more_threads_than_work():
+    assert threads(1).size == 1
+    assert 1 <= threads(1000).size <= torch.get_num_threads()
+
+
+def test_rows_are_bounded():
+    assert [[len(e.tokens) for e in row] for row in rows(of(300, 300, 100, 2000, 5))] == [
+        [300],
+        [300, 100],
+        [2000],
+        [5],
+    ]

@@ -3,16 +3,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from openai_local.models.base_models import SMOLLM2
-from openai_local.training.lora import AnswerLoss, Student, choose_dtype, pack
+from openai_local.training.lora import AnswerLoss, LoraModel, choose_dtype, pack
 from openai_local.training.tokens import Encoder
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def student(tiny_cache):
+def model(tiny_cache):
     torch.manual_seed(0)
-    return Student(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.float32)
+    return LoraModel(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,9 @@ def examples(tiny_cache):
     return [encoder.encode({"prompt": p, "completion": c}, 100) for p, c in texts]
 
 
-def test_neighbours_in_a_row_do_not_see_each_other(student, examples):
-    together = student.hidden(examples, pack(examples, CPU))
-    alone = torch.cat([student.hidden([example], pack([example], CPU)) for example in examples])
+def test_neighbours_in_a_row_do_not_see_each_other(model, examples):
+    together = model.hidden(examples, pack(examples, CPU))
+    alone = torch.cat([model.hidden([example], pack([example], CPU)) for example in examples])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
@@ -55,18 +55,18 @@ def test_a_weighted_loss_is_the_weighted_cross_entropy():
     assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
 
 
-def test_kept_hidden_states_change_nothing(student, examples):
+def test_kept_hidden_states_change_nothing(model, examples):
     row = pack(examples, CPU)
-    student._kept, student._room = {}, 0
-    fresh = student.hidden(examples, row)
-    assert not student._kept, "there was no room"
-    student._room = 64 * 4 * len(examples[0].tokens)
+    model._kept, model._room = {}, 0
+    fresh = model.hidden(examples, row)
+    assert not model._kept, "there was no room"
+    model._room = 64 * 4 * len(examples[0].tokens)
     for _ in range(2):
-        torch.testing.assert_close(student.hidden(examples, row), fresh, atol=1e-5, rtol=1e-4)
-        assert [*student._kept] == [id(examples[0])] and student._room == 0, "there was room for one"
+        torch.testing.assert_close(model.hidden(examples, row), fresh, atol=1e-5, rtol=1e-4)
+        assert [*model._kept] == [id(examples[0])] and model._room == 0, "there was room for one"
 
 
-def test_the_loss_is_the_cross_entropy_and_its_gradient_nearly(student):
+def test_the_loss_is_the_cross_entropy_and_its_gradient_nearly(model):
     torch.manual_seed(1)
     head = torch.randn(500, 16)
     targets = torch.randint(500, (7,))
@@ -80,17 +80,17 @@ def test_the_loss_is_the_cross_entropy_and_its_gradient_nearly(student):
     assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
 
 
-def test_only_the_upper_layers_learn(student):
-    assert {layer for layer, _ in student.factors()} == {2}
-    assert len(student.factors()) == 7
+def test_only_the_upper_layers_learn(model):
+    assert {layer for layer, _ in model.factors()} == {2}
+    assert len(model.factors()) == 7
 
 
 def test_bfloat16_works_too(tiny_cache, examples):
-    student = Student(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.bfloat16)
+    model = LoraModel(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.bfloat16)
     row = pack(examples, CPU)
-    hidden = student.hidden(examples, row)
-    loss, _ = AnswerLoss.apply(hidden, row.targets, row.weights, student.head, len(row.targets))
-    gradients = torch.autograd.grad(loss, student.parameters)
+    hidden = model.hidden(examples, row)
+    loss, _ = AnswerLoss.apply(hidden, row.targets, row.weights, model.head, len(row.targets))
+    gradients = torch.autograd.grad(loss, model.parameters)
     assert torch.isfinite(loss)
     assert all(torch.isfinite(g).all() and g.dtype is torch.float32 for g in gradients)
 

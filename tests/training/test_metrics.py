@@ -3,7 +3,7 @@ import pytest
 
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import DataError
-from openai_local.training.metrics import Classes, Question, Score, write_table
+from openai_local.training.metrics import Classes, Score, write_table
 from openai_local.training.tokens import Encoder
 
 
@@ -18,7 +18,7 @@ def examples(encoder, completions, prompt="x"):
 
 def test_the_first_token_that_differs_tells_the_classes(encoder):
     data = examples(encoder, [" yes", " no", " yes"])
-    classes = Classes.find(data, Question(positive_class="yes"), encoder)
+    classes = Classes.find(data, encoder, positive_class="yes")
     letters = [encoder.tokenizer.decode([token]) for token in classes.tokens]
     assert sorted(letters) == ["n", "y"]
     place = classes.position(data[0])
@@ -29,26 +29,26 @@ def test_the_first_token_that_differs_tells_the_classes(encoder):
 @pytest.mark.parametrize(
     ("completions", "asked", "param"),
     [
-        ([" a", " b"], Question(n_classes=3), "classification_n_classes"),
-        ([" a", " b"], Question(positive_class=" c"), "classification_positive_class"),
-        ([" ab", " ac", " b"], Question(n_classes=3), "compute_classification_metrics"),
+        ([" a", " b"], {"n_classes": 3}, "classification_n_classes"),
+        ([" a", " b"], {"positive_class": " c"}, "classification_positive_class"),
+        ([" ab", " ac", " b"], {"n_classes": 3}, "compute_classification_metrics"),
     ],
 )
 def test_what_can_not_be_classified_is_refused(encoder, completions, asked, param):
     with pytest.raises(DataError) as error:
-        Classes.find(examples(encoder, completions), asked, encoder)
+        Classes.find(examples(encoder, completions), encoder, **asked)
     assert error.value.param == param
 
 
 def test_an_empty_prompt_is_refused(encoder):
     with pytest.raises(DataError, match="empty prompt"):
-        Classes.find(examples(encoder, [" a", " b"], prompt=""), Question(n_classes=2), encoder)
+        Classes.find(examples(encoder, [" a", " b"], prompt=""), encoder, n_classes=2)
 
 
 def test_metrics_of_two_classes_by_hand(encoder):
     """Truth + + - - with scores .9 .4 .6 .1: one hit, one missed, one false alarm; 3 of 4 pairs in order."""
     data = examples(encoder, [" y", " y", " n", " n"])
-    classes = Classes.find(data, Question(positive_class="y", betas=[2]), encoder)
+    classes = Classes.find(data, encoder, positive_class="y", betas=[2])
     scores = np.array([0.9, 0.4, 0.6, 0.1])
     both = np.stack([scores, 1 - scores], axis=1)
     found = classes.metrics(data, both if classes.positive == 0 else both[:, ::-1])
@@ -68,7 +68,7 @@ def test_metrics_of_two_classes_by_hand(encoder):
 def test_metrics_of_three_classes_by_hand(encoder):
     """Two of four right; F1 is 2/3, 2/3 and 0, weighted by 1/2, 1/4, 1/4."""
     data = examples(encoder, [" a", " a", " b", " c"])
-    classes = Classes.find(data, Question(n_classes=3), encoder)
+    classes = Classes.find(data, encoder, n_classes=3)
     order = [classes.answers.index(example.answer) for example in data]
     said = [order[0], order[2], order[2], order[0]]
     found = classes.metrics(data, np.eye(3)[said])

@@ -8,8 +8,7 @@ from openai_local.answering.inference import Answering, Target
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import DataError
 from openai_local.training.job_folder import Job, Journal, settle
-from openai_local.training.loop import _rows, train
-from openai_local.training.tokens import Example
+from openai_local.training.loop import train
 
 
 def job(tiny_cache, data, **changes):
@@ -113,8 +112,3 @@ def test_prompts_that_fill_the_window_are_refused(tmp_path, tiny_cache):
 def test_what_auto_becomes(tmp_path, n, epochs, batch):
     chosen = settle("auto", "auto", "auto", n)
     assert (chosen.n_epochs, chosen.batch_size) == (epochs, batch)
-
-
-def test_rows_are_bounded():
-    examples = [Example([0] * n, [True] * n) for n in (300, 300, 100, 2000, 5)]
-    assert [[len(e.tokens) for e in row] for row in _rows(examples)] == [[300], [300, 100], [2000], [5]]

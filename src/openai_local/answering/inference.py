@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from openai_local.answering.llama_server import CONTEXT_TOKENS, SOCKETS, Loopback, LoopbackError, Server
 from openai_local.answering.server_pool import GoneError, Lanes, here
 from openai_local.errors import LocalError
-from openai_local.models.adapter import base_state
+from openai_local.models.base_models import file_state
 
 MOST_BASES = 2
 _FORCE = 1e4  # added to a token's logit, it beats every other
@@ -30,10 +30,7 @@ Emit = Callable[[dict[str, Any]], bool]
 
 
 class AnswerError(LocalError):
-    """llama.cpp can't answer a request.
-
-    `status` is the HTTP status for it, `code` OpenAI's word, `param` the parameter that is to blame.
-    """
+    """llama.cpp can't answer: with the HTTP status for it, OpenAI's code, and the parameter that is to blame."""
 
     def __init__(self, message: str, status: int, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -64,22 +61,14 @@ class Answering:
         self._lock = Lock()
 
     def complete(self, target: Target, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer a request in the form of llama.cpp's server, whole.
-
-        Raises:
-            AnswerError: llama.cpp refuses it.
-        """
+        """Answer a request in the form of llama.cpp's server, whole. Raises `AnswerError` if it is refused."""
         with self._servers(target).take(target.adapter) as server:
             return _complete(server, target, request)
 
     def stream(self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here) -> None:
-        """Answer a request chunk by chunk. Returns when the answer is over or `emit` returns True.
+        """Answer such a request chunk by chunk. Returns when the answer is over or `emit` returns True.
 
-        Args:
-            target: the model.
-            request: in the form of llama.cpp's server.
-            emit: gets each chunk.
-            gone: whether whoever asked has left; looked at while the request waits.
+        While the request waits, `gone` says whether whoever asked has left.
 
         Raises:
             AnswerError: llama.cpp refuses it; nothing was emitted then.
@@ -137,15 +126,9 @@ class Answering:
     ) -> list[dict[str, Any]]:
         """Each token after the first with its log-probability, as llama.cpp gives them for what it wrote itself.
 
-        llama.cpp has nothing for prompts. So it is asked for one token after each part of the prompt, and forced
-        to say the one that comes; its probabilities are those from before the forcing. This takes about as long
-        as to write the prompt.
-
-        Args:
-            target: the model.
-            tokens: the prompt.
-            most: how many of the likeliest tokens come with each.
-            gone: whether whoever asked has left.
+        With each come the likeliest, `most` of them. llama.cpp has nothing for prompts. So it is asked for one
+        token after each part of the prompt, and forced to say the one that comes; its probabilities are those
+        from before the forcing. This takes about as long as to write the prompt.
 
         Raises:
             AnswerError: the prompt is too long.
@@ -174,7 +157,7 @@ class Answering:
 
     def _servers(self, target: Target) -> Lanes:
         with self._lock:
-            file: tuple[Path | int, ...] = (target.gguf, *base_state(target.gguf))
+            file: tuple[Path | int, ...] = (target.gguf, *file_state(target.gguf))
             lanes = self._lanes.pop(file, None) or Lanes(target.gguf, lambda: self.on_load(), lambda: self.calm())
             self._lanes[file] = lanes  # the one asked last stands last
             for old in [*self._lanes][:-MOST_BASES]:

@@ -27,12 +27,10 @@ import shutil
 import socket
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -43,6 +41,10 @@ from filelock import FileLock, Timeout
 from openai_local.errors import LocalError
 
 CONTEXT_TOKENS = 4096
+_SECONDS = 60
+_PREFIX = "openai-local-"
+_LONGEST = 100
+"""Bytes that a socket's path may have: four less than where it may have the fewest, on macOS."""
 
 
 @dataclass(eq=False)
@@ -67,15 +69,9 @@ class Server:
 
 
 def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
-    """Start a server. This takes about half a second.
+    """Start a server for a base model and the adapters that it may be asked for. This takes about half a second.
 
-    Args:
-        gguf: the base model's file.
-        adapters: the files of the fine-tunes that it may be asked for.
-        threads: how many threads work on an answer.
-
-    Raises:
-        LocalError: a file is not sound, or llama.cpp can't load it.
+    So many threads work on an answer. Raises `LocalError` if a file is not sound, or llama.cpp can't load it.
     """
     from openai_local.models.adapter import require_sound  # late: numpy takes a moment, and a service must start
 
@@ -91,8 +87,8 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
     params.warmup = False
     params.verbosity = -1
     params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
-    socket = SOCKETS.new()
-    params.hostnames, params.port, params.n_threads_http = [str(socket or "127.0.0.1")], 0, 1
+    file = SOCKETS.new()
+    params.hostnames, params.port, params.n_threads_http = [str(file or "127.0.0.1")], 0, 1
     params.api_keys, params.ui, params.endpoint_slots = [key], False, False
     try:
         handle = xllamacpp.Server(params)
@@ -102,13 +98,10 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
         ) from None
     loopback = Loopback(handle.listening_address, key)
     loopback.wait_for_loop()  # a server that is let go of before its loop has begun would never end
-    server = Server(handle, tuple(adapters), loopback, socket=socket)
-    if socket:
-        weakref.finalize(server, socket.unlink, missing_ok=True)
+    server = Server(handle, tuple(adapters), loopback, socket=file)
+    if file:
+        weakref.finalize(server, file.unlink, missing_ok=True)
     return server
-
-
-_SECONDS = 60
 
 
 class LoopbackError(Exception):
@@ -144,55 +137,37 @@ class Loopback:
         return self._ask("/v1/models")["data"][0]["meta"]["n_vocab"]
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        try:
+            return self._answer(path, body)
+        except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
+            return self._answer(path, body)
+
+    def _answer(self, path: str, body: dict[str, Any] | None) -> Any:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        address = "http://llama" if self._file else self.address
-        request = urllib.request.Request(address + path, data, headers)  # noqa: S310 - llama.cpp's own
-        try:
-            return self._answer(request)
-        except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
-            return self._answer(request)
-
-    def _answer(self, request: urllib.request.Request) -> Any:
-        try:
-            with self._opener.open(request, timeout=_SECONDS) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise LoopbackError(_message(error.read())) from None
-
-    @property
-    def _file(self) -> str:
-        return self.address.removeprefix("unix://") if self.address.startswith("unix://") else ""
-
-    @cached_property
-    def _opener(self) -> urllib.request.OpenerDirector:
-        """Never through a proxy: the address is on this machine."""
-        direct = urllib.request.ProxyHandler({})
-        return urllib.request.build_opener(direct, *([_Files(self._file)] if self._file else []))
-
-
-class _Files(urllib.request.HTTPHandler):
-    """Opens requests at a socket file."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
-
-    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Connection, self._path), request)
+        with contextlib.closing(_Connection(self.address)) as connection:
+            connection.request("POST" if data else "GET", path, data, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            raise LoopbackError(_message(content))
+        return json.loads(content)
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to a socket file."""
+    """A connection to a loopback port or a socket file."""
 
-    def __init__(self, path: str, host: str, **more: Any) -> None:
-        super().__init__(host, **more)
-        self._path = path
+    def __init__(self, address: str) -> None:
+        kind, _, place = address.partition("://")
+        self._file = place if kind == "unix" else ""
+        super().__init__("llama" if self._file else place, timeout=_SECONDS)
 
     def connect(self) -> None:
+        if not self._file:
+            return super().connect()
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        self.sock.connect(self._file)
 
 
 def _message(answer: bytes) -> str:
@@ -200,11 +175,6 @@ def _message(answer: bytes) -> str:
         return str(json.loads(answer)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return answer.decode(errors="replace")
-
-
-_PREFIX = "openai-local-"
-_LONGEST = 100
-"""Bytes that a socket's path may have: four less than where it may have the fewest, on macOS."""
 
 
 class Sockets:

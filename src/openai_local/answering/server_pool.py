@@ -77,13 +77,7 @@ class Lanes:
     """The servers of one base model. Its methods may be called from several threads at once."""
 
     def __init__(self, gguf: Path, on_load: Callable[[], object], calm: Callable[[], bool]) -> None:
-        """Nothing is loaded yet.
-
-        Args:
-            gguf: the base model's file.
-            on_load: called each time a server was started.
-            calm: says whether nothing else needs the cores.
-        """
+        """Nothing is loaded yet. `on_load` is called when a server was started; `calm` is that of `Answering`."""
         self._gguf, self._on_load, self._calm = gguf, on_load, calm
         self._wide = _Lane(min(cores(), WIDE_THREADS), WIDE_BYTES)
         self._lanes = [_Lane(max(1, cores() // LANES), LANE_BYTES) for _ in range(LANES)]
@@ -94,15 +88,11 @@ class Lanes:
 
     @contextmanager
     def take(self, adapter: Path | None = None, gone: Callable[[], bool] = here) -> Iterator[Server]:
-        """A server that has `adapter`, for the caller alone. Waits for it.
-
-        Args:
-            adapter: the fine-tune's file; None for the base model.
-            gone: whether whoever asked has left.
+        """A server that has `adapter` (None: the base model), for the caller alone. Waits for it.
 
         Raises:
             LocalError: llama.cpp can't load a file.
-            GoneError: they left before it was their turn.
+            GoneError: whoever asked left before it was their turn, as `gone` says.
         """
         lane = self._wait(_Request(adapter, gone))
         try:

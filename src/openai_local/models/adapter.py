@@ -1,12 +1,12 @@
 """A trained LoRA as a GGUF adapter, the file that llama.cpp answers from.
 
-Both matrices of every trained linear layer are written as float16. llama.cpp keeps the rows of a Llama's q and k
-projections in another order than transformers, so the rows of their B are put into that order, and back into
+Both matrices of every trained linear layer are written as float16. llama.cpp keeps the rows of a Llama's q and
+k projections in another order than transformers, so the rows of their B are put into that order, and back into
 transformers' when an adapter is read.
 
-A file says in an entry of its own what the SHA-256 of its matrices is. So one that was changed since is found
-out before llama.cpp gets it: that would end the whole process. A file that was looked at is not looked at again
-as long as it is the same, by its size and its time of change.
+A file says in an entry of its own what the SHA-256 of its matrices is. So one that was changed since is found out
+before llama.cpp gets it: that would end the whole process. A file that was looked at is not looked at again as
+long as it is the same, by its size and its time of change.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -26,6 +27,7 @@ import numpy as np
 from openai_local.errors import LocalError
 from openai_local.home import arriving
 from openai_local.models.architectures import ARCHITECTURES, find_architecture, permute, unpermute
+from openai_local.models.base_models import FETCH_AGAIN, file_state
 from openai_local.models.gguf_header import Header, check_entries, read_header, read_numbers
 
 _NAMES = {
@@ -47,6 +49,7 @@ _TYPES = {
     SHA256: "str",
 }
 """The entries of an adapter, with their types."""
+_AGAIN = "Put this file of a trained model back from a copy of yours, or train the model again."
 
 
 @dataclass(frozen=True)
@@ -86,36 +89,26 @@ class Adapter:
 
 
 def write_adapter(
-    path: Path,
-    factors: Mapping[tuple[int, str], Factors],
-    *,
-    alpha: float,
-    heads: int,
-    kv_heads: int,
-    architecture: str = "llama",
+    path: Path, factors: Mapping[tuple[int, str], Factors], config: dict[str, Any], alpha: float
 ) -> None:
     """Write a GGUF adapter, whole or not at all.
 
     Args:
         path: where it goes.
         factors: for each (layer number, transformers' module name such as ``q_proj``) its matrices.
+        config: the base model's ``config.json``.
         alpha: LoRA's alpha; the product B·A is scaled by alpha / rank.
-        heads: attention heads of the base model.
-        kv_heads: its key and value heads.
-        architecture: its kind, one of `ARCHITECTURES` (``model_type`` in its config).
     """
-    rotated = {"q_proj": heads, "k_proj": kv_heads} if ARCHITECTURES[architecture].permuted else {}
-    with arriving(path) as part, contextlib.closing(gguf.GGUFWriter(part, architecture)) as writer:
+    heads, digest = _heads(config), hashlib.sha256()
+    with arriving(path) as part, contextlib.closing(gguf.GGUFWriter(part, config["model_type"])) as writer:
         writer.add_type(gguf.GGUFType.ADAPTER)
         writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
         writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
-        digest = hashlib.sha256()
         for (layer, module), pair in sorted(factors.items()):
-            b = permute(pair.b, rotated[module]) if module in rotated else pair.b
-            name = f"blk.{layer}.{_NAMES[module]}.weight"
+            b = permute(pair.b, heads[module]) if module in heads else pair.b
             for letter, matrix in (("a", pair.a), ("b", b)):
                 half = np.ascontiguousarray(matrix, dtype=np.float16)
-                writer.add_tensor(f"{name}.lora_{letter}", half)
+                writer.add_tensor(f"blk.{layer}.{_NAMES[module]}.weight.lora_{letter}", half)
                 digest.update(half.tobytes())
         writer.add_string(SHA256, digest.hexdigest())
         writer.write_header_to_file()
@@ -123,44 +116,33 @@ def write_adapter(
         writer.write_tensors_to_file()
 
 
-def read_adapter(path: Path, *, heads: int, kv_heads: int) -> Adapter:
-    """Read what `write_adapter` wrote.
-
-    Args:
-        path: the GGUF adapter.
-        heads: attention heads of the base model.
-        kv_heads: its key and value heads.
-
-    Returns:
-        The matrices as they are in the file, in transformers' order of rows.
-
-    Raises:
-        LocalError: the file is not as it was written.
-    """
-    header = check_adapter(path)
-    fields = header.fields
+def read_adapter(path: Path, config: dict[str, Any]) -> Adapter:
+    """Read what `write_adapter` wrote for a base with this ``config.json``, with transformers' order of rows."""
+    header, heads = check_adapter(path), _heads(config)
     matrices = {name: read_numbers(path, tensor).view(np.float16) for name, tensor in header.tensors.items()}
-    permuted = ARCHITECTURES[fields["general.architecture"]].permuted
-    rotated = {"q_proj": heads, "k_proj": kv_heads} if permuted else {}
     modules = {theirs: ours for ours, theirs in _NAMES.items()}
     factors = {}
     for name in [name for name in matrices if name.endswith(".lora_a")]:
         _, layer, kind, *_ = name.split(".")
         module, b = modules[kind], matrices[f"{name.removesuffix('a')}b"]
-        b = unpermute(b, rotated[module]) if module in rotated else b
+        b = unpermute(b, heads[module]) if module in heads else b
         factors[int(layer), module] = Factors(matrices[name], b)
-    return Adapter(float(fields[gguf.Keys.Adapter.LORA_ALPHA]), factors)
+    return Adapter(float(header.fields[gguf.Keys.Adapter.LORA_ALPHA]), factors)
+
+
+def _heads(config: dict[str, Any]) -> dict[str, int]:
+    """The modules whose rows llama.cpp keeps in its own order, with the number of their heads."""
+    if not ARCHITECTURES[config["model_type"]].permuted:
+        return {}
+    return {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
 
 
 def check_adapter(path: Path) -> Header:
-    """Check that an adapter is as `write_adapter` wrote it. This reads all of it.
+    """Check that an adapter is as `write_adapter` wrote it, and return its head. This reads all of it.
 
     Of one that was written before adapters had a SHA-256, only its form is checked.
-
-    Raises:
-        LocalError: it is not, or the training went astray.
     """
-    header = read_header(path, AGAIN)
+    header = read_header(path, _AGAIN)
     problem = _problem(header)
     digest, finite = hashlib.sha256(), True
     for tensor in header.tensors.values() if not problem else ():
@@ -170,17 +152,13 @@ def check_adapter(path: Path) -> Header:
     if not problem and header.fields.get(SHA256, digest.hexdigest()) != digest.hexdigest():
         problem = "its SHA-256 is another one"
     if problem:
-        raise LocalError(f"The trained model's file {path} was changed or damaged: {problem}. {AGAIN}")
+        raise LocalError(f"The trained model's file {path} was changed or damaged: {problem}. {_AGAIN}")
     if not finite:
         raise LocalError(
             "The training of this model went astray: its numbers grew beyond all bounds. Train again, with a "
             "smaller learning_rate_multiplier."
         )
     return header
-
-
-AGAIN = "Put this file of a trained model back from a copy of yours, or train the model again."
-"""What to do when such a file is damaged."""
 
 
 def _problem(header: Header) -> str | None:
@@ -202,45 +180,18 @@ def _problem(header: Header) -> str | None:
     return None if header.tensors else "it has no matrices"
 
 
-_FETCH = "Fetch it again with:  openai-local bases fetch  (a base of your own: remove it, and add it again)."
-
-
 def require_sound(gguf: Path, adapters: Sequence[Path]) -> None:
-    """Look at a base model's head, and at all of its adapters.
-
-    Raises:
-        LocalError: one is damaged, was changed by somebody else than this program, or belongs to another base.
-    """
-    state = base_state(gguf)
-    _base(gguf, *state)
+    """Look at a base model's head and all of its adapters. They must belong to it, and be as they were written."""
+    state = file_state(gguf)
+    _base(gguf, state)
     for adapter in adapters:
-        _look(adapter, _state(adapter, AGAIN), gguf, state)
-
-
-def base_state(gguf: Path) -> tuple[int, ...]:
-    """What tells a base model's file from another that got its name, or from itself before somebody wrote into it.
-
-    llama.cpp reads a model where it lies, whenever it needs a part. If the file has become shorter meanwhile, that
-    ends the process. So servers that have such a file must not be asked any more.
-
-    Raises:
-        LocalError: it is gone.
-    """
-    return _state(gguf, _FETCH)
-
-
-def _state(path: Path, advice: str) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise LocalError(f"{path} can't be read: {error.strerror}. {advice}") from None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+        _look(adapter, file_state(adapter, _AGAIN), gguf, state)
 
 
 @lru_cache(maxsize=64)
-def _base(path: Path, *state: int) -> tuple[str, dict[str, tuple[int, ...]]]:
+def _base(path: Path, state: tuple[int, ...]) -> tuple[str, dict[str, tuple[int, ...]]]:
     """A base model's architecture, and the shapes of its tensors in numpy's order."""
-    header = read_header(path, _FETCH)
+    header = read_header(path, FETCH_AGAIN)
     kind = find_architecture(header.fields.get("general.architecture"), path.name)
     check_entries(header, kind.name, path.name)
     return kind.name, {name: tensor.shape for name, tensor in header.tensors.items()}
@@ -250,11 +201,11 @@ def _base(path: Path, *state: int) -> tuple[str, dict[str, tuple[int, ...]]]:
 def _look(path: Path, state: tuple[int, ...], gguf: Path, base: tuple[int, ...]) -> None:
     """Check an adapter, and that it fits its base: A is (rank, inputs), B is (outputs, rank)."""
     header = check_adapter(path)
-    architecture, shapes = _base(gguf, *base)
+    architecture, shapes = _base(gguf, base)
     fits = header.fields["general.architecture"] == architecture
     for name, tensor in header.tensors.items():
         if name.endswith(".lora_a"):
             (rank, inputs), (outputs, columns) = tensor.shape, header.tensors[f"{name[:-1]}b"].shape
             fits = fits and rank == columns and shapes.get(name.removesuffix(".lora_a")) == (outputs, inputs)
     if not fits:
-        raise LocalError(f"The trained model's file {path} belongs to another base than {gguf}. {AGAIN}")
+        raise LocalError(f"The trained model's file {path} belongs to another base than {gguf}. {_AGAIN}")

@@ -10,7 +10,7 @@ Left out: networks that differ more (mixtures of experts, sliding windows, other
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,10 @@ from openai_local.errors import LocalError
 
 @dataclass(frozen=True)
 class Architecture:
-    """One kind of network.
+    """One kind of network: GGUF's ``general.architecture`` and transformers' ``model_type``, and its class there.
 
-    Args:
-        name: GGUF's ``general.architecture``, and transformers' ``model_type``.
-        model: transformers' class.
-        permuted: whether llama.cpp keeps the rows of q and k in another order than transformers.
-        biases: whether q, k and v have a bias.
-        norms: whether the heads of q and k are normalised.
+    `permuted` says whether llama.cpp keeps the rows of q and k in another order than transformers, `biases`
+    whether q, k and v have a bias, and `norms` whether the heads of q and k are normalised.
     """
 
     name: str
@@ -49,19 +45,19 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a network: its name in GGUF, its name in transformers, its shape in numpy's order."""
+    """One tensor of a network: its name in GGUF, its name in transformers, its shape in numpy's order.
+
+    If llama.cpp keeps its rows in an order of its own, `heads` says of how many heads they are.
+    """
 
     gguf: str
     name: str
     shape: tuple[int, ...]
+    heads: int = 0
 
 
 def find_architecture(name: Any, where: str) -> Architecture:
-    """The kind of network called `name`.
-
-    Raises:
-        LocalError: it is none of those that work here; `where` says which file named it.
-    """
+    """The kind of network called `name`, which a file named."""
     if not isinstance(name, str) or name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise LocalError(
@@ -70,53 +66,62 @@ def find_architecture(name: Any, where: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
+def is_count(value: Any) -> bool:
+    """Whether a number of layers, heads, rows or tokens can be this one."""
+    return type(value) is int and 1 <= value <= 1 << 24
+
+
+def check_heads(heads: int, kv_heads: int, head_dim: int, where: str) -> None:
+    """Raise `LocalError` unless heads share keys and values evenly and their numbers can be turned in pairs."""
+    if heads % kv_heads or head_dim % 2:
+        raise LocalError(
+            f"{where} can't be used: it has {heads} heads of {head_dim} numbers, and {kv_heads} for keys and "
+            "values."
+        )
+
+
 def tensors(config: dict[str, Any]) -> Iterator[Tensor]:
     """All tensors of a network, from the bottom to the top.
 
-    Args:
-        config: as `convert` writes it. Its ``head_dim`` counts, and ``tie_word_embeddings`` says whether the head
-            is the embedding.
+    `config` is as `conversion` writes it. Its ``head_dim`` counts, and ``tie_word_embeddings`` says whether the
+    head is the embedding.
     """
-    kind = ARCHITECTURES[config["model_type"]]
-    width, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
-    q, kv = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
+    width = config["hidden_size"]
+    layer = [*_layer(config)]
     yield Tensor("token_embd.weight", "model.embed_tokens.weight", (config["vocab_size"], width))
     for number in range(config["num_hidden_layers"]):
-        for gguf, name, shape in _layer(kind, width, inner, head, q, kv):
-            yield Tensor(f"blk.{number}.{gguf}", f"model.layers.{number}.{name}", shape)
+        for part in layer:
+            gguf, name = f"blk.{number}.{part.gguf}", f"model.layers.{number}.{part.name}"
+            yield replace(part, gguf=gguf, name=name)
     yield Tensor("output_norm.weight", "model.norm.weight", (width,))
     if not config["tie_word_embeddings"]:
         yield Tensor("output.weight", "lm_head.weight", (config["vocab_size"], width))
 
 
-def _layer(
-    kind: Architecture, width: int, inner: int, head: int, q: int, kv: int
-) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    yield "attn_norm.weight", "input_layernorm.weight", (width,)
-    for letter, rows in (("q", q), ("k", kv), ("v", kv)):
-        yield f"attn_{letter}.weight", f"self_attn.{letter}_proj.weight", (rows, width)
+def _layer(config: dict[str, Any]) -> Iterator[Tensor]:
+    kind = ARCHITECTURES[config["model_type"]]
+    width, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    q, kv = config["num_attention_heads"], config["num_key_value_heads"]
+    yield Tensor("attn_norm.weight", "input_layernorm.weight", (width,))
+    for letter, heads in (("q", q), ("k", kv), ("v", kv)):
+        gguf, name = f"attn_{letter}", f"self_attn.{letter}_proj"
+        ordered = heads if kind.permuted and letter != "v" else 0
+        yield Tensor(f"{gguf}.weight", f"{name}.weight", (heads * head, width), ordered)
         if kind.biases:
-            yield f"attn_{letter}.bias", f"self_attn.{letter}_proj.bias", (rows,)
+            yield Tensor(f"{gguf}.bias", f"{name}.bias", (heads * head,))
         if kind.norms and letter != "v":
-            yield f"attn_{letter}_norm.weight", f"self_attn.{letter}_norm.weight", (head,)
-    yield "attn_output.weight", "self_attn.o_proj.weight", (width, q)
-    yield "ffn_norm.weight", "post_attention_layernorm.weight", (width,)
-    yield "ffn_gate.weight", "mlp.gate_proj.weight", (inner, width)
-    yield "ffn_up.weight", "mlp.up_proj.weight", (inner, width)
-    yield "ffn_down.weight", "mlp.down_proj.weight", (width, inner)
+            yield Tensor(f"{gguf}_norm.weight", f"self_attn.{letter}_norm.weight", (head,))
+    yield Tensor("attn_output.weight", "self_attn.o_proj.weight", (width, q * head))
+    yield Tensor("ffn_norm.weight", "post_attention_layernorm.weight", (width,))
+    yield Tensor("ffn_gate.weight", "mlp.gate_proj.weight", (inner, width))
+    yield Tensor("ffn_up.weight", "mlp.up_proj.weight", (inner, width))
+    yield Tensor("ffn_down.weight", "mlp.down_proj.weight", (width, inner))
 
 
 def check_tensors(config: dict[str, Any], found: dict[str, tuple[int, ...]], where: str, *, gguf: bool) -> None:
     """Check that a file holds the tensors of its network, all of them, none else, each in its shape.
 
-    Args:
-        config: as for `tensors`.
-        found: the shapes of the tensors that there are, by name.
-        where: which file it is, for people.
-        gguf: whether the names are GGUF's.
-
-    Raises:
-        LocalError: it does not; one tensor that is wrong is named.
+    `found` has the shapes of those that there are, by their names in GGUF or in transformers.
     """
     expected = set()
     for tensor in tensors(config):  # which may claim to be millions, so this ends at the first that is not there
@@ -135,16 +140,6 @@ def check_tensors(config: dict[str, Any], found: dict[str, tuple[int, ...]], whe
         )
 
 
-LARGEST = 1 << 24  # no number of layers, heads, rows or tokens is larger
-
-
-def permuted(config: dict[str, Any]) -> dict[str, int]:
-    """The matrices whose rows llama.cpp keeps in its own order, with the number of their heads."""
-    if not ARCHITECTURES[config["model_type"]].permuted:
-        return {}
-    return {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
-
-
 def unpermute(array: np.ndarray, heads: int) -> np.ndarray:
     """Undo the order in which llama.cpp keeps the rows of q and k: pairs that rotate lie side by side there."""
     rows, columns = array.shape
@@ -155,12 +150,3 @@ def permute(array: np.ndarray, heads: int) -> np.ndarray:
     """Put the rows of a q or k matrix into llama.cpp's order (convert_hf_to_gguf.py, LlamaModel.permute)."""
     rows, columns = array.shape
     return array.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
-
-
-def check_heads(heads: int, kv_heads: int, head_dim: int, where: str) -> None:
-    """Raise `LocalError` unless heads share keys and values evenly and their numbers can be turned in pairs."""
-    if heads % kv_heads or head_dim % 2:
-        raise LocalError(
-            f"{where} can't be used: it has {heads} heads of {head_dim} numbers, and {kv_heads} for keys and "
-            "values."
-        )

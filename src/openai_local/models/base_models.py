@@ -41,6 +41,8 @@ STAND_INS = frozenset(
     gpt-4o-mini-2024-07-18 gpt-4.1 gpt-4.1-2025-04-14 gpt-4.1-mini gpt-4.1-mini-2025-04-14 gpt-4.1-nano
     gpt-4.1-nano-2025-04-14""".split()
 )
+FETCH_AGAIN = "Fetch it again with:  openai-local bases fetch  (a base of your own: remove it, and add it again)."
+"""What to do about a base model's file that is damaged or gone."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -57,27 +59,16 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Base:
-    """One base model.
+    """One base model."""
 
-    Args:
-        name: its id in the API.
-        title: what people call it.
-        licence: the name of its licence.
-        folder: where its files lie, whether they are there or not.
-        created: when it was published or registered, in seconds since 1970.
-        architecture: one of `ARCHITECTURES`.
-        parameters: how many numbers it is made of.
-        wheel: where a built-in one comes from.
-    """
-
-    name: str
-    title: str
-    licence: str
-    folder: Path
-    created: int
-    architecture: str
-    parameters: int
-    wheel: Wheel | None = None
+    name: str  # its id in the API
+    title: str  # what people call it
+    licence: str  # the name of its licence
+    folder: Path  # where its files lie, whether they are there or not
+    created: int  # when it was published or registered, in seconds since 1970
+    architecture: str  # one of `ARCHITECTURES`
+    parameters: int  # how many numbers it is made of
+    wheel: Wheel | None = None  # where a built-in one comes from
 
     def at(self, cache: Path) -> Base:
         """The built-in one, with its folder in a cache."""
@@ -117,7 +108,15 @@ class Base:
             return "missing"
         if self.wheel and sha256(self.gguf) != self.wheel.member_sha256:
             return "broken"
-        return "ready" if _whole(self.weights) else "unfinished"
+        from safetensors import SafetensorError, safe_open
+
+        try:  # `convert` makes the folder whole or not at all, but somebody may have taken something out of it
+            with safe_open(self.weights / "model.safetensors", framework="np"):
+                json.loads((self.weights / "config.json").read_text(encoding="utf-8"))
+                json.loads((self.weights / "tokenizer.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, SafetensorError):
+            return "unfinished"
+        return "ready" if (self.weights / "chat_template.jinja").exists() else "unfinished"
 
     def require(self) -> None:
         """Raise `LocalError` unless it is `ready`."""
@@ -172,7 +171,7 @@ class Bases:
         return self._read(name) if _NAME.fullmatch(name) else None
 
     def known(self, name: str) -> Base:
-        """The base called `name`, whether its files are there or not. Raises `LocalError` if there is none."""
+        """The base called `name`, whether its files are there or not."""
         base = self.find(name)
         if base is None:
             known = ", ".join(base.name for base in self.all())
@@ -183,7 +182,7 @@ class Bases:
         return base
 
     def require(self, name: str) -> Base:
-        """The base called `name`, with all its files. Raises `LocalError` if there is none, or one is missing."""
+        """The base called `name`, with all its files."""
         base = self.known(name)
         base.require()
         return base
@@ -204,10 +203,7 @@ class Bases:
             )
 
     def remove(self, name: str) -> None:
-        """Forget a registered base and delete its files. Whether something needs it must have been asked before.
-
-        Raises `LocalError` if there is none of that name, or it is the built-in one.
-        """
+        """Forget a registered base and delete its files. Whether anything needs it must have been asked before."""
         if _means_built_in(name):
             raise LocalError(f"{name} means the built-in base model, which can't be removed.")
         if not _NAME.fullmatch(name) or not (self.folder / name).exists():
@@ -236,6 +232,19 @@ def note(base: Base) -> None:
     write_whole(base.folder / "base.json", json.dumps(facts, indent=2))
 
 
+def file_state(path: Path, advice: str = FETCH_AGAIN) -> tuple[int, ...]:
+    """What tells a file from another that got its name, or from itself before somebody wrote into it.
+
+    llama.cpp reads a model where it lies, whenever it needs a part. If the file has become shorter meanwhile, that
+    ends the process. So servers that have such a file must not be asked any more. `advice` is for who lost it.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise LocalError(f"{path} can't be read: {error.strerror}. {advice}") from None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -243,10 +252,7 @@ def sha256(path: Path) -> str:
 
 
 def pip_download(wheel: Wheel, folder: Path) -> Path:
-    """Fetch a wheel with pip into a folder, without what it depends on, showing a progress bar.
-
-    Raises `LocalError` if pip fails; its last error line is in the message.
-    """
+    """Fetch a wheel with pip into a folder, without what it depends on, showing a progress bar."""
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--progress-bar", "raw", "--dest", str(folder), wheel.requirement]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -269,17 +275,10 @@ def pip_download(wheel: Wheel, folder: Path) -> Path:
 
 
 def fetch(base: Base, download: Callable[[Wheel, Path], Path] = pip_download) -> bool:
-    """Fetch, check and convert a built-in base model, unless it is in the cache as it should be.
+    """Fetch, check and convert a built-in base model, unless it is in its folder as it should be.
 
-    Args:
-        base: which one, `at` a cache.
-        download: puts the wheel into a folder and returns its path.
-
-    Returns:
-        True if something was fetched, False if all was there already.
-
-    Raises:
-        LocalError: it cannot be fetched, or what arrives is not what it should be, twice in a row.
+    `download` puts the wheel into a folder and returns its path. Returns whether something was fetched. Raises
+    `LocalError` if it cannot be, or what arrives is not what it should be, twice in a row.
     """
     from openai_local.models.conversion import convert  # late: it takes a second, and is needed once
 
@@ -295,19 +294,6 @@ def fetch(base: Base, download: Callable[[Wheel, Path], Path] = pip_download) ->
         shutil.rmtree(base.weights, ignore_errors=True)
         convert(base.gguf, base.weights)
     return True
-
-
-def _whole(weights: Path) -> bool:
-    """Whether what was unpacked for training is all there. `convert` makes it whole or not at all."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(weights / "model.safetensors", framework="np"):
-            json.loads((weights / "config.json").read_text(encoding="utf-8"))
-            json.loads((weights / "tokenizer.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, SafetensorError):
-        return False
-    return (weights / "chat_template.jinja").exists()
 
 
 def _fetch_gguf(base: Base, download: Callable[[Wheel, Path], Path]) -> None:

@@ -9,7 +9,6 @@ Left out: how long a template takes. One that loops for hours keeps the model th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from jinja2 import TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -25,19 +24,10 @@ _OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, no
 
 
 def check_template(source: str, where: str) -> None:
-    """Check that a chat template is not nested deep, and that no part of it can run within itself.
-
-    Args:
-        source: the template.
-        where: which model's it is, for people.
-
-    Raises:
-        LocalError: it is not one that llama.cpp can be given.
-    """
+    """Check that a chat template is not nested deep, and that no part of it can run within itself."""
     try:
-        problem = _template_problem(TEMPLATES.parse(source)) or (
-            "has a part in raw" if _RAW.search(source) else None
-        )
+        raw = "has a part in raw" if _RAW.search(source) else None
+        problem = _problem(TEMPLATES.parse(source)) or raw
     except RecursionError:
         problem = "is nested too deep"
     except (TemplateError, ValueError) as error:
@@ -48,11 +38,11 @@ def check_template(source: str, where: str) -> None:
         )
 
 
-def _template_problem(template: nodes.Template) -> str | None:
+def _problem(template: nodes.Template) -> str | None:
     defined: set[str] = set()
     left: list[tuple[nodes.Node, int, str | None]] = [(template, 0, None)]
     called: set[int] = set()
-    macros = {macro.name for macro in _all_nodes(template) if isinstance(macro, nodes.Macro)}
+    macros = {macro.name for macro in template.find_all(nodes.Macro)}
     while left:
         node, depth, macro = left.pop()
         if depth > _DEEPEST:
@@ -74,14 +64,6 @@ def _template_problem(template: nodes.Template) -> str | None:
             return f"uses the macro {node.name[:40]!r} before it is made, or otherwise than by calling it"
         left += [(child, depth + 1, macro) for child in reversed([*node.iter_child_nodes()])]
     return None
-
-
-def _all_nodes(template: nodes.Template) -> Iterator[nodes.Node]:
-    left: list[nodes.Node] = [template]
-    while left:
-        node = left.pop()
-        yield node
-        left += node.iter_child_nodes()
 
 
 def is_chatml(template: str) -> bool:

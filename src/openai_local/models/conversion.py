@@ -7,8 +7,8 @@ file (`vocabulary`).
 
 A model in a Hugging Face folder becomes GGUF first, the file that llama.cpp answers from. Its matrices become
 Q8_0: eight bits a number with a scale for every 32. Such a file is half as large as one of 16 bits and answers
-faster, as writing an answer means reading all of it for each token. Training starts from the same file, so what is
-trained and what answers are the same numbers. Rows that 32 does not divide stay at 16 bits.
+faster, as writing an answer means reading all of it for each token. Training starts from the same file, so what
+is trained and what answers are the same numbers. Rows that 32 does not divide stay at 16 bits.
 
 Left out: architectures that `architectures` does not have, scaled rotary angles, and files in several parts.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +26,31 @@ import numpy as np
 
 from openai_local.errors import LocalError
 from openai_local.models.architectures import (
-    LARGEST,
     Tensor,
     check_heads,
     check_tensors,
     find_architecture,
+    is_count,
     permute,
-    permuted,
     tensors,
     unpermute,
 )
 from openai_local.models.gguf_header import Header, Stored, check_entries, read_header, read_numbers
-from openai_local.models.hugging_face import Weights, end_token, read_config, read_json, read_template, token_named
+from openai_local.models.hugging_face import Weights, chat_template, end_token, read_config, read_json, token_named
 from openai_local.models.vocabulary import KINDS, from_folder, from_gguf
+
+_Q8, _F16, _F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the GGUF model at `source` as a Hugging Face folder at `target`, whole or not at all.
-
-    Raises:
-        LocalError: the file is not sound, or the model is not one that can be trained here.
-    """
+    """Write the GGUF model at `source` as a Hugging Face folder at `target`, whole or not at all."""
     header = read_header(source)
-    fields, found = header.fields, header.tensors
+    found = header.tensors
     config = _config(header, source.name)
     check_tensors(config, {name: tensor.shape for name, tensor in found.items()}, source.name, gguf=True)
     for tensor in found.values():
         _check_type(tensor, source.name)
-    tokenizer = from_gguf(fields, source.name)
+    tokenizer = from_gguf(header.fields, source.name)
 
     def numbers(name: str) -> np.ndarray:
         return gguf.dequantize(read_numbers(source, found[name]), found[name].kind)
@@ -63,10 +60,80 @@ def convert(source: Path, target: Path) -> None:
     temporary.mkdir(parents=True)
     _write_weights(temporary / "model.safetensors", config, numbers)
     (temporary / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    template = fields.get("tokenizer.chat_template", "")
+    template = header.fields.get("tokenizer.chat_template", "")
     (temporary / "chat_template.jinja").write_text(str(template), encoding="utf-8")
     tokenizer.save(str(temporary / "tokenizer.json"))
     temporary.rename(target)
+
+
+def _config(header: Header, where: str) -> dict[str, Any]:
+    fields = header.fields
+    kind = find_architecture(fields.get("general.architecture"), where)
+    _refuse_unusual(fields, kind.name, where)
+    check_entries(header, kind.name, where)
+
+    def entry(key: str, default: Any, is_sound: Callable[[Any], bool]) -> Any:
+        value = fields.get(key, default)
+        if not is_sound(value):
+            what = "is missing" if value is None else f"is {str(value)[:40]}, which can't be"
+            raise LocalError(f"{where} can't be used: its entry {key} {what}.")
+        return value
+
+    def count(key: str, default: int | None = None) -> int:
+        return entry(f"{kind.name}.{key}", default, is_count)
+
+    def number(key: str, default: float | None = None) -> float:
+        return entry(f"{kind.name}.{key}", default, lambda value: type(value) is float and 0 < value < 1e12)
+
+    def token(key: str) -> int:
+        return entry(f"tokenizer.ggml.{key}", None, lambda value: type(value) is int and 0 <= value < size)
+
+    heads, width = count("attention.head_count"), count("embedding_length")
+    size, pre = len(fields.get("tokenizer.ggml.tokens", [])), fields.get("tokenizer.ggml.pre")
+    head_dim = count("attention.key_length", width // heads)
+    if count("rope.dimension_count", head_dim) != head_dim:
+        raise LocalError(f"{where} turns only a part of each head, which can't be trained here.")
+    kv_heads = count("attention.head_count_kv", heads)
+    check_heads(heads, kv_heads, head_dim, where)
+    starts = KINDS[pre].starts if pre in KINDS else False
+    return {
+        "architectures": [kind.model],
+        "model_type": kind.name,
+        "hidden_act": "silu",
+        "hidden_size": width,
+        "head_dim": head_dim,
+        "intermediate_size": count("feed_forward_length"),
+        "max_position_embeddings": count("context_length"),
+        "num_attention_heads": heads,
+        "num_hidden_layers": count("block_count"),
+        "num_key_value_heads": kv_heads,
+        "rms_norm_eps": number("attention.layer_norm_rms_epsilon"),
+        "rope_theta": number("rope.freq_base", 10000.0),
+        "tie_word_embeddings": "output.weight" not in header.tensors,
+        "vocab_size": size,
+        "bos_token_id": token("bos_token_id") if "tokenizer.ggml.bos_token_id" in fields else None,
+        "eos_token_id": token("eos_token_id"),
+        "add_bos_token": bool(fields.get("tokenizer.ggml.add_bos_token", starts)),
+    }
+
+
+def _refuse_unusual(fields: dict[str, Any], architecture: str, where: str) -> None:
+    """Raise `LocalError` for what the network here does not have."""
+
+    def own(key: str, usual: Any) -> Any:
+        return fields.get(f"{architecture}.{key}", usual)
+
+    scaled = own("rope.scaling.type", "none") != "none" or own("rope.scale_linear", 1.0) != 1.0
+    unusual = {
+        "is an adapter, not a model": fields.get("general.type", "model") != "model",
+        "is one part of several; join them first (llama-gguf-split --merge)": fields.get("split.count", 0),
+        "is a mixture of experts, which can't be trained here": own("expert_count", 0),
+        "has scaled rotary angles, which can't be trained here": scaled,
+        "uses a sliding window, which can't be trained here": own("attention.sliding_window", 0),
+        "puts a token behind each text, which can't be trained here": fields.get("tokenizer.ggml.add_eos_token"),
+    }
+    for what in (what for what, is_so in unusual.items() if is_so):
+        raise LocalError(f"{where} {what}.")
 
 
 def _check_type(tensor: Stored, where: str) -> None:
@@ -96,14 +163,12 @@ def _write_weights(path: Path, config: dict[str, Any], numbers: Callable[[str], 
         header[tensor.name] = {"dtype": "F16", "shape": tensor.shape, "data_offsets": [start, end]}
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
-    heads = permuted(config)
     with path.open("wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
         for tensor in tensors(config):
             array = numbers(tensor.gguf)
-            kind = tensor.gguf.split(".")[-2]
-            if kind in heads:
-                array = unpermute(array, heads[kind])
+            if tensor.heads:
+                array = unpermute(array, tensor.heads)
             with np.errstate(over="ignore"):  # it is told of below
                 half = np.ascontiguousarray(array, dtype="<f2")
             if not np.isfinite(half).all():
@@ -111,102 +176,9 @@ def _write_weights(path: Path, config: dict[str, Any], numbers: Callable[[str], 
             half.tofile(file)
 
 
-def _config(header: Header, where: str) -> dict[str, Any]:
-    fields = header.fields
-    kind = find_architecture(fields.get("general.architecture"), where)
-    read = _Fields(fields, kind.name, where)
-    read.refuse_unusual()
-    check_entries(header, kind.name, where)
-    heads, width = read.count("attention.head_count"), read.count("embedding_length")
-    size, pre = len(fields.get("tokenizer.ggml.tokens", [])), fields.get("tokenizer.ggml.pre")
-    head_dim = read.count("attention.key_length", width // heads)
-    if read.count("rope.dimension_count", head_dim) != head_dim:
-        raise LocalError(f"{where} turns only a part of each head, which can't be trained here.")
-    kv_heads = read.count("attention.head_count_kv", heads)
-    check_heads(heads, kv_heads, head_dim, where)
-    starts = KINDS[pre].starts if pre in KINDS else False
-    return {
-        "architectures": [kind.model],
-        "model_type": kind.name,
-        "hidden_act": "silu",
-        "hidden_size": width,
-        "head_dim": head_dim,
-        "intermediate_size": read.count("feed_forward_length"),
-        "max_position_embeddings": read.count("context_length"),
-        "num_attention_heads": heads,
-        "num_hidden_layers": read.count("block_count"),
-        "num_key_value_heads": kv_heads,
-        "rms_norm_eps": read.number("attention.layer_norm_rms_epsilon"),
-        "rope_theta": read.number("rope.freq_base", 10000.0),
-        "tie_word_embeddings": "output.weight" not in header.tensors,
-        "vocab_size": size,
-        "bos_token_id": read.token("bos_token_id", size) if "tokenizer.ggml.bos_token_id" in fields else None,
-        "eos_token_id": read.token("eos_token_id", size),
-        "add_bos_token": bool(fields.get("tokenizer.ggml.add_bos_token", starts)),
-    }
-
-
-class _Fields:
-    """The metadata of one GGUF file, read with a sentence for what is missing or odd."""
-
-    def __init__(self, fields: dict[str, Any], architecture: str, where: str) -> None:
-        self.fields, self.architecture, self.where = fields, architecture, where
-
-    def count(self, key: str, default: int | None = None) -> int:
-        value = self.fields.get(f"{self.architecture}.{key}", default)
-        if type(value) is not int or not 1 <= value <= LARGEST:
-            raise self._odd(f"{self.architecture}.{key}", value)
-        return value
-
-    def number(self, key: str, default: float | None = None) -> float:
-        value = self.fields.get(f"{self.architecture}.{key}", default)
-        if type(value) is not float or not 0 < value < 1e12:
-            raise self._odd(f"{self.architecture}.{key}", value)
-        return value
-
-    def token(self, key: str, size: int) -> int:
-        value = self.fields.get(f"tokenizer.ggml.{key}")
-        if type(value) is not int or not 0 <= value < size:
-            raise self._odd(f"tokenizer.ggml.{key}", value)
-        return value
-
-    def _odd(self, key: str, value: Any) -> LocalError:
-        what = "is missing" if value is None else f"is {str(value)[:40]}, which can't be"
-        return LocalError(f"{self.where} can't be used: its entry {key} {what}.")
-
-    def refuse_unusual(self) -> None:
-        """Raise `LocalError` for what the network here does not have."""
-        own, every = f"{self.architecture}.", self.fields
-        scaling = every.get(f"{own}rope.scaling.type", "none")
-        unusual = {
-            "is an adapter, not a model": every.get("general.type", "model") != "model",
-            "is one part of several; join them first (llama-gguf-split --merge)": every.get("split.count", 0),
-            "is a mixture of experts, which can't be trained here": every.get(f"{own}expert_count", 0),
-            "has scaled rotary angles, which can't be trained here": scaling != "none"
-            or every.get(f"{own}rope.scale_linear", 1.0) != 1.0,
-            "uses a sliding window, which can't be trained here": every.get(f"{own}attention.sliding_window", 0),
-            "puts a token behind each text, which can't be trained here": every.get(
-                "tokenizer.ggml.add_eos_token"
-            ),
-        }
-        for what, is_so in unusual.items():
-            if is_so:
-                raise LocalError(f"{self.where} {what}.")
-
-
 def write_gguf(folder: Path, target: Path, title: str) -> None:
-    """Write the model in a Hugging Face folder as a GGUF file.
-
-    Args:
-        folder: with ``config.json``, ``tokenizer.json`` and safetensors.
-        target: the file.
-        title: what people call the model.
-
-    Raises:
-        LocalError: something is missing, damaged, or not of a kind that can be trained here.
-    """
-    config = read_config(folder)
-    weights = Weights(folder)
+    """Write the model in a Hugging Face folder as a GGUF file; `title` is what people call it."""
+    config, weights = read_config(folder), Weights(folder)
     if config["tie_word_embeddings"]:
         weights.shapes.pop("lm_head.weight", None)  # some folders have the embedding twice
     check_tensors(config, weights.shapes, str(folder), gguf=False)
@@ -221,31 +193,21 @@ def write_gguf(folder: Path, target: Path, title: str) -> None:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        for data in _arrays(config, weights):
-            writer.write_tensor_data(data)
+        for tensor in tensors(config):
+            array = weights.read(tensor.name)
+            if not np.isfinite(array).all() or np.abs(array).max() > 65_504:
+                raise LocalError(f"The tensor {tensor.name} has numbers that 16 bits can't hold.")
+            if tensor.heads:
+                array = permute(array, tensor.heads)
+            writer.write_tensor_data(gguf.quantize(np.ascontiguousarray(array), _type(tensor)))
     finally:
         writer.close()
-
-
-_Q8, _F16, _F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32
 
 
 def _type(tensor: Tensor) -> gguf.GGMLQuantizationType:
     if len(tensor.shape) == 1:
         return _F32
     return _Q8 if tensor.shape[1] % 32 == 0 else _F16
-
-
-def _arrays(config: dict[str, Any], weights: Weights) -> Iterator[np.ndarray]:
-    heads = permuted(config)
-    for tensor in tensors(config):
-        array = weights.read(tensor.name)
-        if not np.isfinite(array).all() or np.abs(array).max() > 65_504:
-            raise LocalError(f"The tensor {tensor.name} has numbers that 16 bits can't hold.")
-        kind = tensor.gguf.split(".")[-2]
-        if kind in heads:
-            array = permute(array, heads[kind])
-        yield gguf.quantize(np.ascontiguousarray(array), _type(tensor))
 
 
 def _describe(writer: gguf.GGUFWriter, config: dict[str, Any], folder: Path, title: str) -> None:
@@ -271,11 +233,13 @@ def _describe(writer: gguf.GGUFWriter, config: dict[str, Any], folder: Path, tit
     writer.add_token_list(vocabulary.tokens)
     writer.add_token_types(vocabulary.types)
     writer.add_token_merges(vocabulary.merges)
-    writer.add_add_bos_token(vocabulary.starts)
+    writer.add_add_bos_token(vocabulary.start is not None)
     told = read_json(folder / "tokenizer_config.json", optional=True)
-    start = vocabulary.start if vocabulary.starts else token_named(told.get("bos_token"), vocabulary.tokens)
+    start = vocabulary.start
+    if start is None:
+        start = token_named(told.get("bos_token"), vocabulary.tokens)
     if start is not None:
         writer.add_bos_token_id(start)
     writer.add_eos_token_id(end_token(told, config["eos_token_id"], vocabulary.tokens, folder))
-    if template := read_template(folder, told):
+    if template := chat_template(folder, told):
         writer.add_chat_template(template)

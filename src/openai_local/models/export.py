@@ -140,20 +140,15 @@ def export(source: Source, form: str, to: Path, *, replace: bool = False) -> Exp
 def _require_free(target: Path, to: Path, replace: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    ours = target.is_dir() and _is_export(target)
+    try:
+        card = (target / "README.md").read_text(encoding="utf-8")
+        ours = MADE_BY in card and {path.name for path in target.iterdir()} <= _FILES
+    except (OSError, UnicodeError):
+        ours = False
     if ours and replace:
         return
     instead = ", or add --replace (in Python replace=True), as an earlier export made it" if ours else ""
     raise LocalError(f"{to} is there already. Nothing was changed. Name another folder, such as {to}-2{instead}.")
-
-
-def _is_export(folder: Path) -> bool:
-    """Whether a folder holds an export and nothing else."""
-    try:
-        text = (folder / "README.md").read_text(encoding="utf-8")
-    except (OSError, UnicodeError):
-        return False
-    return MADE_BY in text and {path.name for path in folder.iterdir()} <= _FILES
 
 
 def _why(error: OSError | SafetensorError, to: Path) -> str:

@@ -64,23 +64,14 @@ PARAMETER num_ctx {context}
 
 @dataclass(frozen=True)
 class Source:
-    """A fine-tune.
+    """A fine-tune."""
 
-    Args:
-        model: its name in the API.
-        adapter_file: its GGUF adapter.
-        base: what it was trained on.
-        plain: whether it learned from prompts and completions; otherwise from conversations.
-        training: what it was trained with, as rows for the model card.
-        losses: how that went, as rows for the model card.
-    """
-
-    model: str
-    adapter_file: Path
-    base: Base
-    plain: bool
-    training: dict[str, Any]
-    losses: dict[str, Any]
+    model: str  # its name in the API
+    adapter_file: Path  # its GGUF adapter
+    base: Base  # what it was trained on
+    plain: bool  # whether it learned from prompts and completions; otherwise from conversations
+    training: dict[str, Any]  # what it was trained with, as rows for the model card
+    losses: dict[str, Any]  # how that went, as rows for the model card
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -95,8 +86,7 @@ class Source:
     @cached_property
     def adapter(self) -> Adapter:
         """The trained matrices."""
-        heads, kv_heads = self.config["num_attention_heads"], self.config["num_key_value_heads"]
-        return read_adapter(self.adapter_file, heads=heads, kv_heads=kv_heads)
+        return read_adapter(self.adapter_file, self.config)
 
 
 def write_gguf(source: Source, folder: Path) -> None:
@@ -111,17 +101,13 @@ def modelfile(source: Source) -> str:
 
     A model that learned from plain prompts is asked plainly; with a chat template it would talk nonsense.
     """
-    chatml = is_chatml(source.template)
-    talking = _CHATML + _system(source.template) if chatml else _UNKNOWN
-    template = _PLAIN if source.plain else talking
-    stop = 'PARAMETER stop "<|im_end|>"\n' if chatml else ""
-    return _MODELFILE.format(template=template + stop, context=_CONTEXT_TOKENS)
-
-
-def _system(template: str) -> str:
-    said = system_message(template)
-    sayable = said and '"""' not in f'{said}"'  # three quotes end the text for Ollama
-    return f'SYSTEM """{said}"""\n' if sayable else ""
+    chatml, said = is_chatml(source.template), system_message(source.template)
+    template = _PLAIN if source.plain else _CHATML if chatml else _UNKNOWN
+    if template == _CHATML and said and '"""' not in f'{said}"':  # three quotes end the text for Ollama
+        template += f'SYSTEM """{said}"""\n'
+    if chatml:
+        template += 'PARAMETER stop "<|im_end|>"\n'
+    return _MODELFILE.format(template=template, context=_CONTEXT_TOKENS)
 
 
 def write_peft(source: Source, folder: Path) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,16 +47,59 @@ _MOST_BYTES = 32_000_000
 """Of a head. Half a million tokens and as many merges take half of that, and in memory up to eight times."""
 
 
+def _by_name(types: dict[str, str]) -> dict[str, str]:
+    """The type of each entry, from the entries of each type."""
+    return {name: type_ for type_, names in types.items() for name in names.split()}
+
+
+_TOKENIZER = _by_name(
+    {
+        "str": "ggml.model ggml.pre chat_template huggingface.json",
+        "[str]": "ggml.tokens ggml.merges chat_templates",
+        "[i32]": "ggml.token_type",
+        "[f32]": "ggml.scores",
+        "u32": "ggml.token_type_count",
+        "bool": """ggml.add_bos_token ggml.add_eos_token ggml.add_sep_token ggml.add_space_prefix
+            ggml.remove_extra_whitespaces""",
+    }
+)
+_NETWORK = _by_name(
+    {
+        "str": "tensor_data_layout rope.scaling.type",
+        "u32": """vocab_size context_length embedding_length block_count feed_forward_length attention.head_count
+            attention.head_count_kv attention.key_length attention.value_length rope.dimension_count
+            attention.sliding_window expert_count expert_used_count pooling_type
+            rope.scaling.original_context_length""",
+        "f32": """attention.layer_norm_rms_epsilon rope.freq_base rope.scale_linear rope.scaling.factor""",
+        "bool": "attention.causal rope.scaling.finetuned use_parallel_residual",
+    }
+)
+_ONLY = {
+    "attention.causal": True,
+    "attention.sliding_window": 0,
+    "expert_count": 0,
+    "expert_used_count": 0,
+    "pooling_type": 0,
+    "rope.scale_linear": 1.0,
+    "rope.scaling.type": "none",
+    "rope.scaling.factor": 1.0,
+    "use_parallel_residual": False,
+}
+"""What a plain network has only with this value."""
+_GENERAL = _by_name(
+    {
+        "str": "general.architecture general.type general.name",
+        "u32": "general.file_type general.quantization_version general.alignment",
+    }
+)
+
+
 @dataclass(frozen=True)
 class Stored:
     """A tensor in a file.
 
-    Args:
-        name: its name.
-        shape: in numpy's order.
-        kind: how its numbers are kept.
-        start: where they begin, in bytes from the beginning of the file.
-        n_bytes: how many bytes they take.
+    Its `shape` is in numpy's order, and `kind` says how its numbers are kept. They begin `start` bytes from the
+    beginning of the file, and take `n_bytes`.
     """
 
     name: str
@@ -68,12 +111,9 @@ class Stored:
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the numbers.
+    """What stands before the numbers: the metadata by their keys, and the tensors by their names.
 
-    Args:
-        fields: the metadata by their keys.
-        types: the type of each: a short name such as ``u32`` or ``str``; ``[u32]`` for a list of them.
-        tensors: by their names.
+    `types` has the type of each entry: a short name such as ``u32`` or ``str``; ``[u32]`` for a list of them.
     """
 
     fields: dict[str, Any]
@@ -82,15 +122,7 @@ class Header:
 
 
 def read_header(path: Path, advice: str = "Copy or fetch it again.") -> Header:
-    """Read the head of a GGUF file and compare what it says with the size of the file.
-
-    Args:
-        path: the file.
-        advice: what to do about a file that is not sound, for people.
-
-    Raises:
-        LocalError: it is no GGUF file, or not a sound one.
-    """
+    """Read the head of a GGUF file. `advice` says what to do about one that is not sound."""
     if path.exists() and not path.is_file():
         raise LocalError(f"{path} is not a file. Name a .gguf file.")
     try:
@@ -103,11 +135,7 @@ def read_header(path: Path, advice: str = "Copy or fetch it again.") -> Header:
 
 
 def read_numbers(path: Path, tensor: Stored) -> np.ndarray:
-    """The bytes of a tensor, row by row, as `gguf.dequantize` takes them.
-
-    Raises:
-        LocalError: the file has become shorter since its head was read.
-    """
+    """The bytes of a tensor, row by row, as `gguf.dequantize` takes them."""
     read = np.fromfile(path, dtype=np.uint8, count=tensor.n_bytes, offset=tensor.start)
     if len(read) < tensor.n_bytes:
         raise LocalError(f"{path} became shorter while it was read. Copy or fetch it again.")
@@ -143,17 +171,11 @@ class _Head:
             tensor = self._tensor(tensors, end)
             tensors[tensor.name] = tensor
             end = tensor.start + self._aligned(tensor.n_bytes)
-        return Header(fields, types, self._placed(tensors))
-
-    def _placed(self, tensors: dict[str, Stored]) -> dict[str, Stored]:
-        """The tensors with places from the beginning of the file. The last one must end within it."""
-        start = self._aligned(self.place)
+        start = self._aligned(self.place)  # from here on the tensors' places are counted
         for tensor in tensors.values():
             self._require(start + tensor.start + tensor.n_bytes)
-        return {
-            name: Stored(name, tensor.shape, tensor.kind, start + tensor.start, tensor.n_bytes)
-            for name, tensor in tensors.items()
-        }
+            tensors[tensor.name] = replace(tensor, start=start + tensor.start)
+        return Header(fields, types, tensors)
 
     def _require(self, needed: int) -> None:
         if needed > self.size:
@@ -239,80 +261,17 @@ class _Head:
         return taken
 
 
-_TOKENIZER = {
-    "ggml.model": "str",
-    "ggml.pre": "str",
-    "ggml.tokens": "[str]",
-    "ggml.token_type": "[i32]",
-    "ggml.scores": "[f32]",
-    "ggml.merges": "[str]",
-    "ggml.token_type_count": "u32",
-    "ggml.add_bos_token": "bool",
-    "ggml.add_eos_token": "bool",
-    "ggml.add_sep_token": "bool",
-    "ggml.add_space_prefix": "bool",
-    "ggml.remove_extra_whitespaces": "bool",
-    "chat_template": "str",
-    "chat_templates": "[str]",
-    "huggingface.json": "str",
-}
-_NETWORK: dict[str, tuple[str, Any]] = {
-    "vocab_size": ("u32", None),
-    "context_length": ("u32", None),
-    "embedding_length": ("u32", None),
-    "block_count": ("u32", None),
-    "feed_forward_length": ("u32", None),
-    "attention.head_count": ("u32", None),
-    "attention.head_count_kv": ("u32", None),
-    "attention.key_length": ("u32", None),
-    "attention.value_length": ("u32", None),
-    "attention.layer_norm_rms_epsilon": ("f32", None),
-    "rope.dimension_count": ("u32", None),
-    "rope.freq_base": ("f32", None),
-    "tensor_data_layout": ("str", None),
-    # What a plain network has only with this value.
-    "attention.causal": ("bool", True),
-    "attention.sliding_window": ("u32", 0),
-    "expert_count": ("u32", 0),
-    "expert_used_count": ("u32", 0),
-    "pooling_type": ("u32", 0),
-    "rope.scale_linear": ("f32", 1.0),
-    "rope.scaling.type": ("str", "none"),
-    "rope.scaling.factor": ("f32", 1.0),
-    "rope.scaling.original_context_length": ("u32", None),
-    "rope.scaling.finetuned": ("bool", None),
-    "use_parallel_residual": ("bool", False),
-}
-"""The type of each entry of the network, and the one value that it may have (None: any)."""
-_GENERAL = {
-    "general.architecture": "str",
-    "general.type": "str",
-    "general.name": "str",
-    "general.file_type": "u32",
-    "general.quantization_version": "u32",
-    "general.alignment": "u32",
-}
-
-
 def check_entries(header: Header, architecture: str, where: str) -> None:
-    """Check the entries of a model.
-
-    Args:
-        header: the file's head.
-        architecture: what the file says that it is.
-        where: which file it is, for people.
-
-    Raises:
-        LocalError: an entry is not known, or is of another type; it is named.
-    """
+    """Check that the entries of a model are those that its architecture has, and of the right types."""
     for key, type_ in header.types.items():
         group, _, rest = key.partition(".")
-        if group == "tokenizer":
-            expected = _of_the_tokenizer(rest)
-        elif group == architecture:
-            expected = _of_the_network(rest, header.fields[key], f"{where} can't be used: its entry {key}")
-        else:
-            expected = _GENERAL.get(key, type_)
+        value, only = header.fields[key], _ONLY.get(rest) if group == architecture else None
+        if type(value) is type(only) and value != only:
+            raise LocalError(
+                f"{where} can't be used: its entry {key} is {str(value)[:40]}, and only {only} can be trained "
+                "here."
+            )
+        expected = _type_of(key, architecture, type_)
         if expected is None:
             raise LocalError(
                 f"{where} has the entry {key}, which a plain {architecture} has not, so it can't be trained here."
@@ -322,23 +281,20 @@ def check_entries(header: Header, architecture: str, where: str) -> None:
                 f"{where} can't be used: its entry {key} is of type {type_}; it should be {expected}."
             )
         if key.startswith("tokenizer.chat_template") and type_ == "str":
-            check_template(header.fields[key], where)
+            check_template(value, where)
     _check_vocabulary(header.fields, where)
 
 
-def _of_the_tokenizer(key: str) -> str | None:
-    if key.startswith("chat_template."):
+def _type_of(key: str, architecture: str, found: str) -> str | None:
+    """The type that an entry should have: None if there is no such entry, and `found` if any will do."""
+    group, _, rest = key.partition(".")
+    if group == architecture:
+        return _NETWORK.get(rest)
+    if group != "tokenizer":
+        return _GENERAL.get(key, found)
+    if rest.startswith("chat_template."):
         return "str"
-    if key.startswith("ggml.") and key.endswith("_token_id"):
-        return "u32"
-    return _TOKENIZER.get(key)
-
-
-def _of_the_network(key: str, value: Any, what: str) -> str | None:
-    expected, only = _NETWORK.get(key, (None, None))
-    if only is not None and type(value) is type(only) and value != only:
-        raise LocalError(f"{what} is {str(value)[:40]}, and only {only} can be trained here.")
-    return expected
+    return "u32" if rest.startswith("ggml.") and rest.endswith("_token_id") else _TOKENIZER.get(rest)
 
 
 def _check_vocabulary(fields: dict[str, Any], where: str) -> None:

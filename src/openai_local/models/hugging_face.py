@@ -17,24 +17,17 @@ from typing import Any
 import numpy as np
 
 from openai_local.errors import LocalError
-from openai_local.models.architectures import (
-    LARGEST,
-    check_heads,
-    find_architecture,
-)
+from openai_local.models.architectures import check_heads, find_architecture, is_count
 
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _LONGEST_NAME = 255
 _LONGEST_HEAD = 1 << 25  # bytes; the largest models have some hundred thousand
 _LONGEST_JSON = 1 << 27
+_LONGEST_TEMPLATE = 1_000_000  # those of today's models have up to twenty thousand
 
 
 def find(folder: Path, name: str) -> Path:
-    """The file called `name` in a folder, whether it is there or not.
-
-    Raises:
-        LocalError: it leads out of the folder, or is no file.
-    """
+    """The file called `name` in a folder, whether it is there or not. It must not lead out of the folder."""
     path, inside = folder / name, folder.resolve()
     try:
         real = path.resolve()
@@ -51,11 +44,7 @@ def find(folder: Path, name: str) -> Path:
 
 
 def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    """The JSON object in a file; empty if the file is `optional` and not there.
-
-    Raises:
-        LocalError: it is missing or no JSON object.
-    """
+    """The JSON object in a file; empty if the file is `optional` and not there."""
     path = find(path.parent, path.name)
     if optional and not path.exists():
         return {}
@@ -77,7 +66,45 @@ def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     return read
 
 
-def _parts(folder: Path) -> list[Path]:
+@dataclass(frozen=True)
+class _Stored:
+    """A tensor: in which file, how it is kept, and where its numbers begin and end."""
+
+    path: Path
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+class Weights:
+    """The tensors in a folder's safetensors, which are read one at a time. `shapes` has their shapes by name."""
+
+    def __init__(self, folder: Path) -> None:
+        """Look at all files without reading the numbers."""
+        self._stored: dict[str, _Stored] = {}
+        for path in _files(folder):
+            found = _head(path)
+            if twice := found.keys() & self._stored.keys():
+                raise LocalError(
+                    f"The tensor {min(twice)[:100]} is twice in {folder}: are there two models in it?"
+                )
+            self._stored |= found
+        self.shapes = {name: stored.shape for name, stored in self._stored.items()}
+
+    def read(self, name: str) -> np.ndarray:
+        """One tensor in float32."""
+        stored = self._stored[name]
+        count = math.prod(stored.shape)
+        numbers = np.fromfile(stored.path, dtype=_TYPES[stored.kind], count=count, offset=stored.start)
+        if len(numbers) < count:
+            raise _damaged(stored.path, "it became shorter meanwhile")
+        if stored.kind == "BF16":  # the upper half of 32 bits
+            return (numbers.astype("<u4") << 16).view("<f4").reshape(stored.shape)
+        return numbers.astype(np.float32).reshape(stored.shape)
+
+
+def _files(folder: Path) -> list[Path]:
     """The folder's safetensors: those that the index lists, or all of them."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
@@ -100,18 +127,8 @@ def _parts(folder: Path) -> list[Path]:
     raise LocalError(f"{folder} has no weights in *.safetensors. {why}.")
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A tensor: in which file, how it is kept, and where its numbers begin."""
-
-    path: Path
-    kind: str
-    shape: tuple[int, ...]
-    start: int
-
-
-def _head(path: Path) -> dict[str, _Part]:
-    """The tensors in a safetensors file. Raises `LocalError` if what it says can't be."""
+def _head(path: Path) -> dict[str, _Stored]:
+    """The tensors in a safetensors file."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -126,25 +143,19 @@ def _head(path: Path) -> dict[str, _Part]:
     if not isinstance(told, dict):
         raise _damaged(path, "its head is not a JSON object")
     told.pop("__metadata__", None)
-    found, spans = {}, []
-    for name, entry in told.items():
-        kind, shape, start, end = _entry(path, name, entry)
-        if start < 0 or end - start != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
-            raise _damaged(path, f"{name[:100]} has a shape or a place that can't be")
-        spans.append((start, end))
-        found[name] = _Part(path, kind, shape, 8 + length + start)
-    place = 0
-    for start, end in sorted(spans):
-        if start != place:
+    place = 8 + length
+    found = {name: _entry(path, name, entry, place) for name, entry in told.items()}
+    for stored in sorted(found.values(), key=lambda stored: (stored.start, stored.end)):
+        if stored.start != place:
             raise _damaged(path, "its tensors lie over each other, or leave gaps")
-        place = end
-    if 8 + length + place != size:
-        raise _damaged(path, f"its tensors need {8 + length + place:,} bytes, and it has {size:,}")
+        place = stored.end
+    if place != size:
+        raise _damaged(path, f"its tensors need {place:,} bytes, and it has {size:,}")
     return found
 
 
-def _entry(path: Path, name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int]:
-    """What the head says of one tensor: type, shape, and where it lies behind the head."""
+def _entry(path: Path, name: str, entry: Any, behind: int) -> _Stored:
+    """What the head says of one tensor, whose place it counts from `behind` the head."""
     told = entry if isinstance(entry, dict) else {}
     kind, shape, offsets = (told.get(key) for key in ("dtype", "shape", "data_offsets"))
     numbers = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else []
@@ -156,91 +167,28 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[str, tuple[int, ...], int
             f"{path} keeps {name[:100]} as {str(kind)[:40]}; weights of {', '.join(_TYPES)} can be used."
         )
     *sides, start, end = map(int, numbers)
-    return kind, tuple(sides), start, end
+    if end - start != math.prod(sides) * np.dtype(_TYPES[kind]).itemsize:
+        raise _damaged(path, f"{name[:100]} has a shape or a place that can't be")
+    return _Stored(path, kind, tuple(sides), behind + start, behind + end)
 
 
 def _damaged(path: Path, why: str) -> LocalError:
     return LocalError(f"{path} can't be read: {why}. Copy or fetch it again.")
 
 
-class Weights:
-    """The tensors in a folder's safetensors, which are read one at a time. `shapes` has their shapes by name."""
-
-    def __init__(self, folder: Path) -> None:
-        """Look at all files without reading the numbers. Raises `LocalError` for what can't be used."""
-        self._parts: dict[str, _Part] = {}
-        for path in _parts(folder):
-            found = _head(path)
-            if twice := found.keys() & self._parts.keys():
-                raise LocalError(
-                    f"The tensor {min(twice)[:100]} is twice in {folder}: are there two models in it?"
-                )
-            self._parts |= found
-        self.shapes = {name: part.shape for name, part in self._parts.items()}
-
-    def read(self, name: str) -> np.ndarray:
-        """One tensor in float32.
-
-        Raises:
-            LocalError: the file has become shorter meanwhile.
-        """
-        part = self._parts[name]
-        count = math.prod(part.shape)
-        numbers = np.fromfile(part.path, dtype=_TYPES[part.kind], count=count, offset=part.start)
-        if len(numbers) < count:
-            raise _damaged(part.path, "it became shorter meanwhile")
-        if part.kind == "BF16":  # the upper half of 32 bits
-            return (numbers.astype("<u4") << 16).view("<f4").reshape(part.shape)
-        return numbers.astype(np.float32).reshape(part.shape)
-
-
-MOST_TEMPLATE = 1_000_000
-"""Bytes of a chat template; those of today's models have up to twenty thousand."""
-
-
-def end_token(told: dict[str, Any], configured: Any, tokens: list[str], folder: Path) -> int:
-    """The token that ends an answer. The tokenizer's word counts: a chat model's config names others too."""
-    end = token_named(told.get("eos_token"), tokens)
-    if end is None:
-        end = configured[0] if isinstance(configured, list) and configured else configured
-    if type(end) is not int or not 0 <= end < len(tokens):
-        raise LocalError(f"{folder} does not say which token ends an answer (eos_token in tokenizer_config.json).")
-    return end
-
-
-def token_named(told: Any, tokens: list[str]) -> int | None:
-    """The number of a token that the JSON names."""
-    name = told.get("content") if isinstance(told, dict) else told
-    return tokens.index(name) if isinstance(name, str) and name in tokens else None
-
-
-def read_template(folder: Path, told: dict[str, Any]) -> str:
-    """The chat template, in a file of its own or in what ``tokenizer_config.json`` told; else empty."""
-    path = find(folder, "chat_template.jinja")
-    if path.exists():
-        if path.stat().st_size > MOST_TEMPLATE:
-            raise LocalError(f"{path} is too large for a chat template: it may have {MOST_TEMPLATE:,} bytes.")
-        try:
-            return path.read_text(encoding="utf-8")
-        except ValueError:
-            raise LocalError(f"{path} is not UTF-8 text. Copy or fetch it again.") from None
-    template = told.get("chat_template") or ""
-    if isinstance(template, list):  # several, each with a name
-        named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]
-        template = named[0].get("template") if named else ""
-    return template if isinstance(template, str) else ""
-
-
 def read_config(folder: Path) -> dict[str, Any]:
-    """What ``config.json`` says, in `convert`'s form. What the network here does not have is refused."""
+    """What ``config.json`` says, in `conversion`'s form. What the network here does not have is refused."""
     path = folder / "config.json"
     told = read_json(path)
     kind = find_architecture(told.get("model_type"), str(path))
-    _refuse_unusual(told, path)
+    rope = told.get("rope_parameters") or told.get("rope_scaling") or {}  # transformers 5 and before
+    if not isinstance(rope, dict):
+        raise LocalError(f"{path} can't be used: its rope_parameters are {str(rope)[:40]}.")
+    _refuse_unusual(told, rope, path)
 
     def count(key: str, default: int | None = None) -> int:
-        value = default if told.get(key) is None else told[key]
-        if type(value) is not int or not 1 <= value <= LARGEST:
+        value: Any = default if told.get(key) is None else told[key]
+        if not is_count(value):
             raise LocalError(f"{path} can't be used: its {key} is {str(value)[:40]}.")
         return value
 
@@ -252,7 +200,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     heads, width = count("num_attention_heads"), count("hidden_size")
     head_dim, kv_heads = count("head_dim", width // heads), count("num_key_value_heads", heads)
     check_heads(heads, kv_heads, head_dim, str(path))
-    rope = _rope(told, path)
     return {
         "model_type": kind.name,
         "hidden_size": width,
@@ -270,29 +217,52 @@ def read_config(folder: Path) -> dict[str, Any]:
     }
 
 
-def _rope(told: dict[str, Any], path: Path) -> dict[str, Any]:
-    rope = told.get("rope_parameters") or told.get("rope_scaling") or {}  # transformers 5 and before
-    if not isinstance(rope, dict):
-        raise LocalError(f"{path} can't be used: its rope_parameters are {str(rope)[:40]}.")
-    return rope
-
-
-def _refuse_unusual(told: dict[str, Any], path: Path) -> None:
-    rope = _rope(told, path)
+def _refuse_unusual(told: dict[str, Any], rope: dict[str, Any], path: Path) -> None:
     layers, models = told.get("layer_types") or [], told.get("architectures") or []
+    full = isinstance(layers, list) and all(layer == "full_attention" for layer in layers)
+    writes = isinstance(models, list) and all("CausalLM" in str(name) for name in models)
     unusual = {
         "needs code of its own, which is never run here": "auto_map" in told,
         "has scaled rotary angles": rope.get("rope_type", rope.get("type", "default")) != "default",
         "turns only a part of each head": told.get("partial_rotary_factor", 1) != 1,
-        "uses a sliding window": told.get("use_sliding_window")
-        or not isinstance(layers, list)
-        or any(layer != "full_attention" for layer in layers),
+        "uses a sliding window": told.get("use_sliding_window") or not full,
         "has biases that are not usual": told.get("attention_bias") or told.get("mlp_bias"),
         "is not activated by SiLU": told.get("hidden_act", "silu") != "silu",
         "is quantised": "quantization_config" in told,
-        "does not write texts": not isinstance(models, list)
-        or not all("CausalLM" in str(name) for name in models),
+        "does not write texts": not writes,
     }
-    for what, is_so in unusual.items():
-        if is_so:
-            raise LocalError(f"The model in {path} {what}, so it can't be trained here.")
+    for what in (what for what, is_so in unusual.items() if is_so):
+        raise LocalError(f"The model in {path} {what}, so it can't be trained here.")
+
+
+def end_token(told: dict[str, Any], configured: Any, tokens: list[str], folder: Path) -> int:
+    """The token that ends an answer. The tokenizer's word counts: a chat model's config names others too."""
+    end = token_named(told.get("eos_token"), tokens)
+    if end is None:
+        end = configured[0] if isinstance(configured, list) and configured else configured
+    if type(end) is not int or not 0 <= end < len(tokens):
+        raise LocalError(f"{folder} does not say which token ends an answer (eos_token in tokenizer_config.json).")
+    return end
+
+
+def token_named(told: Any, tokens: list[str]) -> int | None:
+    """The number of the token that ``tokenizer_config.json`` names, in one of its two ways."""
+    name = told.get("content") if isinstance(told, dict) else told
+    return tokens.index(name) if isinstance(name, str) and name in tokens else None
+
+
+def chat_template(folder: Path, told: dict[str, Any]) -> str:
+    """The chat template, in a file of its own or in what ``tokenizer_config.json`` told; else empty."""
+    path = find(folder, "chat_template.jinja")
+    if path.exists():
+        if path.stat().st_size > _LONGEST_TEMPLATE:
+            raise LocalError(f"{path} is too large for a chat template: it may have {_LONGEST_TEMPLATE:,} bytes.")
+        try:
+            return path.read_text(encoding="utf-8")
+        except ValueError:
+            raise LocalError(f"{path} is not UTF-8 text. Copy or fetch it again.") from None
+    template = told.get("chat_template") or ""
+    if isinstance(template, list):  # several, each with a name
+        named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]
+        template = named[0].get("template") if named else ""
+    return template if isinstance(template, str) else ""

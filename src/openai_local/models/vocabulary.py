@@ -23,12 +23,10 @@ from openai_local.models.hugging_face import read_json
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to cut texts.
+    """A way to cut texts: `cut` makes the pre-tokenizer of the `tokenizers` package.
 
-    Args:
-        cut: makes the pre-tokenizer of the `tokenizers` package.
-        whole: whether a piece that is a token as it stands is not merged from its bytes (``ignore_merges``).
-        starts: whether llama.cpp puts the start token before each text, when the file does not say.
+    `whole` says whether a piece that is a token as it stands is not merged from its bytes (``ignore_merges``), and
+    `starts` whether llama.cpp puts the start token before each text, when the file does not say.
     """
 
     cut: Callable[[], pre_tokenizers.PreTokenizer]
@@ -65,21 +63,12 @@ KINDS = {
 
 
 def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
-    """The tokenizer that a GGUF file describes.
-
-    Args:
-        fields: its metadata.
-        where: which file it is, for people.
-
-    Raises:
-        LocalError: it is of another kind than `KINDS`, or not whole.
-    """
+    """The tokenizer that a GGUF file's metadata describe."""
     model, pre = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
     if model != "gpt2" or not isinstance(pre, str) or pre not in KINDS:
         raise LocalError(
-            f"{where} has a tokenizer that can't be trained with here: {repr(model)[:40]}, "
-            f"which cuts texts as {repr(pre)[:40]}. "
-            f"These can: 'gpt2' with {', '.join(KINDS)}."
+            f"{where} has a tokenizer that can't be trained with here: {repr(model)[:40]}, which cuts texts as "
+            f"{repr(pre)[:40]}. These can: 'gpt2' with {', '.join(KINDS)}."
         )
     tokens, types, merges = (fields.get(f"tokenizer.ggml.{key}", []) for key in ("tokens", "token_type", "merges"))
     if not (_texts(tokens) and _texts(merges) and isinstance(types, list) and len(types) == len(tokens) > 0):
@@ -92,11 +81,9 @@ def from_gguf(fields: Mapping[str, Any], where: str) -> Tokenizer:
         raise LocalError(f"The tokenizer in {where} is not sound: {_in_a_line(error)}.") from None
     tokenizer.pre_tokenizer = KINDS[pre].cut()
     tokenizer.decoder = decoders.ByteLevel()
-    typed = [*zip(tokens, types, strict=True)]
-    control = [token for token, type_ in typed if type_ == TokenType.CONTROL]
-    named = [token for token, type_ in typed if type_ == TokenType.USER_DEFINED]
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
-    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in named])
+    for type_, special in ((TokenType.CONTROL, True), (TokenType.USER_DEFINED, False)):
+        added = [token for token, its in zip(tokens, types, strict=True) if its == type_]
+        tokenizer.add_tokens([AddedToken(token, special=special, normalized=False) for token in added])
     return tokenizer
 
 
@@ -106,38 +93,24 @@ def _texts(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What GGUF keeps of a tokenizer. `starts` says whether `start` is put before each text."""
+    """What GGUF keeps of a tokenizer. `start` is the token that is put before each text, if one is."""
 
     pre: str
     tokens: list[str]
     types: list[int]
     merges: list[str]
     start: int | None
-    starts: bool
 
 
 def tokenizer_of(folder: Path) -> Tokenizer:
-    """The tokenizer in a Hugging Face folder, without what would cut or fill up texts.
-
-    Raises:
-        LocalError: it can't be read or is of another kind than `KINDS`.
-    """
-    return _tokenizer(_read(folder / "tokenizer.json"), folder / "tokenizer.json")
+    """The tokenizer in a Hugging Face folder, without what would cut or fill up texts."""
+    return _load(folder / "tokenizer.json")[0]
 
 
 def from_folder(folder: Path, size: int) -> Vocabulary:
-    """What GGUF has to keep of the tokenizer in a Hugging Face folder.
-
-    Args:
-        folder: with ``tokenizer.json``.
-        size: how many tokens the model has; those that the tokenizer lacks get names.
-
-    Raises:
-        LocalError: the tokenizer can't be read or is of another kind than `KINDS`.
-    """
+    """What GGUF has to keep of such a tokenizer. The model has `size` tokens; those that are lacking get names."""
     path = folder / "tokenizer.json"
-    read = _read(path)
-    tokenizer = _tokenizer(read, path)
+    tokenizer, pre, pairs = _load(path)
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     if any(number >= size for number in vocabulary.values()):
         raise LocalError(f"{path} has more tokens than the model, which has {size:,}. Do they belong together?")
@@ -148,28 +121,25 @@ def from_folder(folder: Path, size: int) -> Vocabulary:
         raise LocalError(f"{path} has two tokens with one name or one number.")
     for number, added in tokenizer.get_added_tokens_decoder().items():
         types[number] = int(TokenType.CONTROL if added.special else TokenType.USER_DEFINED)
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in read["model"]["merges"]]
-    start = _start(tokenizer, path)
-    return Vocabulary(_kind(read, path), tokens, types, merges, start, starts=start is not None)
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in pairs]
+    return Vocabulary(pre, tokens, types, merges, _start(tokenizer, path))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> tuple[Tokenizer, str, list[Any]]:
+    """The tokenizer in a file, made of what has been looked at; the name of its way to cut; its merges."""
     try:
-        return read_json(path)
+        read = read_json(path)
     except LocalError as error:
         raise LocalError(f"The tokenizer can't be read. {error}") from None
-
-
-def _tokenizer(read: dict[str, Any], path: Path) -> Tokenizer:
-    """The tokenizer, made of what `_kind` has looked at and of what it puts before a text."""
-    _kind(read, path)
+    pre = _kind(read, path)
     kept = ("version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "model")
     if not _is_plain_start(read.get("post_processor")):
         raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
     try:
-        return Tokenizer.from_str(json.dumps({key: read[key] for key in kept if key in read}))
+        tokenizer = Tokenizer.from_str(json.dumps({key: read[key] for key in kept if key in read}))
     except Exception as error:  # the package has no error of its own
         raise LocalError(f"{path} can't be read: {_in_a_line(error)}.") from None
+    return tokenizer, pre, read["model"]["merges"]
 
 
 def _in_a_line(error: Exception) -> str:
@@ -225,12 +195,8 @@ def _is_bpe(model: dict[str, Any]) -> bool:
         and not any(model.get(key) for key in odd)
         and isinstance(model.get("vocab"), dict)
         and isinstance(model.get("merges"), list)
-        and all(_is_merge(merge) for merge in model["merges"])
+        and all(isinstance(merge, str) or (_texts(merge) and len(merge) == 2) for merge in model["merges"])
     )
-
-
-def _is_merge(merge: Any) -> bool:
-    return isinstance(merge, str) or (_texts(merge) and len(merge) == 2)
 
 
 def _written(cut: pre_tokenizers.PreTokenizer) -> Any:

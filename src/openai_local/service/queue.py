@@ -248,7 +248,7 @@ class Queue:
         path = self.records.home.files / file
         if path.parent.exists() and not path.exists():
             gone = f"The file {file} is no longer there. Upload it again."
-            raise DataError("invalid_training_file", gone, param)
+            raise DataError(gone, param=param)
         return path
 
     def _prepare(self, job: FineTuningJob, journal: Journal) -> None:
@@ -283,10 +283,8 @@ class Queue:
 def _require_short(seconds: float | None, most_minutes: int | None) -> None:
     """Raise `DataError` if a job would train for longer than one may; what nobody can estimate may begin."""
     if seconds and most_minutes and seconds > 60 * most_minutes:
-        raise DataError(
-            "training_too_long",
-            too_long(f"This job would train for about {seconds / 60:,.0f} minutes", most_minutes),
-        )
+        message = too_long(f"This job would train for about {seconds / 60:,.0f} minutes", most_minutes)
+        raise DataError(message, code="training_too_long")
 
 
 def _sentence(place: Place) -> str:

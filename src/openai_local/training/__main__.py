@@ -41,11 +41,7 @@ def main() -> int:
 
 
 def _work(journal: Journal) -> None:
-    """Train, and write down how it ended.
-
-    Raises:
-        Paused: it is not over.
-    """
+    """Train, and write down how it ended. Raises `Paused` if it is not over."""
     journal.keep(lambda: journal.write_pid(os.getpid()))
     if hasattr(os, "nice"):
         os.nice(10)  # else a model that answers meanwhile would wait seconds for each token

@@ -9,8 +9,7 @@ Left out: tool calls, images, and the preference pairs of other fine-tuning meth
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ _UNEXPECTED = "Unexpected file format, expected either prompt/completion pairs o
 class DataError(LocalError):
     """A file that can't be trained on. `code` is OpenAI's, the message names the line, `param` the parameter."""
 
-    def __init__(self, code: str, message: str, param: str = "training_file") -> None:
+    def __init__(self, message: str, *, code: str = "invalid_training_file", param: str = "training_file") -> None:
         super().__init__(message)
         self.code, self.param = code, param
 
@@ -47,47 +46,32 @@ def read(path: Path, param: str = "training_file") -> list[dict[str, Any]]:
 
 
 def count(path: Path, param: str = "training_file") -> int:
-    """Check a file as `read` does, and count its examples. No more of it is in memory than a line.
-
-    Raises:
-        DataError: as for `read`.
-    """
+    """Check a file as `read` does, and count its examples. No more of it is in memory than a line."""
     return sum(1 for _ in _checked(path, param))
 
 
 def _checked(path: Path, param: str) -> Iterator[dict[str, Any]]:
-    found = 0
+    found, chat = 0, False
     try:
-        for record in _records(path):
+        for number, line in _lines(path):
+            record = _parse(line, number)
+            if not found:
+                chat = "messages" in record
+                if not chat and "prompt" not in record and "completion" not in record:
+                    raise DataError(f"{_UNEXPECTED} Line {number} has neither.")
+            yield _kept(record, chat, number, line)
             found += 1
-            yield record
     except DataError as error:
         error.param = param
         raise
     least = MINIMUM if param == "training_file" else 1
     if found < least:
         raise DataError(
-            "invalid_n_examples",
             f"{param.capitalize().replace('_', ' ')} has {found} example(s), but must have at least "
             f"{least} example{'s' * (least > 1)}.",
-            param,
+            code="invalid_n_examples",
+            param=param,
         )
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    form: _Form | None = None
-    for number, line in _lines(path):
-        record = _parse(line, number)
-        form = form or _form(record)
-        if form is None:
-            raise DataError("invalid_training_file", f"{_UNEXPECTED} Line {number} has neither.")
-        if problem := form.problem(record):
-            raise DataError("invalid_training_file", f"Line {number}: {problem}")
-        kept = form.kept(record)
-        if "\\ud" in line.lower() and _has_half_a_character(kept):
-            message = f"Line {number} holds half a character (such as \\ud83d alone). Write the whole character."
-            raise DataError("invalid_training_file", message)
-        yield kept
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -95,12 +79,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         for number, raw in enumerate(iter(partial(file.readline, MOST_LINE + 1), b""), start=1):
             if len(raw) > MOST_LINE:
                 message = f"Line {number} has more than {MOST_LINE:,} bytes. Make it shorter, or several of it."
-                raise DataError("invalid_training_file", message)
+                raise DataError(message)
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError as error:
                 message = f"Line {number} is not UTF-8 text (byte {error.start}). Save the file as UTF-8."
-                raise DataError("invalid_training_file", message) from None
+                raise DataError(message) from None
             if line:
                 yield number, line
 
@@ -110,9 +94,9 @@ def _parse(line: str, number: int) -> dict[str, Any]:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         message = f"Line {number} is not valid JSON ({_why(error)}). Each line must hold one whole example."
-        raise DataError("invalid_training_file", message) from None
+        raise DataError(message) from None
     if not isinstance(record, dict):
-        raise DataError("invalid_training_file", f"{_UNEXPECTED} Line {number} is no JSON object.")
+        raise DataError(f"{_UNEXPECTED} Line {number} is no JSON object.")
     return record
 
 
@@ -122,43 +106,32 @@ def _why(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else "a number with thousands of digits"
 
 
-def _has_half_a_character(record: dict[str, Any]) -> bool:
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+def _kept(record: dict[str, Any], chat: bool, number: int, line: str) -> dict[str, Any]:
+    """What counts of a record. Raises `DataError` if something is wrong with it."""
+    if problem := _chat_problem(record) if chat else _pair_problem(record):
+        raise DataError(f"Line {number}: {problem}")
+    if chat:
+        keys, messages = ("role", "content", "weight"), record["messages"]
+        kept: dict[str, Any] = {"messages": [{key: m[key] for key in keys if key in m} for m in messages]}
+    else:
+        kept = {key: record[key] for key in ("prompt", "completion")}
+    if "\\ud" in line.lower():
+        try:
+            json.dumps(kept, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            message = f"Line {number} holds half a character (such as \\ud83d alone). Write the whole character."
+            raise DataError(message) from None
+    return kept
 
 
-@dataclass(frozen=True)
-class _Form:
-    """One of the two forms: what is wrong with a record of it, if anything, and what of the record counts."""
-
-    problem: Callable[[dict[str, Any]], str | None]
-    kept: Callable[[dict[str, Any]], dict[str, Any]]
-
-
-def _form(record: dict[str, Any]) -> _Form | None:
-    if "messages" in record:
-        return _Form(_check_chat, _kept_of_chat)
-    if "prompt" in record or "completion" in record:
-        return _Form(_check_pair, lambda record: {key: record[key] for key in ("prompt", "completion")})
-    return None
-
-
-def _kept_of_chat(record: dict[str, Any]) -> dict[str, Any]:
-    keys = ("role", "content", "weight")
-    return {"messages": [{key: message[key] for key in keys if key in message} for message in record["messages"]]}
-
-
-def _check_pair(record: dict[str, Any]) -> str | None:
+def _pair_problem(record: dict[str, Any]) -> str | None:
     for key in ("prompt", "completion"):
         if not isinstance(record.get(key), str):
             return f"{key!r} is missing or no text."
     return None if record["completion"] else "'completion' is empty, so there is nothing to learn from it."
 
 
-def _check_chat(record: dict[str, Any]) -> str | None:
+def _chat_problem(record: dict[str, Any]) -> str | None:
     messages = record.get("messages")
     if not isinstance(messages, list) or not messages:
         return "'messages' is missing or no list."
@@ -171,10 +144,9 @@ def _check_chat(record: dict[str, Any]) -> str | None:
         if weight not in (0, 1):
             shown = repr(weight)[:40] if isinstance(weight, (int, float, str)) else "no number"
             return f"messages[{position}] has the weight {shown}; only 0 and 1 are possible."
-    return (
-        None if any(_counts(message) for message in messages) else "there is no assistant's message to learn from."
-    )
+    return None if any(map(is_learned, messages)) else "there is no assistant's message to learn from."
 
 
-def _counts(message: dict[str, Any]) -> bool:
+def is_learned(message: dict[str, Any]) -> bool:
+    """Whether a message is one that the model should learn to say."""
     return message["role"] == "assistant" and message.get("weight", 1) == 1 and bool(message["content"].strip())

@@ -62,7 +62,7 @@ class Job:
     """What to train: the content of ``job.json``. ``None`` and ``"auto"`` are left to the training process.
 
     The last three are for fine-tunes of 2022: the weight of the prompts' tokens in the loss, what
-    `metrics.Question` holds, and the columns of the table of results.
+    `metrics.Classes.find` is asked, and the columns of the table of results.
     """
 
     id: str

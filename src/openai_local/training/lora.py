@@ -35,24 +35,17 @@ CACHE_BYTES = 1 << 30
 class Row:
     """Packed examples.
 
-    Args:
-        ids: the tokens, shape (tokens,).
-        positions: of each token in its own example, shape (tokens,).
-        mask: what is added to the attention's scores, shape (1, 1, tokens, tokens): 0 where one token may attend
-            to another (an earlier one of its own example), else -∞.
-        places: the positions whose next token counts, shape (targets,).
-        targets: those next tokens, shape (targets,).
-        weights: of each target in the loss, shape (targets,).
-        owners: the number of each target's example, or -1 for a token of a prompt, shape (targets,).
+    `mask` is added to the attention's scores: 0 where one token may attend to another (an earlier one of its own
+    example), else -∞.
     """
 
-    ids: Tensor
-    positions: Tensor
-    mask: Tensor
-    places: Tensor
-    targets: Tensor
-    weights: Tensor
-    owners: Tensor
+    ids: Tensor  # the tokens, shape (tokens,)
+    positions: Tensor  # of each token in its own example, shape (tokens,)
+    mask: Tensor  # shape (1, 1, tokens, tokens)
+    places: Tensor  # the positions whose next token counts, shape (targets,)
+    targets: Tensor  # those next tokens, shape (targets,)
+    weights: Tensor  # of each target in the loss, shape (targets,)
+    owners: Tensor  # the number of each target's example, or -1 for a token of a prompt, shape (targets,)
 
 
 def pack(examples: Sequence[Example], device: torch.device, prompt_weight: float = 0.0) -> Row:
@@ -71,7 +64,7 @@ def pack(examples: Sequence[Example], device: torch.device, prompt_weight: float
     return Row(*(tensor.to(device) for tensor in row))
 
 
-class Student:
+class LoraModel:
     """The model in training."""
 
     def __init__(self, folder: Path, *, device: torch.device, dtype: torch.dtype) -> None:
@@ -119,10 +112,7 @@ class Student:
 
     def write_adapter(self, path: Path) -> None:
         """Write what was learned as a GGUF adapter."""
-        config = self.llama.config
-        heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
-        kind = config["model_type"]
-        write_adapter(path, self.factors(), alpha=ALPHA, heads=heads, kv_heads=kv_heads, architecture=kind)
+        write_adapter(path, self.factors(), self.llama.config, ALPHA)
 
     def factors(self) -> dict[tuple[int, str], Factors]:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""

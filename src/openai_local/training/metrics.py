@@ -25,23 +25,14 @@ from openai_local.training.tokens import Encoder, Example
 
 @dataclass
 class Score:
-    """Sums over examples.
+    """Sums over examples."""
 
-    Args:
-        loss: weighted nats.
-        weight: the weights' sum; 1 for each token of an answer.
-        right: tokens of answers that the model found likeliest.
-        tokens: tokens of answers in all.
-        exact: examples whose answer was right in every token.
-        examples: examples in all.
-    """
-
-    loss: float = 0.0
-    weight: float = 0.0
-    right: int = 0
-    tokens: int = 0
-    exact: int = 0
-    examples: int = 0
+    loss: float = 0.0  # weighted nats
+    weight: float = 0.0  # the weights' sum; 1 for each token of an answer
+    right: int = 0  # tokens of answers that the model found likeliest
+    tokens: int = 0  # tokens of answers in all
+    exact: int = 0  # examples whose answer was right in every token
+    examples: int = 0  # examples in all
 
     def __add__(self, other: Score) -> Score:
         """Both together."""
@@ -62,53 +53,64 @@ class Score:
         """Share of examples whose whole answer was the likeliest, token by token, 0 to 1."""
         return self.exact / max(1, self.examples)
 
+    def named(self, kind: str) -> dict[str, float]:
+        """Under the names of OpenAI's metrics; `kind` is ``train``, ``valid`` or ``full_valid``."""
+        return {f"{kind}_loss": round(self.mean_loss, 5), f"{kind}_mean_token_accuracy": round(self.accuracy, 5)}
 
-@dataclass(frozen=True)
-class Question:
-    """What the job asks for: either the number of classes or the positive one of two."""
-
-    n_classes: int | None = None
-    positive_class: str | None = None
-    betas: Sequence[float] = ()
+    def columns(self, kind: str) -> dict[str, float]:
+        """Under the names in a row of the journal."""
+        return {
+            f"{kind}_loss": self.mean_loss,
+            f"{kind}_accuracy": self.accuracy,
+            f"{kind}_sequence_accuracy": self.sequence_accuracy,
+        }
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of a data set.
+    """The classes of a data set."""
 
-    Args:
-        answers: each class's tokens.
-        place: how many tokens all of them begin with in common.
-        positive: the number of the positive class; None with more than two.
-        betas: of the F-scores for the positive class.
-    """
-
-    answers: tuple[tuple[int, ...], ...]
-    place: int
-    positive: int | None
-    betas: tuple[float, ...]
+    answers: tuple[tuple[int, ...], ...]  # each class's tokens
+    place: int  # how many tokens all of them begin with in common
+    positive: int | None  # the number of the positive class; None with more than two
+    betas: tuple[float, ...]  # of the F-scores for the positive class
 
     @classmethod
-    def find(cls, examples: Sequence[Example], asked: Question, encoder: Encoder) -> Classes:
+    def find(
+        cls,
+        examples: Sequence[Example],
+        encoder: Encoder,
+        *,
+        n_classes: int | None = None,
+        positive_class: str | None = None,
+        betas: Sequence[float] = (),
+    ) -> Classes:
         """Look for the classes in all examples, training and validation.
 
-        Raises:
-            DataError: they are not as many as was said, or can't be told apart by one token.
+        The job says how many they are, or which is the positive one of two. Raises `DataError` if they are not as
+        many as was said, or can't be told apart by one token.
         """
         answers = tuple(sorted({example.answer for example in examples}))
-        expected = asked.n_classes or 2
+        expected = n_classes or 2
         if len(answers) != expected:
             message = f"The files have {len(answers)} different completions, not {expected} classes."
-            raise DataError("invalid_n_classes", message, param="classification_n_classes")
+            raise DataError(message, code="invalid_n_classes", param="classification_n_classes")
         columns = enumerate(zip(*answers, strict=False))
         place = next((i for i, column in columns if len(set(column)) > 1), None)
         if any(example.counts[0] for example in examples):
-            raise DataError("invalid_training_file", "An empty prompt can't be told apart from another.")
+            raise DataError("An empty prompt can't be told apart from another.")
         if place is None or len({answer[place] for answer in answers}) < len(answers):
             message = "Two classes begin with the same token. Choose names that differ at once, such as 1, 2, 3."
-            raise DataError("invalid_classes", message, param="compute_classification_metrics")
-        positive = None if asked.positive_class is None else _find(asked.positive_class, answers, encoder)
-        return cls(answers, place, positive, tuple(dict.fromkeys([1.0, *map(float, asked.betas)])))
+            raise DataError(message, code="invalid_classes", param="compute_classification_metrics")
+        positive = None
+        if positive_class is not None:
+            texts = [encoder.tokenizer.decode(list(answer)).strip() for answer in answers]
+            if positive_class.strip() not in texts:
+                message = f"No completion is {positive_class!r}; there are {', '.join(map(repr, texts))}."
+                param = "classification_positive_class"
+                raise DataError(message, code="invalid_positive_class", param=param)
+            positive = texts.index(positive_class.strip())
+        return cls(answers, place, positive, tuple(dict.fromkeys([1.0, *map(float, betas)])))
 
     @property
     def tokens(self) -> list[int]:
@@ -122,9 +124,8 @@ class Classes:
     def metrics(self, examples: Sequence[Example], probabilities: np.ndarray) -> dict[str, float]:
         """The metrics under the names of 2022.
 
-        Args:
-            examples: each with the answer that is true.
-            probabilities: of each class, shape (examples, classes).
+        The examples have the answers that are true, and the probabilities of each class are of the shape
+        (examples, classes).
         """
         truth = np.array([self.answers.index(example.answer) for example in examples])
         if self.positive is None:
@@ -132,14 +133,6 @@ class Classes:
         else:
             found = _binary(truth == self.positive, probabilities[:, self.positive], self.betas)
         return {f"classification/{name}": float(value) for name, value in found.items()}
-
-
-def _find(text: str, answers: Sequence[tuple[int, ...]], encoder: Encoder) -> int:
-    texts = [encoder.tokenizer.decode(list(answer)).strip() for answer in answers]
-    if text.strip() not in texts:
-        message = f"No completion is {text!r}; there are {', '.join(map(repr, texts))}."
-        raise DataError("invalid_positive_class", message, param="classification_positive_class")
-    return texts.index(text.strip())
 
 
 def _multiclass(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
@@ -224,9 +217,6 @@ def write_table(path: Path, rows: Iterable[dict[str, Any]], *, of_2022: bool) ->
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
     for row in steps.values():
-        table.writerow([_cell(row.get(name)) for name in columns.values()])
+        cells = (row.get(name) for name in columns.values())
+        table.writerow([f"{cell:.5f}" if isinstance(cell, float) else cell for cell in cells])
     write_whole(path, text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    return f"{value:.5f}" if isinstance(value, float) else value

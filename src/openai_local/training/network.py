@@ -116,8 +116,7 @@ class Linear:
     def add_lora(self, rank: int, alpha: float) -> tuple[Tensor, ...]:
         """Let them learn: W becomes W + alpha / rank · B·A, with one A for all of them.
 
-        Returns:
-            A, random, of shape (rank, inputs), and B, zeros, of shape (outputs of all, rank), both in float32.
+        Returns A, random, of shape (rank, inputs), and B, zeros, of shape (outputs of all, rank), in float32.
         """
         outputs, inputs = self.weight.shape
         bound = 1 / math.sqrt(inputs)
@@ -159,16 +158,16 @@ class Layer:
 
         `mask` is added to attention's scores. With `places`, only the states at these positions are computed.
         """
-        attended = self._attend(norm(states, self.before, self.eps), mask, angles, places)
+        attended = self._attend(Norm.apply(states, self.before, self.eps), mask, angles, places)
         states = attended + (states if places is None else states[places])
-        both = self.linear["gate_up"](norm(states, self.between, self.eps))
+        both = self.linear["gate_up"](Norm.apply(states, self.between, self.eps))
         return states + self.linear["down"](Gate.apply(both))
 
     def _attend(self, x: Tensor, mask: Tensor, angles: Angles, places: Tensor | None) -> Tensor:
         linear = self.linear["qkv"]
         q, k, v = (self._heads(part) for part in linear(x).split(linear.sizes, dim=-1))
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = norm(q, self.q_norm, self.eps), norm(k, self.k_norm, self.eps)
+            q, k = Norm.apply(q, self.q_norm, self.eps), Norm.apply(k, self.k_norm, self.eps)
         q, k = rotate(q, angles), rotate(k, angles)
         if places is not None:
             q, mask = q[:, :, places], mask[:, :, places]
@@ -200,8 +199,12 @@ class Llama:
         self.embedding = weights["embed_tokens.weight"]
         self.head = weights.get("lm_head.weight", self.embedding)
         self.last = weights["norm.weight"]
-        numbers = range(self.config["num_hidden_layers"])
-        self.layers = [Layer(_below(weights, f"layers.{number}."), self.config) for number in numbers]
+        layers: list[dict[str, Tensor]] = [{} for _ in range(self.config["num_hidden_layers"])]
+        for name, weight in weights.items():
+            if name.startswith("layers."):
+                _, number, below = name.split(".", 2)
+                layers[int(number)][below] = weight
+        self.layers = [Layer(layer, self.config) for layer in layers]
 
     def angles(self, positions: Tensor) -> Angles:
         """The rotary angles of positions (Su et al., 2021), in the model's precision."""
@@ -213,12 +216,7 @@ class Llama:
 
     def normalise(self, states: Tensor) -> Tensor:
         """The last normalisation, before the head."""
-        return norm(states, self.last, self.config["rms_norm_eps"])
-
-
-def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """Each vector divided by its root mean square (`operations.Norm`)."""
-    return Norm.apply(x, weight, eps)
+        return Norm.apply(states, self.last, self.config["rms_norm_eps"])
 
 
 def rotate(x: Tensor, angles: Angles) -> Tensor:
@@ -226,7 +224,3 @@ def rotate(x: Tensor, angles: Angles) -> Tensor:
     cos, sin = angles
     left, right = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-right, left], dim=-1) * sin
-
-
-def _below(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}

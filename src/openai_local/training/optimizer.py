@@ -36,6 +36,7 @@ from openai_local.training.metrics import Score
 # The quintic a·x + b·x³ + c·x⁵ that pulls singular values towards 1 fastest (Jordan et al., 2024).
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _STEPS = 5
+_MOMENTUM = 0.95  # of the (Nesterov) running sum
 
 
 class Muon:
@@ -44,9 +45,9 @@ class Muon:
     No `torch.optim.Optimizer`: the first step of one takes two seconds, for imports that this does not need.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], momentum: float = 0.95) -> None:
-        """`parameters` are matrices, shape (rows, columns); `momentum` is that of the (Nesterov) running sum."""
-        self.parameters, self.momentum = parameters, momentum
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        """`parameters` are matrices, shape (rows, columns)."""
+        self.parameters = parameters
         self.memory = [torch.empty(0)] * len(parameters)
         self._stacks: list[tuple[list[int], Tensor, Tensor]] = []
         alike: dict[torch.Size, list[int]] = defaultdict(list)
@@ -61,16 +62,11 @@ class Muon:
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], lr: float) -> None:
-        """Update every parameter by its gradient.
-
-        Args:
-            gradients: in the order of the parameters.
-            lr: how far the update moves a matrix, in singular values.
-        """
+        """Update every parameter by its gradient; `lr` is how far that moves a matrix, in singular values."""
         for numbers, stack, memory in self._stacks:
             update = torch.stack([gradients[number] for number in numbers])
-            memory.mul_(self.momentum).add_(update)
-            update.add_(memory, alpha=self.momentum)
+            memory.mul_(_MOMENTUM).add_(update)
+            update.add_(memory, alpha=_MOMENTUM)
             rows, columns = stack.shape[1:]
             scale = lr * max(1.0, rows / columns) ** 0.5
             if rows > columns:
@@ -82,14 +78,11 @@ class Muon:
 def unifier(matrices: Tensor) -> Tensor:
     """What to multiply each matrix with from the left, so that all its singular values come near 1.
 
+    `matrices` have the shape (count, rows, columns), with no more rows than columns; what is returned is
+    symmetric, of the shape (count, rows, rows). The products' singular values lie in about 0.7 to 1.2.
+
     Every Newton-Schulz step multiplies X from the left by a polynomial of X·Xᵀ. So the steps are done on that
     small square matrix alone.
-
-    Args:
-        matrices: shape (count, rows, columns), with no more rows than columns.
-
-    Returns:
-        Symmetric matrices, shape (count, rows, rows). The products' singular values lie in about 0.7 to 1.2.
     """
     gram = matrices @ matrices.mT
     size = gram.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None].sqrt() + 1e-7
@@ -105,11 +98,7 @@ def unifier(matrices: Tensor) -> Tensor:
 
 
 def save_snapshot(path: Path, step: int, score: Score, optimizer: Muon) -> None:
-    """Write a snapshot, whole or not at all.
-
-    Raises:
-        OSError: the disk does not take it.
-    """
+    """Write a snapshot, whole or not at all. Raises `OSError` if the disk does not take it."""
     tensors = _tensors(optimizer)
     facts = {"step": str(step), "score": json.dumps(asdict(score)), "checksum": _checksum(tensors)}
     with arriving(path) as part:
@@ -124,11 +113,8 @@ def save_snapshot(path: Path, step: int, score: Score, optimizer: Muon) -> None:
 def load_snapshot(path: Path, optimizer: Muon) -> tuple[int, Score] | None:
     """Put a snapshot's content back into an optimizer and its parameters.
 
-    Returns:
-        The step it was written after and the epoch's score so far. None if there is no snapshot.
-
-    Raises:
-        LocalError: it is damaged, or one of other parameters. Nothing was put back then.
+    Returns the step it was written after and the epoch's score so far; None if there is no snapshot. Raises
+    `LocalError` if it is damaged, or one of other parameters. Nothing was put back then.
     """
     own = _tensors(optimizer)
     try:

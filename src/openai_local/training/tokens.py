@@ -24,7 +24,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from openai_local.errors import LocalError, visible_line
 from openai_local.models.chat_templates import TEMPLATES
-from openai_local.training.dataset import DataError, _counts, read
+from openai_local.training.dataset import DataError, is_learned, read
 from openai_local.training.job_folder import EXAMPLE_TOKENS
 
 _CHARACTERS = 16  # for each token that is wanted, this much of a text is tokenised at first
@@ -98,19 +98,16 @@ class Encoder:
 
     def _chat(self, messages: list[dict[str, Any]], limit: int) -> Iterator[tuple[list[int], bool]]:
         if self.template is None:
-            raise DataError(
-                "invalid_training_file", "This base model has no chat template; use prompt and completion."
-            )
+            raise DataError("This base model has no chat template; use prompt and completion.")
         done = ""
         for position, message in enumerate(messages):
-            if not _counts(message):
+            if not is_learned(message):
                 continue
             before = self._render(messages[:position], answer_next=True)
             after = self._render(messages[: position + 1], answer_next=False)
             if not before.startswith(done) or not after.startswith(before):
                 # Qwen3's template takes thoughts out of all answers but the last.
                 raise DataError(
-                    "invalid_training_file",
                     "This base model's chat template changes earlier answers when a later one follows, so a "
                     "conversation can teach one answer only. Give the assistant's other messages the weight 0.",
                 )
@@ -123,17 +120,12 @@ class Encoder:
 
     def _render(self, messages: list[dict[str, Any]], *, answer_next: bool) -> str:
         assert self.template is not None
-        plain = [{"role": _role(message), "content": message["content"]} for message in messages]
+        names = {"developer": "system"}
+        plain = [{"role": names.get(m["role"], m["role"]), "content": m["content"]} for m in messages]
         try:
             return self.template.render(messages=plain, add_generation_prompt=answer_next)
         except Exception as error:  # a template can do whatever Python can't
-            raise DataError(
-                "invalid_training_file", f"The chat template refuses these messages: {str(error)[:200]}."
-            ) from None
-
-
-def _role(message: dict[str, Any]) -> str:
-    return "system" if message["role"] == "developer" else message["role"]
+            raise DataError(f"The chat template refuses these messages: {str(error)[:200]}.") from None
 
 
 @dataclass(frozen=True)
@@ -149,11 +141,7 @@ class Piece:
 
 
 def of_text(encoder: Encoder, text: str) -> list[Piece]:
-    """A text as pieces, none of which counts.
-
-    Raises:
-        LocalError: the text holds half a character.
-    """
+    """A text as pieces, none of which counts. Raises `LocalError` if the text holds half a character."""
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise LocalError("The text holds half a character (a lone surrogate). Write it anew.")
     tokens = encoder.tokens(text)
@@ -163,17 +151,11 @@ def of_text(encoder: Encoder, text: str) -> list[Piece]:
 def of_line(encoder: Encoder, path: Path, line: int) -> list[Piece]:
     """The example in a line of a training file as pieces, cut where training cuts it.
 
-    Args:
-        encoder: the base model's.
-        path: the file. The whole of it is checked, as before training; but it may have fewer examples than that
-            needs.
-        line: which line, counted from 1. Empty lines count too, as in an editor.
-
-    Raises:
-        LocalError: the file can't be read or trained on, or has no such line.
+    Lines are counted from 1, and empty ones count too, as in an editor. The whole file is checked, as before
+    training; but it may have fewer examples than that needs. Raises `LocalError` if it can't be read or trained
+    on, or has no such line.
     """
-    record = _record(path, line)
-    example = encoder.encode(record, EXAMPLE_TOKENS)
+    example = encoder.encode(_record(path, line), EXAMPLE_TOKENS)
     # Nothing stands before the first token, so there is nothing to predict it from (`Example.n_targets`).
     counts = [position > 0 and counted for position, counted in enumerate(example.counts)]
     return _pieces(encoder.tokenizer, example.tokens, counts)
@@ -206,20 +188,14 @@ def _record(path: Path, line: int) -> dict[str, Any]:
         raise
     numbers = [number for number, text in enumerate(lines, start=1) if text.strip()]
     if line not in numbers:
-        raise LocalError(f"{path} has no example in line {line}. Its examples are in the lines {_spans(numbers)}.")
+        first, last = numbers[0], numbers[-1]
+        where = f"{first} to {last}" + (", some of them empty" if last - first >= len(numbers) else "")
+        raise LocalError(f"{path} has no example in line {line}. Its examples are in the lines {where}.")
     return records[numbers.index(line)]
 
 
-def _spans(numbers: list[int]) -> str:
-    first, last = numbers[0], numbers[-1]
-    return f"{first} to {last}" + (", some of them empty" if last - first >= len(numbers) else "")
-
-
 def _pieces(tokenizer: Tokenizer, tokens: list[int], counts: list[bool]) -> list[Piece]:
-    return [
-        Piece(token, text, counted)
-        for token, text, counted in zip(tokens, _texts(tokenizer, tokens), counts, strict=True)
-    ]
+    return [*map(Piece, tokens, _texts(tokenizer, tokens), counts)]
 
 
 def _texts(tokenizer: Tokenizer, tokens: list[int]) -> list[str]:

@@ -21,6 +21,7 @@ from openai_local.models.chat_templates import is_chatml
 from openai_local.models.export_formats import Source, modelfile
 from openai_local.trained import history
 from openai_local.training.job_folder import Job, Journal, data_file, remove_data
+from tiny import CONFIG
 
 SHAPES = {"q_proj": (64, 64), "k_proj": (32, 64), "up_proj": (96, 64), "down_proj": (64, 96)}
 ALPHA = 6.0
@@ -54,7 +55,7 @@ def source(tiny_cache, tmp_path):
                 "checkpoint", step=step, metrics={"train_loss": 4.0 / step, "full_valid_loss": 5.0 / step}
             )
     kept = factors({"q_proj": 4, "k_proj": 4, "up_proj": 2, "down_proj": 3})
-    write_adapter(journal.adapter, kept, alpha=ALPHA, heads=2, kv_heads=1)
+    write_adapter(journal.adapter, kept, CONFIG, ALPHA)
     base = Bases(Home(tmp_path), tiny_cache).require(SMOLLM2.name)
     return Source("ft:tiny:me:x:1", journal.adapter, base, **told(journal.folder))
 
@@ -65,7 +66,7 @@ def told(folder):
 
 
 def test_an_adapter_is_read_as_it_was_written(source):
-    read = read_adapter(source.adapter_file, heads=2, kv_heads=1)
+    read = read_adapter(source.adapter_file, CONFIG)
     written = factors({"q_proj": 4, "k_proj": 4, "up_proj": 2, "down_proj": 3})
     assert read.alpha == ALPHA and read.rank == 4 and read.factors.keys() == written.keys()
     for place, pair in written.items():

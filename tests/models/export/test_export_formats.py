@@ -35,8 +35,7 @@ def adapted(place, kind, pre):
             a, b = (random.standard_normal(shape) / 4 for shape in ((4, inputs), (outputs, 4)))
             factors[layer, module] = Factors(a.astype(np.float16), b.astype(np.float16))
     config = json.loads((entry.weights / "config.json").read_text())
-    heads = {"heads": config["num_attention_heads"], "kv_heads": config["num_key_value_heads"]}
-    write_adapter(place / "adapter.gguf", factors, alpha=2.0, architecture=kind, **heads)
+    write_adapter(place / "adapter.gguf", factors, config, 2.0)
     return Source("ft:tiny", place / "adapter.gguf", entry, plain=True, training={}, losses={})
 
 
