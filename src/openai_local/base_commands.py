@@ -83,7 +83,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _remove(arguments: argparse.Namespace) -> None:
     from openai_local.engine.bases import Bases
-    from openai_local.service.records import Records
+    from openai_local.service.job_records import Records
     from openai_local.service.store import Store
 
     home = Home.open(arguments.home)

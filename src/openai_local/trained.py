@@ -17,7 +17,7 @@ from openai_local.engine.export.source import Source
 from openai_local.engine.origin import data_file, noted
 from openai_local.errors import LocalError
 from openai_local.home import Home
-from openai_local.service.records import Records
+from openai_local.service.job_records import Records
 from openai_local.service.store import Store
 
 _SHOWN = 5

@@ -36,15 +36,16 @@ from openai_local.home import Home
 from openai_local.service import errors
 from openai_local.service.activity import Activity
 from openai_local.service.auth import KeyDoor, RequireKey
-from openai_local.service.branch import Branch, behind
 from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
 from openai_local.service.forecast import Forecast
 from openai_local.service.guard import Visitors
+from openai_local.service.job_records import Records
 from openai_local.service.limits import Counted, Quota
 from openai_local.service.queue import Queue
-from openai_local.service.records import Records
 from openai_local.service.routes import (
+    Branch,
+    behind,
     chat_completions,
     classroom,
     fine_tunes_2022,

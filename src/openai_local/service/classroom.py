@@ -23,7 +23,7 @@ from openai_local.service.activity import Seen
 from openai_local.service.context import Context
 from openai_local.service.curve import Curves
 from openai_local.service.identity import Identity
-from openai_local.service.records import ENDED
+from openai_local.service.job_records import ENDED
 
 FRESH_SECONDS = 1.0
 """A look at the class is shared for so long."""

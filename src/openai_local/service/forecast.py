@@ -10,7 +10,7 @@ from openai.types.fine_tuning import FineTuningJob
 from openai_local.engine.hyperparameters import settle
 from openai_local.errors import LocalError
 from openai_local.estimate import estimate
-from openai_local.service.records import Records
+from openai_local.service.job_records import Records
 
 BYTES_PER_TOKEN = 4.5
 """Of a training file in JSONL, with its quotes and names; measured on the lesson's."""

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from openai_local.service.activity import Activity
 from openai_local.service.errors import APIError, respond
 from openai_local.service.identity import Identity
-from openai_local.service.records import ALIVE
+from openai_local.service.job_records import ALIVE
 from openai_local.service.settings import Limits
 from openai_local.service.store import Store
 

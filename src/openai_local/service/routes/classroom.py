@@ -11,9 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.service.classroom import Classroom
-from openai_local.service.context import context, identity
+from openai_local.service.context import context, identity, one
 from openai_local.service.errors import APIError
-from openai_local.service.paging import one
 from openai_local.service.routes.fine_tuning import find
 
 _MAKING = Lock()
