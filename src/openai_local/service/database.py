@@ -111,7 +111,6 @@ class Database:
             LocalError: it is damaged or gone, or comes from a newer version of this package.
             OSError, sqlite3.Error: the disk does not allow it (`disk.sentence`).
         """
-        self.path = path
         self._lock, self._reading, self._writer = RLock(), RLock(), 0
         self._counting, self._waiting, self._group = Lock(), 0, _Group()
         self._reserved, self._reserve_again = False, 0.0

@@ -24,9 +24,9 @@ from openai_local.service.answer_request import AnswerRequest, Conversation, Pro
 from openai_local.service.connections import Caller
 from openai_local.service.context import Context, context, identity
 from openai_local.service.errors import APIError
+from openai_local.service.event_stream import DONE, frame, stream
 from openai_local.service.load import Load
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
-from openai_local.service.streaming import DONE, frame, stream
 
 START = "<|endoftext|>"
 """What an empty prompt means: the beginning of a document."""
@@ -177,7 +177,7 @@ class Generation:
         asked, prompt = self.asked, self._prompt(index)
         logprobs = asked.logprobs is not None or asked.best_of > asked.n
         request = asked.sampling.llama(index % asked.best_of, logprobs=logprobs)
-        request["max_tokens"] = request["max_tokens"] or 1
+        request |= {"max_tokens": request["max_tokens"] or 1, "stream_options": {"include_usage": True}}
         request["messages" if isinstance(prompt, Conversation) else "prompt"] = prompt or START
         if asked.schema:
             request["json_schema"] = asked.schema.llama
@@ -248,8 +248,7 @@ class Generation:
                 send("", [], finish)
             return left
 
-        request = {**self._request(index), "stream_options": {"include_usage": True}}
-        self._answering.stream(self.target, request, receive, lambda: self.caller.gone)
+        self._answering.stream(self.target, self._request(index), receive, lambda: self.caller.gone)
         return left
 
     @property

@@ -20,7 +20,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from openai_local.engine.journal import Journal, derived_id, new_id
 from openai_local.engine.origin import FILES, data_file, let_go
 from openai_local.home import Home, link
-from openai_local.service.store import Store, describe, going, settle
+from openai_local.service.store import Store, going, settle
 
 ENDED = ("succeeded", "failed", "cancelled")
 ALIVE = ("validating_files", "queued", "running", "paused")
@@ -236,3 +236,16 @@ class Records:
         jobs = self.store.table(FineTuningJob, "private.base", status=ALIVE)
         models = self.store.table(Model, "private.base")
         return [id_ for id_, _, its_base in [*jobs, *models] if its_base == base]
+
+
+def describe(path: Path, id_: str, filename: str, purpose: Any) -> FileObject:
+    """What the client is told of a file that lies there."""
+    return FileObject(
+        id=id_,
+        object="file",
+        bytes=path.stat().st_size,
+        created_at=int(time.time()),
+        filename=filename,
+        purpose=purpose,
+        status="processed",
+    )

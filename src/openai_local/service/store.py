@@ -292,19 +292,6 @@ def _construct(kind: type[Item], item: dict[str, Any]) -> Item:
 # Files
 
 
-def describe(path: Path, id_: str, filename: str, purpose: Any) -> FileObject:
-    """What the client is told of a file that lies there."""
-    return FileObject(
-        id=id_,
-        object="file",
-        bytes=path.stat().st_size,
-        created_at=int(time.time()),
-        filename=filename,
-        purpose=purpose,
-        status="processed",
-    )
-
-
 def _hidden(path: Path) -> Path:
     return path.with_name(f".{path.name}{_ON_THE_WAY}")
 

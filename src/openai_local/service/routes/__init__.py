@@ -18,7 +18,6 @@ class Branch(Mount):
     """
 
     def __init__(self, path: str, routes: list[BaseRoute], middleware: Sequence[Middleware] = ()) -> None:
-        """`middleware` sees every request below the path."""
         super().__init__(path, Router(routes, redirect_slashes=False), middleware=middleware)
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 

@@ -24,8 +24,8 @@ from openai_local.engine.journal import new_id
 from openai_local.service.context import Context, context, identity, one, page
 from openai_local.service.contract import refuse, said_length
 from openai_local.service.errors import APIError, brief, invalid, too_long
-from openai_local.service.job_records import ALIVE
-from openai_local.service.store import coming, describe, going
+from openai_local.service.job_records import ALIVE, describe
+from openai_local.service.store import coming, going
 
 MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
