@@ -20,7 +20,7 @@ from machine import tell
 from openai_lesson import catechism
 from openai_local.home import default_cache
 from openai_local.models.base_models import Bases
-from openai_local.service.records import Records
+from openai_local.service.job_records import Records
 from openai_local.service.store import Store
 from service import Service
 

@@ -17,7 +17,7 @@ from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
 from openai_local.models.export_formats import Source
-from openai_local.service.records import Records
+from openai_local.service.job_records import Records
 from openai_local.service.store import Store
 from openai_local.training.job_folder import FILES, Journal, data_file, noted, provenance
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import finished
 from openai_local.home import Home
-from openai_local.service.records import Records
+from openai_local.service.job_records import Records
 from openai_local.service.store import Store
 
 SECRET = "zebra"

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from openai_local.classroom.limits import Limits
 from openai_local.home import Home
 from openai_local.runners.local import LocalRunner
-from openai_local.service import following
+from openai_local.service import job_process
 from openai_local.service.app import Settings, create_app
 from openai_local.service.auth import make_key
 from openai_local.service.queue import Queue
@@ -165,7 +165,7 @@ def test_events_that_an_earlier_version_kept_are_told_as_they_are(room, pairs):
     id_ = submit(ada, pairs)
     wait(over(ada, id_))
     remove = "UPDATE events SET body = json_remove(body, '$.data') WHERE json_extract(body, '$.type') = 'message'"
-    service.store._db.change(remove)
+    service.store.change(remove)
     told = [event["message"] for event in ada.get(f"/v1/fine-tunes/{id_}").json()["events"]]
     assert told == messages(ada, id_) and told[-1] == "The job has successfully completed"
     assert ada.get("/v1/class").json()["jobs"][0]["step"] == 12
@@ -197,7 +197,7 @@ def test_what_is_measured_takes_time_too(room, pairs):
 
 def test_a_job_that_takes_much_longer_than_it_may_is_ended(room, pairs, monkeypatch):
     """How long it takes is only estimated."""
-    monkeypatch.setattr(following, "TOO_LONG", 0.01)
+    monkeypatch.setattr(job_process, "TOO_LONG", 0.01)
     service, caller = room(LocalRunner(), Limits(minutes=1))
     ada = caller("ada")
     id_ = submit(ada, pairs, 50)
@@ -205,7 +205,7 @@ def test_a_job_that_takes_much_longer_than_it_may_is_ended(room, pairs, monkeypa
     error = job(ada, id_)["error"]
     assert error["code"] == "training_too_long"
     assert error["message"].startswith("It has trained for 0 minutes, and one job may train for 1. Take fewer")
-    wait(lambda: not service.queue._following)
+    wait(lambda: not service.queue._processes)
     assert not service.queue.runner.look(service.records.journal(id_)).alive
 
 
@@ -221,7 +221,7 @@ def test_the_data_of_a_job_goes_when_it_is_over(room, pairs):
     assert data(service, paused) and data(service, cancelled)
     for id_ in (paused, cancelled):
         ada.post(f"/v1/fine_tuning/jobs/{id_}/cancel")
-    wait(lambda: not service.queue._following)
+    wait(lambda: not service.queue._processes)
     assert [data(service, id_) for id_ in (ended, paused, cancelled)] == [[], [], []]
 
 
@@ -230,7 +230,7 @@ def test_data_that_an_earlier_service_left_goes_too(room, pairs, tmp_path):
     ada = caller("ada")
     id_ = submit(ada, pairs)
     wait(over(ada, id_))
-    wait(lambda: not service.queue._following)
+    wait(lambda: not service.queue._processes)
     (service.records.journal(id_).folder / "training_file.jsonl").write_bytes(pairs.read_bytes())
     again = Queue(service.records, service.bases, service.queue.runner, service.queue._forecast)
     again.start()

@@ -6,7 +6,7 @@ from openai.types.fine_tuning import FineTuningJobEvent
 
 from openai_local.errors import LocalError
 from openai_local.service.auth import make_key
-from openai_local.service.schema import VERSION
+from openai_local.service.database import VERSION
 from openai_local.service.store import Store, UnknownCursorError
 
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openai_local.service.auth import Identity
 from openai_local.service.errors import APIError, respond
-from openai_local.service.records import ALIVE
+from openai_local.service.job_records import ALIVE
 from openai_local.service.store import Store
 from openai_local.service.throttle import too_much
 

@@ -24,7 +24,7 @@ from openai_local.errors import visible, visible_line
 from openai_local.runners.local import LocalRunner
 from openai_local.service.auth import Identity
 from openai_local.service.context import Context
-from openai_local.service.records import ENDED
+from openai_local.service.job_records import ENDED
 from openai_local.training.job_folder import Journal
 
 FRESH_SECONDS = 1.0  # a look at the class is shared for so long

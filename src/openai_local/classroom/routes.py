@@ -14,9 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.classroom.overview import Classroom
-from openai_local.service.context import context, identity
+from openai_local.service.context import context, identity, one
 from openai_local.service.errors import APIError
-from openai_local.service.paging import one
 from openai_local.service.routes.fine_tuning import find
 
 FOLDER = Path(__file__).parent / "page"

@@ -68,7 +68,7 @@ def _list(arguments: Namespace) -> None:
 
 
 def _remove(arguments: Namespace) -> None:
-    from openai_local.service.records import Records
+    from openai_local.service.job_records import Records
     from openai_local.service.store import Store
 
     home, name = Home.open(arguments.home), arguments.name

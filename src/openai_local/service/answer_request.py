@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from openai_local.answering.llama_server import CONTEXT_TOKENS
@@ -84,45 +84,38 @@ class Schema:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen, under OpenAI's names; and where an answer ends.
+    """How tokens are chosen and where an answer ends, under OpenAI's names and with OpenAI's defaults.
 
     `max_tokens` is -1 for as many as fit. Without a `seed`, each answer has one that nobody knows.
     """
 
     max_tokens: int
-    temperature: float
-    top_p: float
-    presence_penalty: float
-    frequency_penalty: float
-    logit_bias: dict[int, int]
     stop: list[str]
-    seed: int | None
+    logit_bias: dict[int, int]
+    temperature: float = 1.0
+    top_p: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
 
     def llama(self, choice: int, *, logprobs: bool) -> dict[str, Any]:
         """llama.cpp's parameters for one answer, with nothing left to its own defaults.
 
-        Args:
-            choice: which of the answers to the same prompt; each has a seed of its own.
-            logprobs: whether each token comes with its log-probability.
+        `choice` is which of the answers to the same prompt it is; each has a seed of its own. With `logprobs` each
+        token comes with its log-probability.
         """
-        # llama.cpp's penalties count the prompt's tokens too, not only the answer's.
         return {
-            "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
+            **asdict(self),
+            "logit_bias": [[token, bias] for token, bias in self.logit_bias.items()],
+            "seed": (random.getrandbits(31) if self.seed is None else self.seed + choice) % (1 << 31),
             # A prompt that is remembered rounds differently from one that is read anew. Then two tokens that are
             # about as likely may change places, and the same question gets another answer.
             "cache_prompt": self.temperature > 0,
-            "top_p": self.top_p,
             "top_k": 0,
             "min_p": 0.0,
             "repeat_penalty": 1.0,
-            "repeat_last_n": CONTEXT_TOKENS,
-            "presence_penalty": self.presence_penalty,
-            "frequency_penalty": self.frequency_penalty,
-            "logit_bias": [[token, bias] for token, bias in self.logit_bias.items()],
+            "repeat_last_n": CONTEXT_TOKENS,  # so the penalties count the prompt's tokens too
             "samplers": ["penalties", "temperature", "top_p"],
-            "seed": (random.getrandbits(31) if self.seed is None else self.seed + choice) % (1 << 31),
-            "stop": self.stop,
             # With stop sequences too: they tell what was held back for one when the answer ends otherwise.
             "logprobs": MOST if logprobs or self.stop else 0,
         }
@@ -133,15 +126,12 @@ class AnswerRequest:
     """One request for answers.
 
     Attributes:
-        model: the name of the model that is asked.
-        prompts: what it is asked.
-        sampling: how the tokens of its answers are chosen.
+        prompts: what the model is asked.
         n: how many answers each prompt gets.
         best_of: how many are made for that; those that the model finds likeliest are given.
         logprobs: how many of the likeliest tokens are told with each token; None tells no log-probabilities.
         echo: whether a prompt is a part of its answers.
         schema: what the answers must keep to.
-        stream: whether they go out as they are made.
         include_usage: whether a stream ends with the usage.
     """
 
@@ -150,62 +140,41 @@ class AnswerRequest:
     sampling: Sampling
     n: int
     best_of: int
-    logprobs: int | None
-    echo: bool
-    schema: Schema | None
     stream: bool
     include_usage: bool
+    logprobs: int | None = None
+    echo: bool = False
+    schema: Schema | None = None
 
 
-def read(
-    body: dict[str, Any],
-    prompts: Sequence[Prompt],
-    *,
-    max_tokens: int,
-    logprobs: int | None,
-    echo: bool = False,
-    schema: Schema | None = None,
-) -> AnswerRequest:
-    """The request that a checked body is, with OpenAI's defaults; the arguments are what an endpoint has read."""
-    stop, n = body.get("stop", []), body.get("n", 1)
-    sampling = Sampling(
-        max_tokens=max_tokens,
-        temperature=body.get("temperature", 1.0),
-        top_p=body.get("top_p", 1.0),
-        presence_penalty=body.get("presence_penalty", 0.0),
-        frequency_penalty=body.get("frequency_penalty", 0.0),
-        logit_bias={int(token): bias for token, bias in body.get("logit_bias", {}).items()},
-        stop=_texts(stop),
-        seed=body.get("seed"),
-    )
+def read(body: dict[str, Any], prompts: Sequence[Prompt], max_tokens: int, **special: Any) -> AnswerRequest:
+    """The request that a checked body is; the other arguments, `special` fields too, are read by the endpoint."""
+    n = body.get("n", 1)
+    given = {field.name: body[field.name] for field in fields(Sampling) if field.name in body}
+    given["stop"], given["max_tokens"] = _texts(body), max_tokens
+    given["logit_bias"] = {int(token): bias for token, bias in body.get("logit_bias", {}).items()}
     return AnswerRequest(
         model=body["model"],
         prompts=prompts,
-        sampling=sampling,
+        sampling=Sampling(**given),
         n=n,
         best_of=body.get("best_of", n),
-        logprobs=logprobs,
-        echo=echo,
-        schema=schema,
         stream=body.get("stream", False),
         include_usage=bool(body.get("stream_options", {}).get("include_usage")),
+        **special,
     )
 
 
 def check(body: dict[str, Any], **ranges: tuple[int, int]) -> None:
-    """Refuse values outside OpenAI's ranges.
-
-    Args:
-        body: the request.
-        ranges: those that are peculiar to an endpoint.
-
-    Raises:
-        APIError: 400, naming the parameter.
-    """
+    """Raise `APIError` (400) for a value outside OpenAI's ranges; `ranges` are those peculiar to an endpoint."""
     for name, (low, high) in (_RANGES | ranges).items():
         if name in body and not low <= body[name] <= high:
             raise invalid(name, f"Invalid '{name}': {brief(str(body[name]))} is not from {low} to {high}.")
-    _check_stops(_texts(body.get("stop", [])))
+    if len(texts := _texts(body)) > _MOST_STOPS:
+        raise invalid("stop", f"Invalid 'stop': there may be {_MOST_STOPS} texts, not {len(texts)}.")
+    for text in texts:
+        if len(text) > _MOST_STOP:
+            raise too_long("stop", "string", _MOST_STOP, len(text))
     _check_bias(body.get("logit_bias", {}))
     options = body.get("stream_options", {})
     if options and not body.get("stream"):
@@ -216,16 +185,10 @@ def check(body: dict[str, Any], **ranges: tuple[int, int]) -> None:
     check_metadata(body)
 
 
-def _texts(stop: str | list[str]) -> list[str]:
+def _texts(body: dict[str, Any]) -> list[str]:
+    """The texts that end an answer."""
+    stop = body.get("stop", [])
     return [text for text in ([stop] if isinstance(stop, str) else stop) if text]
-
-
-def _check_stops(texts: list[str]) -> None:
-    if len(texts) > _MOST_STOPS:
-        raise invalid("stop", f"Invalid 'stop': there may be {_MOST_STOPS} texts, not {len(texts)}.")
-    for text in texts:
-        if len(text) > _MOST_STOP:
-            raise too_long("stop", "string", _MOST_STOP, len(text))
 
 
 def _check_bias(biases: dict[str, int]) -> None:
@@ -241,16 +204,10 @@ def _check_bias(biases: dict[str, int]) -> None:
 
 
 def check_size(prompts: int, tries: int, tokens: int, limit: str) -> None:
-    """Refuse a request that would keep others waiting for hours.
+    """Raise `APIError` (400) for a request that would keep others waiting for hours.
 
-    Args:
-        prompts: how many prompts it has.
-        tries: how many answers each of them gets.
-        tokens: how many tokens each answer may have; -1 for as many as fit.
-        limit: the parameter that says so.
-
-    Raises:
-        APIError: 400.
+    Each of its prompts is answered so many times, and each answer may have so many tokens (-1: as many as fit), as
+    the parameter `limit` says.
     """
     answers = prompts * tries
     if answers > MOST_ANSWERS:
@@ -266,11 +223,7 @@ def check_size(prompts: int, tries: int, tokens: int, limit: str) -> None:
 
 
 def check_text(text: str, param: str) -> None:
-    """Refuse a prompt that can't fit, before llama.cpp reads it.
-
-    Raises:
-        APIError: 400.
-    """
+    """Raise `APIError` (400) for a prompt that can't fit, before llama.cpp reads it."""
     if len(text) > MOST_TEXT:
         message = (
             f"This model's maximum context length is {CONTEXT_TOKENS} tokens. A prompt of {len(text)} characters "
@@ -280,12 +233,7 @@ def check_text(text: str, param: str) -> None:
 
 
 def read_messages(messages: list[dict[str, Any]], param: str, *parts: str) -> Conversation:
-    """A conversation as the client sent it.
-
-    Args:
-        messages: the messages.
-        param: their name, for errors.
-        parts: the types of the parts that are text.
+    """The conversation that a client sent as `param`; parts of messages with one of the types `parts` are text.
 
     Raises:
         APIError: 400 for anything but text, or for too much of it.
@@ -314,14 +262,9 @@ def _is_text(part: Any, parts: Sequence[str]) -> bool:
 
 
 def read_format(wanted: dict[str, Any], param: str) -> Schema | None:
-    """The schema that a format means: any JSON object, or one of the client's. None for free text.
+    """The schema that `param` asks for: ``{"type": …}`` and, for ``json_schema``, the ``schema``.
 
-    Args:
-        wanted: ``{"type": …}`` with, for ``json_schema``, the ``schema``.
-        param: its name, for errors.
-
-    Raises:
-        APIError: 400, the schema can't be used.
+    None is free text. Raises `APIError` (400) for a schema that can't be used.
     """
     if wanted["type"] == "json_object":
         return Schema({"type": "object"}, param)
@@ -341,7 +284,7 @@ def _is_sound(schema: dict[str, Any]) -> bool:
     except ValueError:
         return False
     items, patterns = 0.0, 0
-    for part in _parts(schema):
+    for part in _objects(schema):
         counts = (part.get(name) for name in ("minItems", "maxItems"))
         items += sum(min(abs(count), _MOST_ITEMS + 1) for count in counts if isinstance(count, int | float))
         names = part.get("patternProperties")
@@ -349,11 +292,9 @@ def _is_sound(schema: dict[str, Any]) -> bool:
     return items <= _MOST_ITEMS and patterns <= _MOST_PATTERNS
 
 
-def _parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _objects(part: Any) -> Iterator[dict[str, Any]]:
     """All objects in a schema, itself among them."""
-    waiting: list[Any] = [schema]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            yield part
-        waiting += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    if isinstance(part, dict):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _objects(inner)

@@ -41,12 +41,13 @@ from openai_local.runners import Runner
 from openai_local.runners.local import LocalRunner
 from openai_local.service import errors
 from openai_local.service.auth import Door, KeyDoor, RequireKey
-from openai_local.service.branch import Branch, behind
 from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
+from openai_local.service.job_records import Records
 from openai_local.service.queue import Queue
-from openai_local.service.records import Records
 from openai_local.service.routes import (
+    Branch,
+    behind,
     chat_completions,
     fine_tunes_2022,
     fine_tuning,

@@ -5,6 +5,10 @@ silent for a minute whether it is still there (TCP's keepalive), and after five 
 connection. And a client that has just connected, or began a request, gets `SILENT_SECONDS` to send the next piece
 of it. While an answer is made or streamed the client owes nothing, so that may take as long as it likes.
 
+A client that goes away while its answer is made says nothing either; only its connection closes. Nobody waits for
+the answer then, so it must not keep a core busy and others waiting. Who makes one looks at `Caller.gone` before
+each token.
+
 Each connection takes a file handle, and a program gets so many of them. The last `KEPT_HANDLES` are not for
 connections: without them the service could not open a file.
 """
@@ -12,15 +16,21 @@ connections: without them the service could not open a file.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 import h11
+from starlette.requests import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from openai_local.service.errors import APIError, respond
 from openai_local.service.trusted_hosts import HEADERS
+
+if sys.platform != "win32":
+    import resource
 
 SILENT_SECONDS = 60.0
 """How long a client that owes the rest of a request may send nothing."""
@@ -47,7 +57,8 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         _keep_alive(transport.get_extra_info("socket"))
         if len(self.connections) > _most():
-            self._refuse(APIError(429, _FULL, code="rate_limit_exceeded", headers={"retry-after": "5"}))
+            full = "The service has as many connections as it can have. Please try again in 5s."
+            self._refuse(APIError(429, full, code="rate_limit_exceeded", headers={"retry-after": "5"}))
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -92,28 +103,40 @@ class Connection(H11Protocol):
             self.transport.close()
 
 
-_FULL = "The service has as many connections as it can have. Please try again in 5s."
+class Caller:
+    """The client that sent a request whose body was read. `gone` says whether it has left; any thread may look."""
+
+    def __init__(self, request: Request) -> None:
+        self.gone, self._request = False, request
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Watch it inside the block. Later others may, such as Starlette's own streams."""
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _watch(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
 
 
 def allow_handles() -> None:
     """Ask the system for `HANDLES`: some give a program 256 unless it asks for more."""
-    if sys.platform == "win32":
-        return  # there is no such limit
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = HANDLES if hard == resource.RLIM_INFINITY else min(hard, HANDLES)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if sys.platform != "win32":  # there is no such limit
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = HANDLES if hard == resource.RLIM_INFINITY else min(hard, HANDLES)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _most() -> int:
     """How many connections there may be."""
-    handles = HANDLES
-    if sys.platform != "win32":
-        import resource
-
-        handles = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    handles = HANDLES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(handles - KEPT_HANDLES, handles // 2)
 
 

@@ -1,20 +1,24 @@
-"""What the routes share: the parts of one running service, and who is asking."""
+"""What the routes share: the parts of one running service, who is asking, and answers in OpenAI's form."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from openai import BaseModel
 from openai.types import Model
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
 
 from openai_local.answering.inference import Answering, Target
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
 from openai_local.service.auth import Identity
-from openai_local.service.errors import APIError, brief, explain
+from openai_local.service.errors import APIError, brief, explain, invalid
+from openai_local.service.job_records import Records
 from openai_local.service.queue import Queue
-from openai_local.service.records import Records
-from openai_local.service.store import Store
+from openai_local.service.store import Page, Store, UnknownCursorError
 from openai_local.service.throttle import Load, Polling, Quota
 
 
@@ -52,7 +56,7 @@ class Context:
         return name, Target(self.bases.require(private["base"]).gguf, self.records.adapter(private), who.name)
 
     def explain(self, error: Exception) -> APIError:
-        """What to tell a client of an error (`errors.explain`). Where things lie here is not their business."""
+        """What to tell a client of an error (`errors.explain`), but where things lie here."""
         found = explain(error)
         found.message = self.records.hidden(found.message)
         return found
@@ -81,3 +85,48 @@ def context(request: HTTPConnection) -> Context:
 def identity(request: HTTPConnection) -> Identity:
     """Whose key the request has."""
     return request.scope["identity"]
+
+
+def plain(item: BaseModel) -> dict[str, Any]:
+    """An object as it goes out."""
+    return item.to_dict(mode="json", warnings=False)
+
+
+def one(item: BaseModel, headers: dict[str, str] | None = None) -> Response:
+    """An answer that is one object."""
+    return JSONResponse(plain(item), headers=headers)
+
+
+def page(
+    request: Request, fetch: Callable[..., Page[Any]], *, default: int, highest: int, ends: bool = False
+) -> Response:
+    """An answer that is a page of a list: behind ``after``, at most ``limit`` objects, as the query says.
+
+    Args:
+        fetch: takes both and returns the page; its objects may be as they go out already.
+        default: the limit if none is given.
+        highest: the highest that may be given.
+        ends: whether the answer tells the ids of its first and last object, as some lists of OpenAI's do.
+
+    Raises:
+        APIError: 400, one of the two makes no sense.
+    """
+    after = request.query_params.get("after")
+    try:
+        found = fetch(after=after, limit=_limit(request, default, highest))
+    except UnknownCursorError:
+        named = brief(str(after))
+        message = f"'after' must be the id of an object in this list; {named!r} is none."
+        raise invalid("after", message) from None
+    data = [item if isinstance(item, dict) else plain(item) for item in found]
+    answer: dict[str, Any] = {"object": "list", "data": data, "has_more": found.has_more}
+    if ends:
+        answer |= {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+    return JSONResponse(answer)
+
+
+def _limit(request: Request, default: int, highest: int) -> int:
+    text = request.query_params.get("limit", str(default))
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= highest:
+        raise invalid("limit", f"'limit' must be a whole number from 1 to {highest}.")
+    return int(text)

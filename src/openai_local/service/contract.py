@@ -31,14 +31,9 @@ _LISTS = {collections.abc.Iterable, collections.abc.Sequence, list}
 
 
 def contract(params: Any, **overrides: Any) -> TypeAdapter[dict[str, Any]]:
-    """A checker for one of the client's ``…Params`` types.
+    """A checker for one of the client's ``…Params`` types, with other types for some of its fields.
 
-    Args:
-        params: the type.
-        overrides: other types for some of its fields.
-
-    Returns:
-        A pydantic adapter. Parameters that the type does not know are kept, to be refused by name.
+    Parameters that the type does not know are kept, to be refused by name (`refuse`).
     """
     checked = _as_lists(params, {})
     others = {name: _as_lists(override, {}) for name, override in overrides.items()}
@@ -90,11 +85,7 @@ _ENDS = _Ends()
 
 
 async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> dict[str, Any]:
-    """The JSON body of a request, checked: names and types are right, and what is null is left out.
-
-    Args:
-        request: the request.
-        adapter: made by `contract`.
+    """The JSON body of a request: names and types are right (`adapter` is a `contract`), what is null is left out.
 
     Raises:
         APIError: 400, naming the parameter; 413, the body is too long.
@@ -109,13 +100,14 @@ async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> d
 
 async def _read(request: Request) -> bytearray:
     """The body; no more of it is read than it may have."""
-    body = bytearray()
+    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
+    body, too_large = bytearray(), APIError(413, message, code="request_too_large")
     if said_length(request) > MOST_BYTES:
-        raise _too_large()
+        raise too_large
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
-            raise _too_large()
+            raise too_large
     return body
 
 
@@ -123,11 +115,6 @@ def said_length(request: Request) -> int:
     """How many bytes a request says that its body has; 0 if it does not say."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isdecimal() else 0
-
-
-def _too_large() -> APIError:
-    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
-    return APIError(413, message, code="request_too_large")
 
 
 def _explain(error: ValidationError) -> APIError:
@@ -160,15 +147,12 @@ def _name(location: tuple[int | str, ...]) -> str:
 
 
 def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, Any]) -> None:
-    """Refuse parameters that the service does not offer, by name.
+    """Raise `APIError` (400) for the first parameter that the service does not offer.
 
     Args:
         body: the request.
         offered: the parameters that work.
         harmless: others, with the value at which they ask for nothing; a tuple holds several.
-
-    Raises:
-        APIError: 400 with the first parameter that is neither.
     """
     for name, value in body.items():
         nothing = harmless.get(name, ())
@@ -177,11 +161,7 @@ def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, An
 
 
 def check_metadata(body: dict[str, Any]) -> None:
-    """Refuse metadata of more or longer pairs than at OpenAI.
-
-    Raises:
-        APIError: 400.
-    """
+    """Raise `APIError` (400) for metadata of more or longer pairs than at OpenAI."""
     pairs = body.get("metadata", {})
     if len(pairs) > MOST_PAIRS or any(len(k) > MOST_KEY or len(v) > MOST_VALUE for k, v in pairs.items()):
         message = (

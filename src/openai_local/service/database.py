@@ -1,5 +1,8 @@
 """The SQLite file below the store: opened with care, then written by one connection and read by another.
 
+A file that can't be used is never written to. It is said what is wrong with it and what to do. One of an older
+version is brought to today's tables, in one transaction. SQLite keeps a number in it for us, ``user_version``.
+
 With SQLite's write-ahead log (WAL), who only looks something up need not wait until the disk has taken what
 somebody else writes. WAL takes memory that all who open the file share, so it does not work on a network file
 system, where they may be on two machines. There the file is used in SQLite's old way, and one connection does
@@ -8,8 +11,6 @@ everything.
 Many may write at the same time, and each is told that it is done when the disk has taken it. A slow disk takes a
 few dozen transactions in a second. So who writes while others wait for their turn does not go to the disk alone:
 they become one transaction, and go together ("group commit").
-
-A file that can't be used is never written to. It is said what is wrong with it and what to do.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Lock, RLock, get_ident
+from threading import Lock, RLock, get_ident
 from typing import Any
 
 import psutil
@@ -27,7 +30,6 @@ import psutil
 from openai_local import disk
 from openai_local.errors import LocalError
 from openai_local.home import Home
-from openai_local.service import schema
 
 BUSY_SECONDS = 30.0
 """How long to wait for a command such as ``openai-local keys new`` that writes at the same time."""
@@ -44,29 +46,59 @@ _LEAST_FREE = 128
 _AGAIN_SECONDS = 10.0
 """How long to wait until room is asked for again, where there was none."""
 Values = Sequence[Any]
+VERSION = 3
+_SCHEMA = """
+CREATE TABLE objects (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    body TEXT NOT NULL,
+    private TEXT NOT NULL
+);
+CREATE INDEX objects_by_kind ON objects (kind, seq);
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL
+);
+CREATE INDEX events_by_job ON events (job, seq);
+"""
+_SINCE_2 = """
+CREATE INDEX objects_by_owner ON objects (kind, owner, seq);
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    instructor INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER
+);
+CREATE TABLE activity (
+    name TEXT PRIMARY KEY,
+    asked INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+);
+"""
+_SINCE_3 = "CREATE INDEX objects_by_status ON objects (kind, json_extract(body, '$.status'), seq);"
+_FROM_1 = f"""
+ALTER TABLE keys RENAME TO old_keys;
+{_SINCE_2}
+INSERT INTO keys SELECT 'key-' || lower(hex(randomblob(12))), hash, name, 1, created_at, NULL FROM old_keys;
+DROP TABLE old_keys;
+"""
+"""In version 1 every key saw everything, so its keys become instructors'."""
+_STEPS = {0: _SCHEMA + _SINCE_2 + _SINCE_3, 1: _FROM_1 + _SINCE_3, 2: _SINCE_3}
 
 
+@dataclass(eq=False)
 class _Group:
-    """Those who write in one transaction. They wait until the disk has taken it.
+    """Those who write in one transaction. They wait until the disk has `taken` it; `afterwards` is done then."""
 
-    `afterwards` is to be done then.
-    """
-
-    def __init__(self) -> None:
-        self.size, self.afterwards = 0, list[Callable[[], None]]()
-        self._error: BaseException | None = None
-        self._over = Event()
-
-    def end(self, error: BaseException | None = None) -> None:
-        """All of them are on disk, or none is, because of an error."""
-        self._error = error
-        self._over.set()
-
-    def wait(self) -> None:
-        """Wait for that. Raises the error."""
-        self._over.wait()
-        if self._error:
-            raise self._error
+    size: int = 0
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+    taken: Future[None] = field(default_factory=Future)
 
 
 class Database:
@@ -79,18 +111,17 @@ class Database:
             LocalError: it is damaged or gone, or comes from a newer version of this package.
             OSError, sqlite3.Error: the disk does not allow it (`disk.sentence`).
         """
-        self.path = path
         self._lock, self._reading, self._writer = RLock(), RLock(), 0
         self._counting, self._waiting, self._group = Lock(), 0, _Group()
         self._reserved, self._reserve_again = False, 0.0
-        _look_at(path, thoroughly=check)
+        _check(path, thoroughly=check)
         self._db = self._reader = _connect(path)
         try:
             path.chmod(0o600)
             shared = _choose_journal(self._db, path)
             self._db.execute("PRAGMA synchronous = FULL")
             with self.together():
-                schema.migrate(self._db, path)
+                _migrate(self._db, path)
             if shared:
                 self._reader = _connect(path)
         except BaseException:
@@ -122,7 +153,7 @@ class Database:
             finally:
                 if not self._waiting or self.waits or group.size >= MOST_TOGETHER:
                     self._commit(group)
-        group.wait()
+        group.taken.result()
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -174,7 +205,7 @@ class Database:
             for action in group.afterwards:
                 action()
         finally:
-            group.end()
+            group.taken.set_result(None)
             self._renew()
 
     def _fail(self, group: _Group, error: BaseException) -> None:
@@ -186,7 +217,7 @@ class Database:
             if disk.refusal(error) == "full":
                 self._make_room()
         finally:
-            group.end(error)
+            group.taken.set_exception(error)
 
     def afterwards(self, action: Callable[[], None]) -> None:
         """Inside `together`: do something when all is on disk, before anybody else writes; never if undone."""
@@ -240,7 +271,7 @@ class Database:
             self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
-def _look_at(path: Path, *, thoroughly: bool) -> None:
+def _check(path: Path, *, thoroughly: bool) -> None:
     """Raise `LocalError` if a file can't be used. It is opened for reading only, so it stays as it was found."""
     _require_not_lost(path)
     if not path.exists():
@@ -248,7 +279,7 @@ def _look_at(path: Path, *, thoroughly: bool) -> None:
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as db:
-            schema.check_version(db, path)
+            _version(db, path)
             if thoroughly and (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise _damaged(path, found.splitlines()[-1])
     except sqlite3.DatabaseError as error:
@@ -299,3 +330,20 @@ def is_network(path: Path) -> bool:
         if len(mount.parts) > best and place.is_relative_to(mount):
             best, kind = len(mount.parts), part.fstype
     return kind.lower() in _NETWORK
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise LocalError(f"{path} was written by a newer version of openai-lesson. Update this one to use it.")
+    return version
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring a database to today's form, inside the transaction that is open."""
+    version = _version(db, path)
+    if version == VERSION:
+        return
+    for statement in filter(str.strip, _STEPS[version].split(";")):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")

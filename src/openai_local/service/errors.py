@@ -65,14 +65,7 @@ def unsupported(param: str) -> APIError:
 
 
 def too_long(param: str, what: str, most: int, has: int | str) -> APIError:
-    """400 in OpenAI's words for a list or a text with too much in it.
-
-    Args:
-        param: the parameter.
-        what: ``array`` or ``string``.
-        most: how many items or characters it may have.
-        has: how many it has.
-    """
+    """400 in OpenAI's words for an ``array`` or a ``string`` that has more items or characters than it may."""
     message = f"Invalid '{param}': {what} too long. Expected one with maximum length {most}, but got {has}."
     return APIError(400, message, param=param, code=f"{what}_above_max_length")
 
@@ -119,14 +112,13 @@ async def on_error(request: Request, error: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for unknown paths and methods."""
     assert isinstance(error, HTTPException)
-    method, path = brief(request.method), brief(request.scope["path"])
+    call = f"{brief(request.method)} {brief(request.scope['path'])}"
     if error.status_code == 404:
-        message = f"Unknown request URL: {method} {path}. Please check the URL for typos."
+        message = f"Unknown request URL: {call}. Please check the URL for typos."
         return respond(APIError(404, message, code="unknown_url"))
     if error.status_code == 405:
-        message = f"Not allowed: {method} {path}."
         headers = dict(error.headers or {})  # which methods there are
-        return respond(APIError(405, message, code="method_not_supported", headers=headers))
+        return respond(APIError(405, f"Not allowed: {call}.", code="method_not_supported", headers=headers))
     return respond(APIError(error.status_code, str(error.detail)))
 
 

@@ -7,9 +7,11 @@ at the end of the answer is in neither.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import Any, Literal, cast
 
 from starlette.requests import Request
@@ -18,12 +20,13 @@ from starlette.responses import Response
 from openai_local.answering.inference import Answering, Target
 from openai_local.answering.server_pool import GoneError
 from openai_local.service.answer_request import AnswerRequest, Conversation, Prompt
-from openai_local.service.caller import Caller
+from openai_local.service.connections import Caller
 from openai_local.service.context import Context, context, identity
 from openai_local.service.errors import APIError
+from openai_local.service.event_stream import DONE, frame, stream
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
-from openai_local.service.streaming import DONE, frame, stream
 from openai_local.service.throttle import Load
+from openai_local.training.job_folder import new_id
 
 START = "<|endoftext|>"
 """What an empty prompt means: the beginning of a document."""
@@ -104,7 +107,7 @@ class Generation:
             GoneError: the caller has left.
         """
         usage = Usage()
-        async with self.caller:
+        async with self.caller.watched():
             with self.load.place():
                 await self.load.run(self._check)
                 pieces = [await self.load.run(partial(self._whole, index, usage)) for index in self._indices()]
@@ -113,9 +116,7 @@ class Generation:
     async def streamed(self, encode: Callable[[Piece | Usage | APIError], Iterable[str]]) -> Response:
         """An answer of server-sent events: the pieces of each choice, and the usage at the end.
 
-        Raises:
-            AnswerError: llama.cpp refuses the first request.
-            APIError, GoneError: as `whole`.
+        Raises what `whole` raises, if it happens before the first piece; `encode` tells what happens later.
         """
 
         def told(item: Piece | Usage | Exception) -> Iterable[str]:
@@ -123,17 +124,16 @@ class Generation:
 
         return await stream(self.caller, self.load, self._emit_all, told)
 
+    def head(self, prefix: str, kind: str) -> dict[str, Any]:
+        """What a whole completion, or all chunks of one, begin with. Its id begins with `prefix`."""
+        return {"id": new_id(prefix), "object": kind, "created": int(time.time()), "model": self.model}
+
     async def chunked(
         self, head: dict[str, Any], choices: Callable[[Piece], Iterable[dict[str, Any]]]
     ) -> Response:
         """The stream of completions and chat completions: chunks with one choice each, the usage, and ``[DONE]``.
 
-        Args:
-            head: what all chunks have in common.
-            choices: turns a piece into the choices that tell it, one chunk each.
-
-        Raises:
-            What `streamed` raises.
+        `choices` turns a piece into the choices that tell it. Raises what `whole` raises.
         """
         if self.asked.include_usage:
             head = {**head, "usage": None}
@@ -149,10 +149,6 @@ class Generation:
                 yield DONE
 
         return await self.streamed(encode)
-
-    @property
-    def _answering(self) -> Answering:
-        return self.service.answering
 
     def _indices(self) -> range:
         """The choices, those to the same prompt beside each other."""
@@ -181,7 +177,7 @@ class Generation:
         asked, prompt = self.asked, self._prompt(index)
         logprobs = asked.logprobs is not None or asked.best_of > asked.n
         request = asked.sampling.llama(index % asked.best_of, logprobs=logprobs)
-        request["max_tokens"] = request["max_tokens"] or 1
+        request |= {"max_tokens": request["max_tokens"] or 1, "stream_options": {"include_usage": True}}
         request["messages" if isinstance(prompt, Conversation) else "prompt"] = prompt or START
         if asked.schema:
             request["json_schema"] = asked.schema.llama
@@ -205,13 +201,14 @@ class Generation:
 
         if self._emit_one(collect, index, usage):
             raise GoneError
-        said = [token.logprob for part in parts[self._echoes(index) :] for token in part.tokens]
+        said = (token.logprob for part in parts[self._echoes(index) :] for token in part.tokens)
+        known = [logprob for logprob in said if logprob is not None]
         return replace(
             parts[0],
             text="".join(part.text for part in parts),
             tokens=[token for part in parts for token in part.tokens],
             finish=parts[-1].finish,
-            mean_logprob=_mean([logprob for logprob in said if logprob is not None]),
+            mean_logprob=fmean(known) if known else LEAST,
         )
 
     def _emit_all(self, emit: Emit) -> None:
@@ -243,7 +240,7 @@ class Generation:
                 if nothing:
                     send("", [], finish and "length")
                     continue
-                tokens = reader.read(_entries(choice))
+                tokens = reader.read(choice["logprobs"]["content"] if choice["logprobs"] else [])
                 send(choice["text"], tokens)
                 if finish == "length":
                     rest = reader.rest()
@@ -251,12 +248,12 @@ class Generation:
                 send("", [], finish)
             return left
 
-        request = {**self._request(index), "stream_options": {"include_usage": True}}
-        self._answering.stream(self.target, request, receive, self._left)
+        self._answering.stream(self.target, self._request(index), receive, lambda: self.caller.gone)
         return left
 
-    def _left(self) -> bool:
-        return self.caller.gone
+    @property
+    def _answering(self) -> Answering:
+        return self.service.answering
 
     def _count(self, usage: Usage, said: dict[str, Any], index: int) -> None:
         """Add what llama.cpp says of a choice."""
@@ -278,17 +275,9 @@ class Generation:
 
     def _prompt_tokens(self, prompt: str | list[int]) -> list[Token]:
         tokens = self._answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
-        scores = self._answering.score(self.target, tokens, MOST, self._left)
+        scores = self._answering.score(self.target, tokens, MOST, lambda: self.caller.gone)
         named = [Token(self._answering.text(self.target, tokens[:1]).encode(), None)]
         for score in scores:
             own = bytes(score["bytes"]) or self._answering.text(self.target, [score["id"]]).encode()
             named.append(read_entry(score, own))
         return named
-
-
-def _mean(logprobs: list[float]) -> float:
-    return sum(logprobs) / len(logprobs) if logprobs else LEAST
-
-
-def _entries(choice: dict[str, Any]) -> list[dict[str, Any]]:
-    return choice["logprobs"]["content"] if choice["logprobs"] else []

@@ -33,7 +33,6 @@ class Reader:
     """Reads the entries of one answer, as they come."""
 
     def __init__(self) -> None:
-        """No entry is held back yet."""
         self._held: list[dict[str, Any]] = []
 
     def read(self, entries: list[dict[str, Any]]) -> list[Token]:
@@ -70,12 +69,9 @@ def read_entry(entry: dict[str, Any], text: bytes) -> Token:
 
 
 def legacy(tokens: list[Token], offset: int, most: int) -> dict[str, list[Any]]:
-    """The form of completions.
+    """The form of completions. `offset` characters come before the tokens; OpenAI counts the prompt's too.
 
-    Args:
-        tokens: the tokens.
-        offset: how many characters come before them; OpenAI counts the prompt's too.
-        most: how many of the likeliest tokens are given with each. The token itself always is.
+    With each come the `most` likeliest tokens, and always the token itself.
     """
     offsets = []
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a token may be a part of a character

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from openai_local.home import link
 from openai_local.models.base_models import Bases
 from openai_local.runners import Runner
 from openai_local.service.errors import ErrorLog
-from openai_local.service.following import Following, too_long
-from openai_local.service.records import ALIVE, Records
+from openai_local.service.job_process import JobProcess, not_so_long
+from openai_local.service.job_records import ALIVE, Records
 from openai_local.service.scheduling import Forecast, Place, Waiting, in_order, places
 from openai_local.training.dataset import DataError, count
 from openai_local.training.job_folder import FILES, Job, Journal, data_file
@@ -30,6 +30,7 @@ LOOK_SECONDS = 0.5
 """How often the jobs that run are looked at."""
 PLACE_SECONDS = 5.0
 """How often it is estimated anew when each job will start."""
+BUSY = ("validating_files", "queued", "running")
 TOLD = frozenset((0, 1, 2, 3, 5, 10, 20, 50, 100))
 """A job tells when it has moved up to one of these places."""
 
@@ -38,11 +39,10 @@ class Queue:
     """Works off the jobs in the database."""
 
     def __init__(self, records: Records, bases: Bases, runner: Runner, forecast: Forecast) -> None:
-        """`start` sets it going."""
         self.records, self.store, self.bases, self.runner = records, records.store, bases, runner
         self._forecast = forecast
         self._turns = self.store.last_turns()
-        self._following: dict[str, Following] = {}
+        self._processes: dict[str, JobProcess] = {}
         self._waiting: list[Waiting] = []
         self._places: dict[str, Place] = {}
         self._placed_at = 0.0
@@ -62,8 +62,8 @@ class Queue:
                 journal = self.records.journal(job.id)
                 if status == "running" or (journal.folder.exists() and self.runner.look(journal).alive):
                     self._follow(job.id)
-        for id_ in self.records.with_data() - self._following.keys():
-            self._let_go(id_)
+        for id_ in self.records.with_data() - self._processes.keys():
+            self.records.let_go(id_)
         self.wake()
         for thread in self._threads:
             thread.start()
@@ -82,10 +82,7 @@ class Queue:
 
     def busy(self) -> bool:
         """Whether any job has something to do."""
-        return any(
-            self.store.page(FineTuningJob, status=status, limit=1)
-            for status in ("validating_files", "queued", "running")
-        )
+        return bool(self.store.table(FineTuningJob, status=BUSY))
 
     def places(self) -> dict[str, Place]:
         """Where the jobs that wait stand, by their ids."""
@@ -98,18 +95,23 @@ class Queue:
         after = self._change(job, "cancelled", ALIVE, "The job was cancelled.", {"status": "cancelled"})
         with contextlib.suppress(OSError):  # it goes when the process has ended, at the latest
             self.records.journal(job.id).snapshot.unlink(missing_ok=True)
-        if job.id not in self._following:
-            self._let_go(job.id)
+        if job.id not in self._processes:
+            self.records.let_go(job.id)
         return after
 
     def pause(self, job: FineTuningJob) -> FineTuningJob:
         """Stop a job for a while. It writes down where it is within seconds."""
-        return self._change(job, "paused", ("validating_files", "queued", "running"), "The job was paused.")
+        return self._change(job, "paused", BUSY, "The job was paused.")
 
     def resume(self, job: FineTuningJob) -> FineTuningJob:
         """Let a paused job go on where it was."""
         next_ = "queued" if self.records.journal(job.id).folder.exists() else "validating_files"
-        return self._change(job, next_, ("paused",), "The job was resumed.")
+        return self._change(job, next_, ["paused"], "The job was resumed.")
+
+    def _change(self, job: FineTuningJob, status: str, states: Collection[str], *told: Any) -> FineTuningJob:
+        after = self.records.change(job, status, states, *told)
+        self.wake()
+        return after
 
     def put_first(self, job: FineTuningJob) -> FineTuningJob:
         """Let a job be the next one."""
@@ -119,19 +121,6 @@ class Queue:
         """Let a job wait until no other waits."""
         return self._rank(job, 1, "The job was put behind all others.")
 
-    def _change(
-        self,
-        job: FineTuningJob,
-        status: str,
-        possible: tuple[str, ...],
-        message: str,
-        data: dict[str, Any] | None = None,
-    ) -> FineTuningJob:
-        after, done = self.records.change(job, status, possible, message, data)
-        if done:
-            self.wake()
-        return after
-
     def _rank(self, job: FineTuningJob, side: int, message: str) -> FineTuningJob:
         ranks = [rank or 0 for _, _, rank in self.store.table(FineTuningJob, "private.rank", status=["queued"])]
         rank = side * (1 + max([side * rank for rank in ranks if side * rank > 0], default=0))
@@ -140,24 +129,24 @@ class Queue:
         self.wake()
         return job
 
-    def _forever(self, step: Callable[[bool], None], news: threading.Event) -> None:
+    def _forever(self, step: Callable[[bool, list[Exception]], None], news: threading.Event) -> None:
         while not self._stopping:
             woken = news.wait(timeout=LOOK_SECONDS)
             news.clear()
-            try:
-                step(woken)
-                self._errors.works(step)
-            except Exception as error:
-                self._errors.failed(step, error)
+            failures: list[Exception] = []
+            _try(failures, step, woken, failures)
+            if failures:
+                self._errors.failed(step, failures[0])
                 time.sleep(LOOK_SECONDS)
                 news.set()  # what it was told is not forgotten
+            else:
+                self._errors.works(step)
 
     # Checking
 
-    def _check(self, _: bool) -> None:
-        with _isolated() as run:
-            for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
-                run(self._check_one, job)
+    def _check(self, _: bool, failures: list[Exception]) -> None:
+        for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
+            _try(failures, self._check_one, job)
 
     def _check_one(self, job: FineTuningJob) -> None:
         lines = {}
@@ -166,29 +155,31 @@ class Queue:
                 if file := getattr(job, param):
                     lines[param] = count(self._uploaded(file, param), param)
             seconds = self._forecast.seconds(job, lines["training_file"])
-            _require_short(seconds, self.store.private(FineTuningJob, job.id).get("most_minutes"))
+            most_minutes = self.store.private(FineTuningJob, job.id).get("most_minutes")
+            if seconds and most_minutes and seconds > 60 * most_minutes:  # what nobody can estimate may begin
+                took = f"This job would train for about {seconds / 60:,.0f} minutes"
+                raise DataError(not_so_long(took, most_minutes), code="training_too_long")
         except DataError as error:
             self.records.fail(job.id, error.code, str(error), error.param)
             return
         self.store.note_private(FineTuningJob, job.id, seconds=seconds)
         validated = "Files validated, moving job to queued state"
         self.records.tell(job.id, validated, {"status": "queued"}, key="validated")
-        self.records.move(job.id, "validating_files", "queued")
+        self.records.move(job.id, ["validating_files"], "queued")
         self.wake()
 
     # Training
 
-    def _train(self, news: bool) -> None:
-        with _isolated() as run:
-            for id_, following in list(self._following.items()):
-                if run(following.look):
-                    del self._following[id_]
-                    self._let_go(id_)
-                    news = True
-            if news:
-                self._waiting = self._queue()
-                while self._waiting and len(self._following) < self.runner.at_once:
-                    run(self._begin, self._waiting.pop(0))
+    def _train(self, news: bool, failures: list[Exception]) -> None:
+        for id_, process in list(self._processes.items()):
+            if _try(failures, process.look):
+                del self._processes[id_]
+                self.records.let_go(id_)
+                news = True
+        if news:
+            self._waiting = self._queue()
+            while self._waiting and len(self._processes) < self.runner.at_once:
+                _try(failures, self._begin, self._waiting.pop(0))
         if news or time.monotonic() - self._placed_at > PLACE_SECONDS:
             self._placed_at = time.monotonic()
             self._tell_places()
@@ -199,7 +190,7 @@ class Queue:
         waiting = [
             Waiting(id_, owner, seconds, rank or 0)
             for id_, owner, seconds, rank in reversed(rows)
-            if id_ not in self._following
+            if id_ not in self._processes
         ]
         return in_order(waiting, self._turns)
 
@@ -224,17 +215,12 @@ class Queue:
         self.runner.release(journal)  # of the process before a pause
         self._follow(job.id).look()
 
-    def _let_go(self, id_: str) -> None:
-        """Remove the data of a job that is over. If the disk does not let us, the next service does."""
-        with contextlib.suppress(OSError, ValueError):
-            self.records.let_go(id_)
-
-    def _follow(self, id_: str) -> Following:
-        return self._following.setdefault(id_, Following(self.records, self.runner, id_))
+    def _follow(self, id_: str) -> JobProcess:
+        return self._processes.setdefault(id_, JobProcess(self.records, self.runner, id_))
 
     def _tell_places(self) -> None:
         """Tell each job that waits how many are before it, at first and whenever that is worth a word."""
-        running = [self._forecast.left(id_) for id_ in self._following]
+        running = [self._forecast.left(id_) for id_ in self._processes]
         before, self._places = self._places, places(self._waiting, running, self.runner.at_once)
         for id_, place in self._places.items():
             known = before.get(id_)
@@ -255,7 +241,7 @@ class Queue:
         """Make the job's directory: the data, and what to do with it."""
         journal.folder.mkdir(mode=0o700, exist_ok=True)
         journal.forget_pause()
-        files: dict[str, str | None] = dict.fromkeys(FILES)
+        files = {}
         for param in FILES:
             if file := getattr(job, param):
                 copy = data_file(journal.folder, param)
@@ -269,8 +255,8 @@ class Queue:
                 id=job.id,
                 base=private["base"],
                 weights=str(self.bases.require(private["base"]).weights),
-                training_file=str(files["training_file"]),
-                validation_file=files["validation_file"],
+                training_file=files["training_file"],
+                validation_file=files.get("validation_file"),
                 seed=job.seed,
                 **private["hyperparameters"],
                 prompt_weight=of_2022.get("prompt_loss_weight", 0.0),
@@ -278,13 +264,6 @@ class Queue:
                 of_2022=bool(of_2022),
             )
         )
-
-
-def _require_short(seconds: float | None, most_minutes: int | None) -> None:
-    """Raise `DataError` if a job would train for longer than one may; what nobody can estimate may begin."""
-    if seconds and most_minutes and seconds > 60 * most_minutes:
-        message = too_long(f"This job would train for about {seconds / 60:,.0f} minutes", most_minutes)
-        raise DataError(message, code="training_too_long")
 
 
 def _sentence(place: Place) -> str:
@@ -296,20 +275,9 @@ def _sentence(place: Place) -> str:
     return f"{said}. This one starts in about {about}."
 
 
-@contextlib.contextmanager
-def _isolated() -> Iterator[Callable[..., Any]]:
-    """Gives what does things one after the other, so that one that fails does not hold up the others.
-
-    It returns what each of them returns, or None. Their first error is raised at the end of the block.
-    """
-    errors: list[Exception] = []
-
-    def run(act: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return act(*args)
-        except Exception as error:
-            errors.append(error)
-
-    yield run
-    if errors:
-        raise errors[0]
+def _try(failures: list[Exception], act: Callable[..., Any], *args: Any) -> Any:
+    """Call a function. If it fails, its error goes to `failures`, and other jobs go on."""
+    try:
+        return act(*args)
+    except Exception as error:
+        failures.append(error)

@@ -16,7 +16,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from openai_local.errors import LocalError
 from openai_local.estimate import estimate
-from openai_local.service.records import Records
+from openai_local.service.job_records import Records
 from openai_local.training.job_folder import settle
 
 BYTES_PER_TOKEN = 4.5  # of a training file in JSONL, with its quotes and names; measured on the lesson's

@@ -1,18 +1,22 @@
-"""The database: files, jobs, checkpoints, events, models and keys, in SQLite.
+"""What is kept: files, jobs, checkpoints, events, models and keys in the database, and the files beside it.
 
 Files, jobs, checkpoints and models are kept as the JSON of the official client's own types, in one table, in the
 order in which they were made; beside the JSON stands who owns it and what the service alone needs to know. Of what
 was deleted the place in that order stays, so that a list can be paged through while things vanish from it. Every
 method is one transaction, on disk when it returns, and `together` makes one of several (`Database`).
+
+A file on disk comes and goes with what the database says of it: a kill at any moment leaves neither without the
+other. On its way it has a hidden name (`coming`, `going`). What the database knows when the service starts gets
+its name back; what it does not know is removed (`settle`). So nothing that was acknowledged is lost, and nothing
+half-written is ever seen.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import secrets
 import time
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +29,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.service.database import Database
+from openai_local.training.job_folder import new_id
 
 Object = FileObject | FineTuningJob | FineTuningJobCheckpoint | Model
 T = TypeVar("T", FileObject, FineTuningJob, FineTuningJobCheckpoint, Model)
@@ -32,6 +37,7 @@ Item = TypeVar("Item", bound=BaseModel)
 P = ParamSpec("P")
 R = TypeVar("R")
 Order = Literal["asc", "desc"]
+_ON_THE_WAY = ".moving"
 
 
 class UnknownCursorError(Exception):
@@ -55,25 +61,16 @@ class Key:
     used_at: int | None = None
 
 
-class Store:
+class Store(Database):
     """The database of one home."""
 
     def __init__(self, path: Path, *, check: bool = False) -> None:
-        """Open or create it; the arguments and the errors are those of `Database`."""
+        super().__init__(path, check=check)
         self._changes = dict[str, int]()
-        self._db = Database(path, check=check)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
-
-    def together(self) -> AbstractContextManager[None]:
-        """Make one transaction of all calls in a block: they are on disk when it ends, or none of them is."""
-        return self._db.together()
 
     async def aside(self, look: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Look something up from the event loop: in a thread, if that may wait for somebody who writes."""
-        if not self._db.waits:
+        if not self.waits:
             return look(*args, **kwargs)
         return await anyio.to_thread.run_sync(partial(look, *args, **kwargs))
 
@@ -82,8 +79,8 @@ class Store:
     def add(self, item: Object, owner: str, **private: Any) -> None:
         """Add a file, job or model. `private` is kept beside it and never leaves the service."""
         with self.together():
-            self._db.change("DELETE FROM objects WHERE id = ? AND kind = ''", (item.id,))
-            self._db.change(
+            self.change("DELETE FROM objects WHERE id = ? AND kind = ''", (item.id,))
+            self.change(
                 "INSERT INTO objects (kind, id, owner, body, private) VALUES (?, ?, ?, ?, ?)",
                 (type(item).__name__, item.id, owner, _dump(item), json.dumps(private)),
             )
@@ -91,7 +88,7 @@ class Store:
     def get(self, kind: type[T], id_: str, owner: str | None = None) -> T | None:
         """The object with this id, or None; with `owner`, only if it is theirs."""
         row = self._row("body", kind, id_, owner)
-        return _load(kind, row) if row else None
+        return _construct(kind, json.loads(row)) if row else None
 
     def private(self, kind: type[T], id_: str, owner: str | None = None) -> dict[str, Any]:
         """What was kept beside an object; empty if there is none, or with `owner` if it is not theirs."""
@@ -103,13 +100,7 @@ class Store:
         with self.together():
             private = json.dumps(self.private(kind, id_) | fields)
             query = "UPDATE objects SET private = ? WHERE kind = ? AND id = ?"
-            self._db.change(query, (private, kind.__name__, id_))
-
-    def has_private(self, kind: type[T], **fields: str) -> bool:
-        """Whether such things are kept beside any object of a kind."""
-        where = " AND ".join(f"json_extract(private, '$.{name}') = ?" for name in fields)
-        query = f"SELECT 1 FROM objects WHERE kind = ? AND {where} LIMIT 1"
-        return bool(self._db.ask(query, (kind.__name__, *fields.values())))
+            self.change(query, (private, kind.__name__, id_))
 
     def owner(self, kind: type[T], id_: str) -> str | None:
         """Who owns an object."""
@@ -119,13 +110,13 @@ class Store:
         """How many bytes somebody's files and models take."""
         query = """SELECT total(coalesce(json_extract(body, '$.bytes'), json_extract(private, '$.bytes')))
             FROM objects WHERE kind IN ('FileObject', 'Model') AND owner = ?"""
-        return int(self._db.ask(query, (owner,))[0][0])
+        return int(self.ask(query, (owner,))[0][0])
 
     def last_turns(self) -> dict[str, int]:
         """For each owner of jobs that were started, the number of the last one's turn."""
         query = """SELECT owner, max(json_extract(private, '$.turn')) AS turn FROM objects
             WHERE kind = 'FineTuningJob' GROUP BY owner HAVING turn IS NOT NULL"""
-        return dict(self._db.ask(query))
+        return dict(self.ask(query))
 
     def changes(self, id_: str) -> int:
         """How often an object or a job's events were changed since the store was opened; steps don't count.
@@ -145,14 +136,14 @@ class Store:
             if item is not None:
                 change(item)
                 query = "UPDATE objects SET body = ? WHERE kind = ? AND id = ?"
-                self._db.change(query, (_dump(item), kind.__name__, id_))
-                self._db.afterwards(partial(self._changed, id_))
+                self.change(query, (_dump(item), kind.__name__, id_))
+                self.afterwards(partial(self._changed, id_))
         return item
 
     def delete(self, kind: type[T], id_: str) -> bool:
         """Remove an object. Returns whether it was there."""
         query = "UPDATE objects SET kind = '', body = '{}', private = '{}' WHERE kind = ? AND id = ?"
-        return self._db.change(query, (kind.__name__, id_)) > 0
+        return self.change(query, (kind.__name__, id_)) > 0
 
     def page(
         self,
@@ -168,11 +159,9 @@ class Store:
         """Objects in the order they were made (``desc``: newest first).
 
         Args:
-            kind: the client's type.
             owner: only what belongs to them; None for everybody's.
             after: start behind the object with this id.
             limit: at most so many; -1 for all.
-            order: ``asc`` or ``desc``.
             having: only objects whose metadata have all of these.
             fields: only objects whose top-level field has this value, such as ``status="queued"``.
 
@@ -187,35 +176,24 @@ class Store:
         for name, text in (having or {}).items():
             where.append("EXISTS (SELECT 1 FROM json_each(body, '$.metadata') WHERE key = ? AND value = ?)")
             values += [name, text]
-        return self._loaded(kind, self._page("objects", scope, where, values, after, limit, order))
+        return self._page("objects", scope, where, values, after, limit, order, partial(_construct, kind))
 
     def table(self, kind: type[T], *fields: str, status: Collection[str] = ()) -> list[tuple[Any, ...]]:
         """A few fields of all objects of a kind, newest first: much less work than the objects.
 
-        Args:
-            kind: the client's type.
-            fields: such as ``body.status`` or ``private.bytes``.
-            status: only objects with one of these; all if there are none.
-
-        Returns:
-            For each object its id, its owner, and the fields; None where it has no such field.
+        For each object come its id, its owner, and the `fields`, such as ``body.status`` or ``private.bytes``;
+        None where it has no such field. With `status`, only objects that have one of these.
         """
         paths = (field.partition(".") for field in fields)
         columns = "".join(f", json_extract({column}, '$.{path}')" for column, _, path in paths)
         which = f" AND json_extract(body, '$.status') IN ({', '.join('?' * len(status))})" if status else ""
         query = f"SELECT id, owner{columns} FROM objects WHERE kind = ?{which} ORDER BY seq DESC"
-        return self._db.ask(query, (kind.__name__, *status))
+        return self.ask(query, (kind.__name__, *status))
 
     def _row(self, column: str, kind: type[T], id_: str, owner: str | None = None) -> str | None:
         query = f"SELECT {column} FROM objects WHERE kind = ? AND id = ? AND owner = coalesce(?, owner)"
-        rows = self._db.ask(query, (kind.__name__, id_, owner))
+        rows = self.ask(query, (kind.__name__, id_, owner))
         return rows[0][0] if rows else None
-
-    def _loaded(self, kind: type[Item], found: Page[Any]) -> Page[Item]:
-        """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
-        page = Page(kind.construct(**item) for item in found)
-        page.has_more = found.has_more
-        return page
 
     def _page(
         self,
@@ -226,18 +204,19 @@ class Store:
         after: str | None,
         limit: int,
         order: str,
+        read: Callable[[Any], Any],
     ) -> Page[Any]:
-        """`scope` holds for the cursor `after` too, `where` for the objects alone."""
+        """`scope` holds for the cursor `after` too, `where` for the objects alone; `read` is done with each."""
         within = "".join(f" AND {column} = ?" for column in scope)
         if after is not None:
-            found = self._db.ask(f"SELECT seq FROM {table} WHERE id = ?{within}", (after, *scope.values()))
+            found = self.ask(f"SELECT seq FROM {table} WHERE id = ?{within}", (after, *scope.values()))
             if not found:
                 raise UnknownCursorError(after)
             where.append(f"seq {'<' if order == 'desc' else '>'} ?")
             values.append(found[0][0])
         query = f"SELECT body FROM {table} WHERE {' AND '.join(where)}{within} ORDER BY seq {order} LIMIT ?"
-        rows = self._db.ask(query, [*values, *scope.values(), limit + 1 if limit >= 0 else -1])
-        page = Page(json.loads(body) for (body,) in rows[: limit if limit >= 0 else None])
+        rows = self.ask(query, [*values, *scope.values(), limit + 1 if limit >= 0 else -1])
+        page = Page(read(json.loads(body)) for (body,) in rows[: limit if limit >= 0 else None])
         page.has_more = 0 <= limit < len(rows)
         return page
 
@@ -247,30 +226,27 @@ class Store:
         """Add events to a job; one whose id is known already is left out."""
         rows = [(job, event.id, _dump(event)) for event in events]
         with self.together():
-            self._db.change_each("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
+            self.change_each("INSERT OR IGNORE INTO events (job, id, body) VALUES (?, ?, ?)", rows)
             if any(event.type != "metrics" for event in events):
-                self._db.afterwards(partial(self._changed, job))
+                self.afterwards(partial(self._changed, job))
 
     def events(
         self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"
     ) -> Page[FineTuningJobEvent]:
         """A job's events; the arguments are those of `page`."""
-        return self._loaded(FineTuningJobEvent, self.plain_events(job, after=after, limit=limit, order=order))
+        read = partial(_construct, FineTuningJobEvent)
+        return self._page("events", {"job": job}, ["1"], [], after, limit, order, read)
 
-    def plain_events(
-        self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"
-    ) -> Page[Any]:
-        """The same as they go out: dictionaries. Many ask for them, and often."""
-        return self._page("events", {"job": job}, ["1"], [], after, limit, order)
+    def plain_events(self, job: str, *, after: str | None, limit: int) -> Page[Any]:
+        """The same as they go out: dictionaries, newest first. Many ask for them, and often."""
+        return self._page("events", {"job": job}, ["1"], [], after, limit, "desc", lambda event: event)
 
     # Keys
 
-    def add_key(self, name: str, hash_: str, *, instructor: bool = False) -> Key:
+    def add_key(self, name: str, hash_: str, *, instructor: bool = False) -> None:
         """Keep the hash of a key that belongs to `name`."""
-        key = Key(f"key-{secrets.token_hex(12)}", name, instructor, int(time.time()))
         query = "INSERT INTO keys (id, hash, name, instructor, created_at) VALUES (?, ?, ?, ?, ?)"
-        self._db.change(query, (key.id, hash_, name, instructor, key.created_at))
-        return key
+        self.change(query, (new_id("key"), hash_, name, instructor, int(time.time())))
 
     def keys(self) -> list[Key]:
         """All keys, oldest first."""
@@ -282,32 +258,85 @@ class Store:
 
     def revoke(self, id_: str) -> bool:
         """Forget a key. Returns whether it was there."""
-        return self._db.change("DELETE FROM keys WHERE id = ?", (id_,)) > 0
+        return self.change("DELETE FROM keys WHERE id = ?", (id_,)) > 0
 
     def _keys(self, which: str, *values: str) -> list[Key]:
-        rows = self._db.ask(f"SELECT id, name, instructor, created_at, used_at FROM keys {which}", values)
+        rows = self.ask(f"SELECT id, name, instructor, created_at, used_at FROM keys {which}", values)
         return [Key(id_, name, bool(instructor), *times) for id_, name, instructor, *times in rows]
 
     # Activity
 
     def activity(self) -> dict[str, tuple[int, int]]:
         """How many answers each name has asked for, and when it called last (Unix time)."""
-        rows = self._db.ask("SELECT name, asked, seen_at FROM activity")
+        rows = self.ask("SELECT name, asked, seen_at FROM activity")
         return {name: (asked, seen_at) for name, asked, seen_at in rows}
 
     def note_activity(self, names: dict[str, tuple[int, int]], keys: dict[str, int]) -> None:
         """Keep `activity` of some names, and when keys were used last, by their ids."""
         with self.together():
             query = "INSERT OR REPLACE INTO activity (name, asked, seen_at) VALUES (?, ?, ?)"
-            self._db.change_each(query, [(name, *found) for name, found in names.items()])
+            self.change_each(query, [(name, *found) for name, found in names.items()])
             query = "UPDATE keys SET used_at = ? WHERE id = ?"
-            self._db.change_each(query, [(at, id_) for id_, at in keys.items()])
+            self.change_each(query, [(at, id_) for id_, at in keys.items()])
 
 
 def _dump(item: BaseModel) -> str:
     return item.to_json(indent=None, warnings=False)
 
 
-def _load(kind: type[Item], body: str) -> Item:
+def _construct(kind: type[Item], item: dict[str, Any]) -> Item:
     """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
-    return kind.construct(**json.loads(body))
+    return kind.construct(**item)
+
+
+# Files
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_ON_THE_WAY}")
+
+
+@contextlib.contextmanager
+def coming(path: Path) -> Iterator[Path]:
+    """Bring a file: the block writes it to the place that it is given, then tells the database of it."""
+    part = _hidden(path)
+    try:
+        yield part
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.replace(path)
+
+
+@contextlib.contextmanager
+def going(path: Path) -> Iterator[Callable[[], None]]:
+    """Remove a file: the block calls what it is given, then tells the database. The file may be gone already."""
+    part, went = _hidden(path), False
+
+    def go() -> None:
+        nonlocal went
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(part)
+            went = True
+
+    try:
+        yield go
+    except BaseException:
+        if went:
+            part.replace(path)
+        raise
+    if went:
+        part.unlink(missing_ok=True)
+
+
+def settle(folder: Path, below: str, known: Callable[[Path], bool]) -> None:
+    """Bring to an end what an earlier service was killed in, in a folder or those `below` it (a pattern, ``*/``).
+
+    `known` says whether the database knows a file.
+    """
+    for part in list(folder.glob(f"{below}.*{_ON_THE_WAY}")):
+        path = part.with_name(part.name[1 : -len(_ON_THE_WAY)])
+        if known(path):
+            part.replace(path)
+        else:
+            part.unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,20 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from openai_local.service import answer_request
 from openai_local.service.answer_request import (
     SHARED,
     AnswerRequest,
-    check,
-    check_size,
-    read,
-    read_format,
-    read_messages,
 )
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import invalid
 from openai_local.service.generation import Generation, Piece
 from openai_local.service.logprobs import content
-from openai_local.training.job_folder import new_id
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 _LABELS = {"metadata", "safety_identifier", "prompt_cache_key"}  # as `user`: they change no answer
@@ -44,11 +38,10 @@ async def create(request: Request) -> Response:
     """Answer a conversation."""
     asked = _read(await read_body(request, _CREATE))
     generation = await Generation.of(request, asked)
-    head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": generation.model}
     if asked.stream:
-        head["object"] = "chat.completion.chunk"
+        head = generation.head("chatcmpl", "chat.completion.chunk")
         return await generation.chunked(head, lambda piece: _deltas(piece, asked.logprobs))
-    head["object"] = "chat.completion"
+    head = generation.head("chatcmpl", "chat.completion")
     pieces, usage = await generation.whole()
     choices = [_choice(piece, asked.logprobs) for piece in pieces]
     whole = ChatCompletion.model_validate({**head, "choices": choices, "usage": usage.openai()})
@@ -57,19 +50,19 @@ async def create(request: Request) -> Response:
 
 def _read(body: dict[str, Any]) -> AnswerRequest:
     refuse(body, _OFFERED, _HARMLESS)
-    check(body, max_tokens=(1, 1 << 20))
+    answer_request.check(body, max_tokens=(1, 1 << 20))
     if "top_logprobs" in body and not body.get("logprobs"):
         raise invalid("top_logprobs", "'top_logprobs' needs 'logprobs' to be true.")
     form = body.get("response_format", {"type": "text"})
-    schema = read_format({**form.get("json_schema", {}), "type": form["type"]}, "response_format")
+    schema = answer_request.read_format({**form.get("json_schema", {}), "type": form["type"]}, "response_format")
     if not body["messages"]:
         raise invalid("messages", "'messages' is empty.")
-    messages = read_messages(body["messages"], "messages", "text")
+    messages = answer_request.read_messages(body["messages"], "messages", "text")
     limit = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
     most = body.get("max_completion_tokens", body.get("max_tokens", -1))
-    check_size(1, body.get("n", 1), most, limit)
+    answer_request.check_size(1, body.get("n", 1), most, limit)
     logprobs = body.get("top_logprobs", 0) if body.get("logprobs") else None
-    return read(body, [messages], max_tokens=most, logprobs=logprobs, schema=schema)
+    return answer_request.read(body, [messages], most, logprobs=logprobs, schema=schema)
 
 
 def _choice(piece: Piece, logprobs: int | None) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import asdict, dataclass
 from typing import Any, Required, TypedDict
 
 from openai.types import FileObject
@@ -21,16 +20,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from openai_local.service.context import Context, context, identity
+from openai_local.service.context import Context, context, identity, plain
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import APIError, invalid, too_long
-from openai_local.service.paging import plain
-from openai_local.service.records import ENDED
+from openai_local.service.job_records import ENDED
 from openai_local.service.routes.fine_tuning import (
     JobRequest,
     change,
     find,
-    read_hyperparameters,
+    settings,
     slug,
     submit,
 )
@@ -69,15 +67,6 @@ _OFFERED = frozenset(FineTuneCreateParams.__annotations__)
 _HARMLESS: dict[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class Of2022:
-    """What is kept beside a job that was started in the API of 2022."""
-
-    model: str
-    prompt_loss_weight: float
-    classification: dict[str, Any] | None = None
-
-
 async def create(request: Request) -> Response:
     """Take a fine-tune, with the defaults of 2022."""
     service, who = context(request), identity(request)
@@ -93,7 +82,7 @@ def _read(body: dict[str, Any]) -> JobRequest:
         raise _invalid("prompt_loss_weight", "must be from 0 to 1.")
     if len(body.get("suffix", "")) > 40:
         raise _invalid("suffix", "may have 40 characters at most.")
-    special = Of2022(model, weight, _classification(body))
+    classification = _classification(body)
     given: dict[str, Any] = {"n_epochs": body.get("n_epochs", N_EPOCHS)}
     if "batch_size" in body:
         given["batch_size"] = body["batch_size"]
@@ -103,10 +92,10 @@ def _read(body: dict[str, Any]) -> JobRequest:
         model=model,
         training_file=body["training_file"],
         validation_file=body.get("validation_file"),
-        hyperparameters=read_hyperparameters(given),
+        hyperparameters=settings(given),
         suffix=slug(body.get("suffix", "")),
         seed=random.getrandbits(31),
-        of_2022=asdict(special),
+        of_2022={"model": model, "prompt_loss_weight": weight, "classification": classification},
     )
 
 
@@ -115,9 +104,7 @@ def _classification(body: dict[str, Any]) -> dict[str, Any] | None:
     if not body.get("compute_classification_metrics"):
         return None
     if "validation_file" not in body:
-        raise invalid(
-            "compute_classification_metrics", "'compute_classification_metrics' needs a validation_file."
-        )
+        raise _invalid("compute_classification_metrics", "needs a validation_file.")
     names = {"n_classes": "classification_n_classes", "positive_class": "classification_positive_class"}
     found = {short: body[name] for short, name in names.items() if name in body}
     if not found:
@@ -142,11 +129,11 @@ def _invalid(param: str, problem: str) -> APIError:
 
 def _name(store: Store, asked: JobRequest) -> str:
     """A name such as ``ada:ft-personal-2022-12-07-17-10-04``. Each second has one name."""
-    second = int(time.time())
+    taken, second = {name for _, _, name in store.table(FineTuningJob, "private.model_name")}, int(time.time())
     while True:
         moment = time.strftime("%Y-%m-%d-%H-%M-%S", time.gmtime(second))
         name = f"{asked.model}:ft-personal{':' + asked.suffix if asked.suffix else ''}-{moment}"
-        if not store.has_private(FineTuningJob, model_name=name):
+        if name not in taken:
             return name
         second += 1
 
@@ -207,13 +194,12 @@ def _id(job: str) -> str:
 
 def _fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) -> dict[str, Any]:
     """The object ``fine-tune`` of a job."""
-    known = store.private(FineTuningJob, job.id).get("of_2022")
-    special = Of2022(**known) if known else Of2022(job.model, 0.0)
-    latest = store.events(job.id, limit=1)
+    known, latest = store.private(FineTuningJob, job.id).get("of_2022"), store.events(job.id, limit=1)
+    special = known or {"model": job.model, "prompt_loss_weight": 0.0}
     whole = {
         "id": _id(job.id),
         "object": "fine-tune",
-        "model": special.model,
+        "model": special["model"],
         "created_at": job.created_at,
         "updated_at": max([job.created_at, *(event.created_at for event in latest)]),
         "fine_tuned_model": job.fine_tuned_model,
@@ -229,18 +215,16 @@ def _fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) -
     return whole
 
 
-def _hyperparams(job: FineTuningJob, special: Of2022) -> dict[str, Any]:
+def _hyperparams(job: FineTuningJob, special: dict[str, Any]) -> dict[str, Any]:
     """What is still ``auto`` was null in 2022."""
     now = job.hyperparameters.to_dict()
     found: dict[str, Any] = {name: None if value == "auto" else value for name, value in now.items()}
     if found["learning_rate_multiplier"] is not None:
         found["learning_rate_multiplier"] /= RATE
-    found["prompt_loss_weight"] = special.prompt_loss_weight
-    if asked := special.classification:
+    found["prompt_loss_weight"] = special["prompt_loss_weight"]
+    if asked := special.get("classification"):
         found["compute_classification_metrics"] = True
-        for name in ("n_classes", "positive_class"):
-            if name in asked:
-                found[f"classification_{name}"] = asked[name]
+        found |= {f"classification_{name}": value for name, value in asked.items() if name != "betas"}
     return found
 
 

@@ -26,10 +26,9 @@ from starlette.routing import Route
 
 from openai_local.models.base_models import Base
 from openai_local.service.auth import Identity
-from openai_local.service.context import Context, context, identity
+from openai_local.service.context import Context, context, identity, one, page
 from openai_local.service.contract import MOST_PAIRS, check_metadata, contract, read_body, refuse
 from openai_local.service.errors import APIError, brief, invalid
-from openai_local.service.paging import one, page
 from openai_local.training.job_folder import new_id
 
 _CREATE = contract(JobCreateParams)
@@ -45,8 +44,7 @@ class JobRequest:
 
     Attributes:
         model: a name of a base model.
-        training_file: the id of an upload.
-        validation_file: the id of another, or None.
+        training_file, validation_file: the ids of uploads.
         hyperparameters: for each of `RANGES` a number or ``"auto"``.
         suffix: what stands in the trained model's name; it may be empty.
         seed: decides the order of the examples.
@@ -82,15 +80,14 @@ def _read(body: dict[str, Any]) -> JobRequest:
     if not 0 <= body.get("seed", 0) < 1 << 31:
         raise invalid("seed", "'seed' must be from 0 to 2147483647.")
     check_metadata(body)
-    if given := _supervised(body).get("hyperparameters"):
-        hyperparameters = read_hyperparameters(given, "method.supervised.hyperparameters.")
-    else:
-        hyperparameters = read_hyperparameters(body.get("hyperparameters", {}), "hyperparameters.")
+    given, prefix = _supervised(body).get("hyperparameters"), "method.supervised.hyperparameters."
+    if not given:
+        given, prefix = body.get("hyperparameters", {}), "hyperparameters."
     return JobRequest(
         model=body["model"],
         training_file=body["training_file"],
         validation_file=body.get("validation_file"),
-        hyperparameters=hyperparameters,
+        hyperparameters=settings(given, prefix),
         suffix=slug(body.get("suffix", "")),
         seed=body.get("seed", random.getrandbits(31)),
         metadata=body.get("metadata") or None,
@@ -111,15 +108,11 @@ def _supervised(body: dict[str, Any]) -> dict[str, Any]:
     return supervised
 
 
-def read_hyperparameters(given: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """All hyperparameters; those that are not given are ``"auto"``.
+def settings(given: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All hyperparameters: a number or ``"auto"`` that is `given` for some of `RANGES`, ``"auto"`` for the others.
 
-    Args:
-        given: a number or ``"auto"`` for some of `RANGES`.
-        prefix: what stands before the name in the request.
-
-    Raises:
-        APIError: 400, naming one that there is not, or a number that is out of range.
+    Raises `APIError` (400) for one that there is not, or a number that is out of range. In the request their names
+    begin with `prefix`.
     """
     refuse({f"{prefix}{name}": given[name] for name in given}, frozenset(f"{prefix}{name}" for name in RANGES), {})
     for name, value in given.items():
@@ -152,8 +145,8 @@ def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[B
         for param, file in (("training_file", asked.training_file), ("validation_file", asked.validation_file)):
             if file is not None:
                 _require_file(service, param, file, who)
-        settings = asked.hyperparameters
-        job = FineTuningJob(
+        chosen = asked.hyperparameters
+        job = FineTuningJob.construct(
             id=new_id("ftjob"),
             object="fine_tuning.job",
             created_at=int(time.time()),
@@ -161,20 +154,16 @@ def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[B
             training_file=asked.training_file,
             validation_file=asked.validation_file,
             status="validating_files",
-            hyperparameters=settings,  # type: ignore[arg-type]
-            method={"type": "supervised", "supervised": {"hyperparameters": dict(settings)}},  # type: ignore[arg-type]
+            hyperparameters=chosen,
+            method={"type": "supervised", "supervised": {"hyperparameters": chosen}},
             seed=asked.seed,
             organization_id="org-local",
-            result_files=[],
-            error=None,
-            fine_tuned_model=None,
-            finished_at=None,
-            trained_tokens=None,
-            estimated_finish=None,
-            integrations=[],
             metadata=asked.metadata,
+            result_files=[],
+            integrations=[],
+            **dict.fromkeys(("error", "fine_tuned_model", "finished_at", "trained_tokens", "estimated_finish")),
         )
-        private = {"base": base.name, "hyperparameters": settings, "model_name": name(base)}
+        private = {"base": base.name, "hyperparameters": chosen, "model_name": name(base)}
         if asked.of_2022:
             private["of_2022"] = asked.of_2022
         store.add(job, who.name, **private, most_minutes=most_minutes)
@@ -231,10 +220,9 @@ def _filter(request: Request) -> dict[str, Any]:
 
 
 def find(request: Request) -> FineTuningJob:
-    """The job whose id is in the path: one of today (``ftjob-…``) or of 2022 (``ft-…``).
+    """The job whose id is in the path, one of today (``ftjob-…``) or of 2022 (``ft-…``).
 
-    Raises:
-        APIError: 404, there is none, or it is somebody else's.
+    Raises `APIError` (404) if there is none, or if it is somebody else's.
     """
     id_ = request.path_params["id"]
     today = f"ftjob-{id_.removeprefix('ft-')}" if id_.startswith("ft-") else id_
@@ -268,11 +256,7 @@ def resume(request: Request) -> Response:
 
 
 def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], word: str) -> FineTuningJob:
-    """Cancel, pause or resume a job.
-
-    Raises:
-        APIError: 400, in its state that is not possible.
-    """
+    """Cancel, pause or resume a job. Raises `APIError` (400) if that is not possible in its state."""
     after = act(job)
     if after.status == job.status:
         raise invalid("fine_tuning_job_id", f"Job {job.id} is {job.status} and can't be {word}.")

@@ -10,10 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.models.base_models import Base
-from openai_local.service.context import context, identity
+from openai_local.service.context import context, identity, one, plain
 from openai_local.service.contract import read_body
 from openai_local.service.errors import APIError
-from openai_local.service.paging import one, plain
 from openai_local.service.routes.text_completions import CREATE_2022, complete
 
 _OLD = ("ada", "babbage", "curie", "davinci")

@@ -19,20 +19,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from openai_local.service import answer_request
 from openai_local.service.answer_request import (
     AnswerRequest,
     Conversation,
-    check,
-    check_text,
-    read,
-    read_format,
-    read_messages,
 )
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import APIError, brief, invalid
+from openai_local.service.event_stream import frame
 from openai_local.service.generation import Generation, Piece, Usage
 from openai_local.service.logprobs import content
-from openai_local.service.streaming import frame
 from openai_local.training.job_folder import new_id
 
 _CREATE = contract(
@@ -73,16 +69,16 @@ async def create(request: Request) -> Response:
 def _read(body: dict[str, Any]) -> tuple[AnswerRequest, dict[str, Any]]:
     """What is asked, and what the response repeats of that."""
     refuse(body, _OFFERED, _HARMLESS)
-    check(body)
+    answer_request.check(body)
     include, text = body.get("include", []), body.get("text", {})
     refuse({f"include[{what}]": what for what in include if what != _LOGPROBS}, frozenset(), {})
     inside = {f"text.{name}": value for name, value in text.items()}
     refuse(inside, frozenset({"text.format"}), {"text.verbosity": (None, "medium")})
-    schema = read_format(text.get("format") or {"type": "text"}, "text.format")
+    schema = answer_request.read_format(text.get("format") or {"type": "text"}, "text.format")
     top, most = body.get("top_logprobs", 0), body.get("max_output_tokens")
     logprobs = top if _LOGPROBS in include or top > 0 else None
     max_tokens = -1 if most is None else most
-    asked = read(body, [_messages(body)], max_tokens=max_tokens, logprobs=logprobs, schema=schema)
+    asked = answer_request.read(body, [_messages(body)], max_tokens, logprobs=logprobs, schema=schema)
     return asked, {
         "instructions": body.get("instructions"),
         "metadata": body.get("metadata", {}),
@@ -109,9 +105,9 @@ def _messages(body: dict[str, Any]) -> Conversation:
             raise APIError(400, message, param=f"input[{number}].type", code="unsupported_value")
     instructions = []
     if "instructions" in body:
-        check_text(body["instructions"], "instructions")
+        answer_request.check_text(body["instructions"], "instructions")
         instructions = [{"role": "system", "content": body["instructions"]}]
-    return Conversation(instructions + read_messages(given, "input", "input_text", "output_text"))
+    return Conversation(instructions + answer_request.read_messages(given, "input", "input_text", "output_text"))
 
 
 class Reply:
@@ -225,14 +221,11 @@ def _usage(usage: Usage) -> dict[str, Any]:
 
 def _without_bytes(logprobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Events have a shorter form of log-probabilities than the response."""
-    return [
-        {
-            "token": entry["token"],
-            "logprob": entry["logprob"],
-            "top_logprobs": [{"token": top["token"], "logprob": top["logprob"]} for top in entry["top_logprobs"]],
-        }
-        for entry in logprobs
-    ]
+
+    def short(entry: dict[str, Any]) -> dict[str, Any]:
+        return {"token": entry["token"], "logprob": entry["logprob"]}
+
+    return [{**short(entry), "top_logprobs": [*map(short, entry["top_logprobs"])]} for entry in logprobs]
 
 
 ROUTES = [Route("/responses", create, methods=["POST"])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from openai.types import Completion
@@ -11,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.service.answer_request import SHARED, AnswerRequest, check, check_size, check_text, read
+from openai_local.service import answer_request
+from openai_local.service.answer_request import SHARED, AnswerRequest
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import invalid
 from openai_local.service.generation import Generation, Piece
 from openai_local.service.logprobs import legacy
-from openai_local.training.job_folder import new_id
 
 _CREATE = contract(CompletionCreateParamsNonStreaming, stream=bool | None)
 CREATE_2022 = contract(CompletionCreateParamsNonStreaming, stream=bool | None, model=str | None)
@@ -36,8 +35,7 @@ async def complete(request: Request, body: dict[str, Any]) -> Response:
     """Complete the prompts of a body whose names and types are right."""
     asked = _read(body)
     generation = await Generation.of(request, asked)
-    head: dict[str, Any] = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time())}
-    head["model"] = generation.model
+    head = generation.head("cmpl", "text_completion")
     if asked.stream:
         return await generation.chunked(head, lambda piece: [_choice(piece, asked.logprobs)])
     pieces, usage = await generation.whole()
@@ -49,7 +47,7 @@ async def complete(request: Request, body: dict[str, Any]) -> Response:
 
 def _read(body: dict[str, Any]) -> AnswerRequest:
     refuse(body, _OFFERED, _HARMLESS)
-    check(body, logprobs=(0, _MOST_LOGPROBS))
+    answer_request.check(body, logprobs=(0, _MOST_LOGPROBS))
     n = body.get("n", 1)
     tries = body.get("best_of", n)
     if tries < n:
@@ -57,11 +55,11 @@ def _read(body: dict[str, Any]) -> AnswerRequest:
     if body.get("stream") and "best_of" in body and tries > 1:
         raise invalid("best_of", "'best_of' can't be streamed: which answers are the best shows at the end.")
     most, prompts = body.get("max_tokens", MAX_TOKENS), _prompts(body.get("prompt", ""))
-    check_size(len(prompts), tries, most, "max_tokens")
+    answer_request.check_size(len(prompts), tries, most, "max_tokens")
     for prompt in prompts:
         if isinstance(prompt, str):
-            check_text(prompt, "prompt")
-    return read(body, prompts, max_tokens=most, logprobs=body.get("logprobs"), echo=body.get("echo", False))
+            answer_request.check_text(prompt, "prompt")
+    return answer_request.read(body, prompts, most, logprobs=body.get("logprobs"), echo=body.get("echo", False))
 
 
 def _prompts(prompt: Any) -> list[Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from openai.types import FileDeleted, FileObject
+from openai.types.fine_tuning import FineTuningJob
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, UploadFile
@@ -20,11 +20,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from openai_local.service.context import Context, context, identity
+from openai_local.service.context import Context, context, identity, one, page
 from openai_local.service.contract import refuse, said_length
 from openai_local.service.errors import APIError, brief, invalid, too_long
-from openai_local.service.moving import coming, going
-from openai_local.service.paging import one, page
+from openai_local.service.job_records import ALIVE, describe
+from openai_local.service.store import coming, going
 from openai_local.training.job_folder import new_id
 
 MOST_BYTES = 512 * 1024 * 1024
@@ -51,18 +51,19 @@ async def create(request: Request) -> Response:
 
 async def _form(request: Request, came: Callable[[int], None]) -> FormData:
     """The fields of a multipart body; files in it go to disk as they come, and `came` is told how much."""
+    too_large = APIError(413, "A file may have 512 MB at most.", param="file", code="file_too_large")
 
     async def counted() -> AsyncGenerator[bytes, None]:
         received = 0
         async for chunk in request.stream():
             received += len(chunk)
             if received > MOST_BYTES + _ENVELOPE:
-                raise _too_large()
+                raise too_large
             came(received)
             yield chunk
 
     if said_length(request) > MOST_BYTES + _ENVELOPE:
-        raise _too_large()
+        raise too_large
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise APIError(400, "A file is sent as multipart/form-data.", param="file", code="invalid_content_type")
     parser = MultiPartParser(_in_utf8(request.headers), counted(), max_files=1, max_fields=8, max_part_size=4096)
@@ -78,10 +79,6 @@ def _in_utf8(headers: Headers) -> Headers:
     kind, options = parse_options_header(headers["content-type"])
     boundary = b'; boundary="' + options[b"boundary"] + b'"' if b"boundary" in options else b""
     return Headers(raw=[(b"content-type", kind + boundary)])
-
-
-def _too_large() -> APIError:
-    return APIError(413, "A file may have 512 MB at most.", param="file", code="file_too_large")
 
 
 def _upload(form: FormData) -> tuple[UploadFile, str]:
@@ -111,15 +108,7 @@ def _keep(service: Context, owner: str, upload: UploadFile, name: str) -> FileOb
             shutil.copyfileobj(upload.file, out, 1 << 20)
             out.flush()
             os.fsync(out.fileno())
-        file = FileObject(
-            id=id_,
-            object="file",
-            bytes=part.stat().st_size,
-            created_at=int(time.time()),
-            filename=name,
-            purpose="fine-tune",
-            status="processed",
-        )
+        file = describe(part, id_, name, "fine-tune")
         service.store.add(file, owner)
     return file
 
@@ -184,7 +173,8 @@ def delete(request: Request) -> Response:
     """Remove a file, unless a job that is not over needs it."""
     service, file, who = context(request), _find(request), identity(request)
     with going(service.home.files / file.id) as go, service.store.together():
-        for job, owner, *needs in service.records.alive("body.training_file", "body.validation_file"):
+        files = ("body.training_file", "body.validation_file")
+        for job, owner, *needs in service.store.table(FineTuningJob, *files, status=ALIVE):
             if file.id in needs:
                 needed = "an instructor's job. Wait for it."
                 if who.sees in (None, owner):

@@ -1,6 +1,6 @@
 """One job's process, from the moment it is started to its end or its pause.
 
-The queue calls `Following.look` twice a second; nothing here waits. All goes by what the database and the job's
+The queue calls `JobProcess.look` twice a second; nothing here waits. All goes by what the database and the job's
 directory say, so a service that was stopped at any point goes on where it was.
 """
 
@@ -14,7 +14,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from openai_local.errors import LocalError
 from openai_local.runners import Runner, Status
-from openai_local.service.records import ALIVE, ENDED, Records
+from openai_local.service.job_records import ALIVE, ENDED, Records
 from openai_local.training.job_folder import Journal, new_id
 
 PAUSE_SECONDS = 10.0
@@ -28,8 +28,8 @@ TRIES = 2
 """How often a process may end without having got any further before its job counts as failed."""
 
 
-class Following:
-    """Follows one job whose directory is ready."""
+class JobProcess:
+    """The process of one job whose directory is ready."""
 
     def __init__(self, records: Records, runner: Runner, job: str) -> None:
         """`look` starts the process if there is none."""
@@ -40,7 +40,7 @@ class Following:
         self._told: str | None = None
         self._most_minutes = records.store.private(FineTuningJob, job).get("most_minutes")
         self._trained, self._looked_at = 0.0, time.monotonic()
-        self._mark = new_id("following")  # what is told again in vain is told once
+        self._mark = new_id("process")  # what is told again in vain is told once
 
     def look(self) -> bool:
         """See what is new and do what has to be done. Returns whether the process is over."""
@@ -54,7 +54,7 @@ class Following:
         if (result := self.journal.result()) is not None:
             self.runner.release(self.journal)
             self.records.copy(self.id, self._offset)
-            self.records.move(self.id, "queued", "running")  # it was too quick to be seen running
+            self.records.move(self.id, ["queued"], "running")  # it was too quick to be seen running
             if result["status"] == "failed":
                 self.records.fail(self.id, result["code"], result["message"], result["param"])
             else:
@@ -62,9 +62,12 @@ class Following:
             return True
         if not status.alive:
             return self._start_again(job, status)
-        self._tell(status.waits or (FULL if self.journal.waits() else None))
+        waits = status.waits or (FULL if self.journal.waits() else None)
+        if waits and waits != self._told:
+            self.records.tell(self.id, waits)
+        self._told = waits
         if status.waits is None and job.status == "queued":
-            self.records.move(self.id, "queued", "running")
+            self.records.move(self.id, ["queued"], "running")
         self._watch_the_clock(status)
         return False
 
@@ -76,7 +79,7 @@ class Following:
             self._trained += min(since, MOST_SECONDS)
         if self._most_minutes and self._trained > TOO_LONG * 60 * self._most_minutes:
             took = f"It has trained for {self._trained / 60:,.0f} minutes"
-            self.records.fail(self.id, "training_too_long", too_long(took, self._most_minutes))
+            self.records.fail(self.id, "training_too_long", not_so_long(took, self._most_minutes))
 
     def _finish(self, result: dict[str, Any]) -> None:
         try:
@@ -84,12 +87,6 @@ class Following:
         except FileNotFoundError as error:
             lost = f"The training ended well, but its file {Path(error.filename).name} is gone. Train again."
             self.records.fail(self.id, "server_error", lost)
-
-    def _tell(self, waits: str | None) -> None:
-        """Tell why the job does not run yet, when that is new."""
-        if waits and waits != self._told:
-            self.records.tell(self.id, waits)
-        self._told = waits
 
     def _start_again(self, job: FineTuningJob, status: Status) -> bool:
         """Start the process: for the first time, or as it ended before its work. Returns whether it is over."""
@@ -137,7 +134,7 @@ class Following:
         return True
 
 
-def too_long(how_long: str, most_minutes: int) -> str:
+def not_so_long(how_long: str, most_minutes: int) -> str:
     """Why a job is not trained to its end, beginning with how long it takes."""
     return (
         f"{how_long}, and one job may train for {most_minutes}. Take fewer epochs (n_epochs) or smaller files, or "
@@ -150,10 +147,6 @@ def _last_words(journal: Journal, status: Status) -> str:
     if status.said:
         why = status.said.split(". ")[0].removesuffix(".")
         return f"{why}. That happened {TRIES} times, and the training got no further. The log is {journal.log}."
-    lines = (
-        journal.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        if journal.log.exists()
-        else []
-    )
-    said = f" Its last words: {lines[-1]}" if lines else ""
+    log = journal.log.read_text(encoding="utf-8", errors="replace").strip() if journal.log.exists() else ""
+    said = f" Its last words: {log.splitlines()[-1]}" if log else ""
     return f"The training process ended twice without a result.{said} The log is {journal.log}."

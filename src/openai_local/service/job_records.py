@@ -6,6 +6,7 @@ service may have been killed after the first time), because ids are derived from
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,13 +18,14 @@ from openai.types.fine_tuning.fine_tuning_job import Error
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from openai_local.home import Home, link
-from openai_local.service.moving import going, on_the_way, settle
-from openai_local.service.store import Store
+from openai_local.service.store import Store, going, settle
 from openai_local.training.job_folder import FILES, Journal, data_file, derived_id, new_id, remove_data
 
 ENDED = ("succeeded", "failed", "cancelled")
 ALIVE = ("validating_files", "queued", "running", "paused")
 KEPT_CHECKPOINTS = 3
+Data = dict[str, Any] | None
+"""What an event says, for programs."""
 
 
 class Records:
@@ -43,33 +45,28 @@ class Records:
 
     def settle(self) -> None:
         """Bring to an end what an earlier service was killed in: files that came or went."""
-        files, jobs = self.home.files, self.home.jobs
-        settle(on_the_way(files), lambda file: self.store.get(FileObject, file.name) is not None)
         adapters = {self.adapter(self.store.private(Model, model.id)) for model in self.store.page(Model)}
-        settle(on_the_way(jobs, "*/"), lambda file: file in adapters)
+        settle(self.home.files, "", lambda file: self.store.get(FileObject, file.name) is not None)
+        settle(self.home.jobs, "*/", lambda file: file in adapters)
 
     def with_data(self) -> set[str]:
         """The jobs whose directories have copies of their data."""
-        return {
-            path.parent.name for param in FILES for path in self.home.jobs.glob(f"*/{data_file(Path(), param)}")
-        }
+        copies = (self.home.jobs.glob(f"*/{data_file(Path(), param)}") for param in FILES)
+        return {path.parent.name for found in copies for path in found}
 
     def let_go(self, job: str) -> None:
-        """Remove the copies of a job's data, if it is over. Its uploads can be deleted from then on, too."""
+        """Remove the copies of a job's data, if it is over. If the disk does not let us, the next service does."""
         found = self.store.get(FineTuningJob, job)
         if found and found.status in ENDED:  # a database from a backup may not know it
-            remove_data(self.journal(job).folder)
+            with contextlib.suppress(OSError, ValueError):
+                remove_data(self.journal(job).folder)
+
+    # Events and states
 
     def tell(
-        self,
-        job: str,
-        message: str,
-        data: dict[str, Any] | None = None,
-        *,
-        level: Any = "info",
-        key: str | None = None,
+        self, job: str, message: str, data: Data = None, *, level: Any = "info", key: str | None = None
     ) -> None:
-        """Add an event to a job; with a `key`, once in its life. `data` is what it says, for programs."""
+        """Add an event to a job; with a `key`, once in its life."""
         event = FineTuningJobEvent(
             id=derived_id("ftevent", job, key) if key else new_id("ftevent"),
             object="fine_tuning.job.event",
@@ -81,59 +78,66 @@ class Records:
         )
         self.store.add_events(job, [event])
 
-    def move(self, job: str, old: str, new: Any) -> None:
-        """Bring a job from one state to the next, unless it is in another by now."""
+    def move(self, job: str, states: Collection[str], status: str, **fields: Any) -> bool:
+        """Bring a job that is in one of the `states` to another. Returns whether it was.
+
+        `fields` are those that change with it; when it ended, and what was estimated, is set here.
+        """
+        moved = False
 
         def change(item: FineTuningJob) -> None:
-            if item.status == old:
-                item.status = new
+            nonlocal moved
+            if item.status in states:
+                ended = int(time.time()) if status in ENDED else None
+                known = {"status": status, "finished_at": ended, "estimated_finish": None} | fields
+                for name, value in known.items():
+                    setattr(item, name, value)
+                moved = True
 
         self.store.update(FineTuningJob, job, change)
+        return moved
 
     def change(
-        self,
-        job: FineTuningJob,
-        status: Any,
-        possible: Collection[str],
-        message: str,
-        data: dict[str, Any] | None = None,
-    ) -> tuple[FineTuningJob, bool]:
-        """Pause, resume or cancel a job, if its state is one of the `possible`, and tell so.
-
-        Returns:
-            The job as it is now, and whether this has changed it.
-        """
-        done = False
-
-        def change(item: FineTuningJob) -> None:
-            nonlocal done
-            if item.status in possible:
-                item.status, item.estimated_finish, done = status, None, True
-                item.finished_at = int(time.time()) if status in ENDED else None
-
+        self, job: FineTuningJob, status: str, states: Collection[str], message: str, data: Data = None
+    ) -> FineTuningJob:
+        """Pause, resume or cancel a job that is in one of the `states`, and tell so. Returns it as it is then."""
         with self.store.together():
-            after = self.store.update(FineTuningJob, job.id, change) or job
-            if done:
+            if self.move(job.id, states, status):
                 self.tell(job.id, message, data)
-        return after, done
+            return self.store.get(FineTuningJob, job.id) or job
 
     def fail(self, job: str, code: str, message: str, param: str | None = None) -> None:
         """End a job as failed, and say why."""
         error = Error(code=code, message=self.hidden(message), param=param)
-
-        def change(item: FineTuningJob) -> None:
-            if item.status not in ENDED:
-                item.status, item.error = "failed", error
-                item.finished_at, item.estimated_finish = int(time.time()), None
-
         with self.store.together():
             data = {"status": "failed", "error": error.to_dict()}
             self.tell(job, f"The job failed: {message}", data, level="error", key="failed")
-            self.store.update(FineTuningJob, job, change)
+            self.move(job, ALIVE, "failed", error=error)
+
+    def finish(self, job: str, result: dict[str, Any]) -> None:
+        """Register the model and the table of results, and let the job succeed, all at once.
+
+        A job that was cancelled or paused a moment ago stays so, as somebody was told that.
+        """
+        journal = self.journal(job)
+        with self.store.together():
+            found = self.store.get(FineTuningJob, job)
+            if found is None or found.status != "running":
+                return
+            name = self.store.private(FineTuningJob, job)["model_name"]
+            self._keep_model(job, name, journal.adapter)
+            table = self._keep_table(job, journal)
+            self.tell(job, f"New fine-tuned model created: {name}", {"fine_tuned_model": name}, key="model")
+            self.tell(job, f"Result file created: {table}", {"result_file": table}, key="results")
+            self.tell(job, "The job has successfully completed", {"status": "succeeded"}, key="succeeded")
+            done = {"fine_tuned_model": name, "result_files": [table], "trained_tokens": result["trained_tokens"]}
+            self.move(job, ["running"], "succeeded", **done)
+
+    # What the training process wrote
 
     def copy(self, job: str, offset: int = 0) -> int:
         """Copy what the training process told from byte `offset` on. Returns the offset behind it."""
-        events, checkpoints, changes = [], [], dict[str, Any]()
+        events, checkpoints, finish, settled = [], [], None, dict[str, Any]()
         for behind, entry in self.journal(job).read(offset):
             offset, kind = behind, entry.pop("kind")
             if kind == "event":
@@ -142,15 +146,24 @@ class Records:
             elif kind == "checkpoint":
                 checkpoints.append(entry)
             elif kind == "estimate":
-                changes["estimated_finish"] = entry["finish"]
+                finish = entry["finish"]
             elif kind == "hyperparameters":
                 del entry["created_at"]
-                changes["hyperparameters"] = entry
-        if events or changes:
+                settled = entry
+
+        def change(item: FineTuningJob) -> None:
+            if finish and item.status == "running":
+                item.estimated_finish = finish
+            supervised = item.method.supervised if item.method else None
+            for given in (item.hyperparameters, supervised and supervised.hyperparameters):
+                for name, value in settled.items() if given else ():
+                    setattr(given, name, value)
+
+        if events or finish or settled:
             with self.store.together():
                 self.store.add_events(job, events)
-                if changes:
-                    self.store.update(FineTuningJob, job, lambda item: _change(item, **changes))
+                if finish or settled:
+                    self.store.update(FineTuningJob, job, change)
         for checkpoint in checkpoints:
             self._keep_checkpoint(job, **checkpoint)
         return offset
@@ -171,7 +184,7 @@ class Records:
             metrics=metrics,
         )
         with self.store.together():
-            self.store.add(checkpoint, self.store.owner(FineTuningJob, job) or "")
+            self.store.add(checkpoint, self._owner(job))
             self._keep_model(job, name, file, checkpoint=id_)
         kept = self.store.page(FineTuningJobCheckpoint, fine_tuning_job_id=job)
         for old in sorted(kept, key=lambda c: c.step_number)[:-KEPT_CHECKPOINTS]:
@@ -179,11 +192,26 @@ class Records:
 
     def _keep_model(self, job: str, name: str, adapter: Path, **private: Any) -> None:
         if self.store.get(Model, name) is None:
-            owner = self.store.owner(FineTuningJob, job) or ""
-            base = self.store.private(FineTuningJob, job)["base"]
+            owner, base = self._owner(job), self.store.private(FineTuningJob, job)["base"]
             model = Model(id=name, object="model", created=int(time.time()), owned_by=owner)
             size = adapter.stat().st_size
             self.store.add(model, owner, job=job, base=base, adapter=adapter.name, bytes=size, **private)
+
+    def _keep_table(self, job: str, journal: Journal) -> str:
+        id_ = f"file-{job.removeprefix('ftjob-')}"
+        path = self.home.files / id_
+        path.unlink(missing_ok=True)
+        link(journal.table, path)
+        if self.store.get(FileObject, id_) is None:
+            old = self.store.private(FineTuningJob, job).get("of_2022")
+            name = "compiled_results.csv" if old else "step_metrics.csv"
+            self.store.add(describe(path, id_, name, "fine-tune-results"), self._owner(job))
+        return id_
+
+    def _owner(self, job: str) -> str:
+        return self.store.owner(FineTuningJob, job) or ""
+
+    # Models
 
     def adapter(self, private: Mapping[str, Any]) -> Path:
         """The file of a fine-tuned model or checkpoint, by what is kept beside it in the database."""
@@ -202,65 +230,21 @@ class Records:
                 self.store.delete(FineTuningJobCheckpoint, checkpoint)
         return True
 
-    def alive(self, *fields: str) -> list[tuple[Any, ...]]:
-        """A few fields of the jobs that are not over, as `Store.table` has them."""
-        return self.store.table(FineTuningJob, *fields, status=ALIVE)
-
     def needing(self, base: str) -> list[str]:
         """The fine-tunes, and the jobs that are not over, that need a base model."""
-        needing = [id_ for id_, _, its_base in self.alive("private.base") if its_base == base]
-        models = [model.id for model in self.store.page(Model)]
-        return needing + [name for name in models if self.store.private(Model, name)["base"] == base]
-
-    def finish(self, job: str, result: dict[str, Any]) -> None:
-        """Register the model and the table of results, and let the job succeed, all at once.
-
-        A job that was cancelled or paused a moment ago stays so, as somebody was told that.
-        """
-        journal, name = self.journal(job), self.store.private(FineTuningJob, job)["model_name"]
-
-        def change(item: FineTuningJob) -> None:
-            item.status, item.fine_tuned_model, item.result_files = "succeeded", name, [table]
-            item.finished_at, item.estimated_finish = int(time.time()), None
-            item.trained_tokens = result["trained_tokens"]
-
-        with self.store.together():
-            found = self.store.get(FineTuningJob, job)
-            if found is None or found.status != "running":
-                return
-            self._keep_model(job, name, journal.adapter)
-            table = self._keep_table(job, journal)
-            self.tell(job, f"New fine-tuned model created: {name}", {"fine_tuned_model": name}, key="model")
-            self.tell(job, f"Result file created: {table}", {"result_file": table}, key="results")
-            self.tell(job, "The job has successfully completed", {"status": "succeeded"}, key="succeeded")
-            self.store.update(FineTuningJob, job, change)
-
-    def _keep_table(self, job: str, journal: Journal) -> str:
-        id_ = f"file-{job.removeprefix('ftjob-')}"
-        path = self.home.files / id_
-        path.unlink(missing_ok=True)
-        link(journal.table, path)
-        if self.store.get(FileObject, id_) is None:
-            old = self.store.private(FineTuningJob, job).get("of_2022")
-            file = FileObject(
-                id=id_,
-                object="file",
-                bytes=path.stat().st_size,
-                created_at=int(time.time()),
-                filename="compiled_results.csv" if old else "step_metrics.csv",
-                purpose="fine-tune-results",
-                status="processed",
-            )
-            self.store.add(file, self.store.owner(FineTuningJob, job) or "")
-        return id_
+        jobs = self.store.table(FineTuningJob, "private.base", status=ALIVE)
+        models = self.store.table(Model, "private.base")
+        return [id_ for id_, _, its_base in [*jobs, *models] if its_base == base]
 
 
-def _change(
-    job: FineTuningJob, estimated_finish: int | None = None, hyperparameters: dict[str, Any] | None = None
-) -> None:
-    if estimated_finish and job.status == "running":
-        job.estimated_finish = estimated_finish
-    for name, value in (hyperparameters or {}).items():
-        setattr(job.hyperparameters, name, value)
-        if job.method and job.method.supervised and job.method.supervised.hyperparameters:
-            setattr(job.method.supervised.hyperparameters, name, value)
+def describe(path: Path, id_: str, filename: str, purpose: Any) -> FileObject:
+    """What the client is told of a file that lies there."""
+    return FileObject(
+        id=id_,
+        object="file",
+        bytes=path.stat().st_size,
+        created_at=int(time.time()),
+        filename=filename,
+        purpose=purpose,
+        status="processed",
+    )

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response, StreamingResponse
 
-from openai_local.service.caller import Caller
+from openai_local.service.connections import Caller
 from openai_local.service.throttle import Load
 
 Item = TypeVar("Item")
@@ -36,16 +36,14 @@ async def stream(
 ) -> Response:
     """Stream what `produce` emits.
 
-    The first item is awaited before the answer begins, so that an error still gets its status.
+    The first item is awaited before the answer begins, so that an error still gets its status: what `produce`
+    raises before it, and `Load.place`, is raised here.
 
     Args:
         caller: the client. When it leaves, `produce` is told to stop.
         load: gives the place and the thread to produce in.
         produce: runs in the thread; calls its argument with each item, and stops when that returns True.
         encode: turns an item into the text of events; and an exception, if one comes later than the first item.
-
-    Raises:
-        Whatever `produce` raises before its first item, and `Load.place`.
     """
     waiting: deque[Item | Exception | None] = deque()
     came, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -60,10 +58,9 @@ async def stream(
         try:
             with load.place():
                 await load.run(lambda: produce(emit))
+            waiting.append(None)
         except Exception as error:
             waiting.append(error)
-        else:
-            waiting.append(None)
         came.set()
 
     async def burst() -> list[Item | Exception | None]:
@@ -73,7 +70,7 @@ async def stream(
         return [waiting.popleft() for _ in range(len(waiting))]
 
     task = asyncio.ensure_future(work())
-    async with caller:
+    async with caller.watched():
         first = await burst()
     if isinstance(first[0], Exception):
         await task
