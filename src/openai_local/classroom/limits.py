@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
@@ -161,7 +162,12 @@ class Quota:
         Raises:
             APIError: 429, there is no room for so many bytes, or for another file.
         """
-        self._require_file(who)
+        limits = self._of(who)
+        if limits.files is not None and limits.stored is not None:
+            files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))
+            if files >= limits.files:
+                most = f"You have {files} files, and may have {limits.files}."
+                raise too_much(f"{most} Delete some that you don't need any more.", BYTES_SECONDS)
         self._require_bytes(who, said)
         room = said
 
@@ -178,17 +184,6 @@ class Quota:
             yield came
         finally:
             self._coming[who.name] -= room
-
-    def _require_file(self, who: Identity) -> None:
-        limits = self._of(who)
-        if limits.files is None or limits.stored is None:
-            return
-        files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))
-        if files >= limits.files:
-            raise too_much(
-                f"You have {files} files, and may have {limits.files}. Delete some that you don't need any more.",
-                BYTES_SECONDS,
-            )
 
 
 class Counted:
@@ -210,8 +205,7 @@ class Counted:
             return await self.app(scope, receive, send)
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """How many answers somebody has asked for, and when they called last (Unix time, seconds)."""
 
     asked: int = 0
@@ -244,7 +238,7 @@ class Activity:
     def write(self) -> None:
         """Write down what is new. If the disk does not take it, it stays new."""
         with self._lock:
-            news = {name: (self._seen[name].asked, self._seen[name].seen_at) for name in self._news}
+            news: dict[str, tuple[int, int]] = {name: self._seen[name] for name in self._news}
             keys, self._keys, self._news = self._keys, {}, set()
         if not news:
             return

@@ -27,14 +27,10 @@ HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
         "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",  # kept, but the service is asked each time whether it is still the same
 }
-"""What the browser is told with each file: run and load nothing but these files, and tell nobody of the page."""
+"""What a browser is told with each file besides `trusted_hosts.HEADERS`: run and load nothing but these files."""
 
 
 def _classroom(request: Request) -> Classroom:

@@ -46,16 +46,7 @@ from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
 from openai_local.service.queue import Queue
 from openai_local.service.records import Records
-from openai_local.service.routes import (
-    chat,
-    completions,
-    engines,
-    files,
-    fine_tunes,
-    jobs,
-    models,
-    responses,
-)
+from openai_local.service.routes import chat, completions, engines, files, fine_tunes, jobs, models, responses
 from openai_local.service.scheduling import Forecast
 from openai_local.service.store import Store
 from openai_local.service.troubles import Troubles

@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
 from pathlib import Path
 
 from openai.types.fine_tuning import FineTuningJob
@@ -56,15 +58,14 @@ def in_order(jobs: Iterable[Waiting], last_turns: Mapping[str, int]) -> list[Wai
     for turn, job in enumerate(first, 1 + max(turns.values(), default=0)):
         turns[job.owner] = turn
     # Whoever has had a turn comes after all who wait for theirs, so each round goes in the order of the first one.
-    oldest: dict[str, int] = {}
-    rounds = Counter[str]()
-    keys = {}
+    fair, rounds, oldest = [], Counter[str](), dict[str, int]()
     for number, job in enumerate(given):
         if job.rank == 0:
-            keys[job.id] = rounds[job.owner], turns.get(job.owner, 0), oldest.setdefault(job.owner, number)
+            key = rounds[job.owner], turns.get(job.owner, 0), oldest.setdefault(job.owner, number)
             rounds[job.owner] += 1
-    fair = sorted((job for job in given if job.rank == 0), key=lambda job: keys[job.id])
-    return [*first, *fair, *last]
+            fair.append((key, job))
+    fair.sort(key=itemgetter(0))
+    return [*first, *(job for _, job in fair), *last]
 
 
 def places(queue: list[Waiting], running: list[float | None], at_once: int) -> dict[str, Place]:
@@ -76,23 +77,17 @@ def places(queue: list[Waiting], running: list[float | None], at_once: int) -> d
         at_once: how many may run at the same time.
     """
     free = min(max(0, at_once - len(running)), len(queue))
-    ends: list[float | None] = [*[0.0] * free, *running]
+    ends = [*[0.0] * free, *(inf if seconds is None else seconds for seconds in running)]
     found = {}
-    for number, job in enumerate(queue):
-        ahead, starts = len(running) + number, _earliest(ends)
-        found[job.id] = Place(ahead, starts)
-        if starts is not None:
+    for ahead, job in enumerate(queue, len(running)):
+        starts = min(ends, default=inf)
+        if starts > 0 and inf in ends:  # if nobody knows of one of them, nobody knows
+            starts = inf
+        found[job.id] = Place(ahead, None if starts == inf else starts)
+        if starts < inf:
             ends.remove(starts)
-        ends.append(None if starts is None or job.seconds is None else starts + job.seconds)
+        ends.append(starts + (inf if job.seconds is None else job.seconds))
     return found
-
-
-def _earliest(ends: list[float | None]) -> float | None:
-    """When the next place is free. If nobody knows of one of them, nobody knows."""
-    known = [end for end in ends if end is not None]
-    if 0.0 in known:
-        return 0.0
-    return min(known) if known and len(known) == len(ends) else None
 
 
 class Forecast:
