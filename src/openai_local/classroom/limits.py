@@ -64,11 +64,7 @@ class Quota:
 
     @contextmanager
     def request(self, who: Identity) -> Iterator[None]:
-        """A request, while it is answered.
-
-        Raises:
-            APIError: 429, there were too many in the last minute, or too many are being answered.
-        """
+        """A request, while it is answered. Raises `APIError` if there were too many, or too many are answered."""
         self._take_one(who)
         most = self._of(who).open
         if most is not None and self._open[who.name] >= most:
@@ -105,11 +101,7 @@ class Quota:
         return self._of(who).answers
 
     def job(self, who: Identity) -> int | None:
-        """Look whether there is room for one more job. Returns how many minutes it may train; None is no limit.
-
-        Raises:
-            APIError: 429, there is none.
-        """
+        """How many minutes one more job may train; None is no limit. Raises `APIError` if there may be none."""
         self._require_bytes(who, 0)
         limits = self._of(who)
         if limits.jobs is not None:
@@ -150,14 +142,7 @@ class Quota:
 
     @contextmanager
     def upload(self, who: Identity, said: int) -> Iterator[Callable[[int], None]]:
-        """Room for one more file while it comes.
-
-        Args:
-            who: whose it is.
-            said: how many bytes it is said to have.
-
-        Returns:
-            To be called with the number of bytes that have come so far.
+        """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far.
 
         Raises:
             APIError: 429, there is no room for so many bytes, or for another file.

@@ -33,19 +33,16 @@ HEADERS = {
 """What a browser is told with each file besides `trusted_hosts.HEADERS`: run and load nothing but these files."""
 
 
-def _classroom(request: Request) -> Classroom:
-    return request.app.state.classroom
-
-
 def show(request: Request) -> Response:
     """The class as the caller may see it."""
-    return JSONResponse(_classroom(request).view(identity(request)))
+    classroom: Classroom = request.app.state.classroom
+    return JSONResponse(classroom.view(identity(request)))
 
 
 def curve(request: Request) -> Response:
     """One job's losses over its steps."""
     job = find(request)
-    return JSONResponse({"id": job.id, **_classroom(request).curve(job.id)})
+    return JSONResponse({"id": job.id, **request.app.state.classroom.curve(job.id)})
 
 
 def reorder(request: Request) -> Response:

@@ -45,11 +45,9 @@ class Place:
 
 
 def in_order(jobs: Iterable[Waiting], last_turns: Mapping[str, int]) -> list[Waiting]:
-    """The order in which jobs will be started if nobody comes in between.
+    """The order in which jobs, given oldest first, will be started if nobody comes in between.
 
-    Args:
-        jobs: those that wait, oldest first.
-        last_turns: for each learner the number of their last turn; turns are numbered from 1.
+    `last_turns` has for each learner the number of their last turn; turns are numbered from 1.
     """
     given = list(jobs)
     first = sorted((job for job in given if job.rank < 0), key=lambda job: job.rank)
@@ -69,12 +67,9 @@ def in_order(jobs: Iterable[Waiting], last_turns: Mapping[str, int]) -> list[Wai
 
 
 def places(queue: list[Waiting], running: list[float | None], at_once: int) -> dict[str, Place]:
-    """Where each job stands, by its id.
+    """Where each job of a queue, given in its order, stands, by its id.
 
-    Args:
-        queue: in the order in which they will be started.
-        running: for each job that runs, the seconds that it will still take; None if nobody knows.
-        at_once: how many may run at the same time.
+    `running` has for each job that runs the seconds that it will still take; None if nobody knows.
     """
     free = min(max(0, at_once - len(running)), len(queue))
     ends = [*[0.0] * free, *(inf if seconds is None else seconds for seconds in running)]
@@ -99,14 +94,9 @@ class Forecast:
         self._speeds: dict[str, tuple[float, float | None, float]] = {}
 
     def seconds(self, job: FineTuningJob, examples: int) -> float | None:
-        """How long a job will train.
+        """How many seconds a job will train whose file is there and has so many examples.
 
-        Args:
-            job: whose training file is there.
-            examples: how many there are in it.
-
-        Returns:
-            Seconds, or None if nobody has trained this base model here yet.
+        None if nobody has trained this base model here yet.
         """
         private = self._records.store.private(FineTuningJob, job.id)
         speed, start = self._speed(private["base"])

@@ -93,7 +93,6 @@ def _name(host: str) -> str:
 def _is_number(name: str) -> bool:
     """Whether a host is an address in numbers. Nobody else's name can become one."""
     try:
-        ipaddress.ip_address(name)
+        return bool(ipaddress.ip_address(name))
     except ValueError:
         return False
-    return True
