@@ -26,11 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         # Only now, as some of what the commands need takes a second to load.
         import_module(f"openai_local.command.{module}").COMMANDS[name](arguments)
-    except LocalError as error:
-        print(f"openai-local: {visible(str(error))}", file=sys.stderr)
-        return 1
-    except (OSError, sqlite3.Error) as error:
-        said = disk.sentence(error, getattr(arguments, "home", None) or default_home())
+    except (LocalError, OSError, sqlite3.Error) as error:
+        where = getattr(arguments, "home", None) or default_home()
+        said = str(error) if isinstance(error, LocalError) else disk.sentence(error, where)
         if said is None:
             raise
         print(f"openai-local: {visible(said)}", file=sys.stderr)
@@ -54,8 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--model", metavar="NAME", default="ada", help="the base model (default: the built-in one)")
 
     _add_serve(_add(commands, "serve", "serve", "start the service", home))
-    _add_keys(_group(commands, "keys", "who may call"), home, as_json)
-    _add_bases(_group(commands, "bases", "base models"), home, as_json)
+    keys = commands.add_parser("keys", help="who may call")
+    _add_keys(keys.add_subparsers(required=True, metavar="ACTION"), home, as_json)
+    bases = commands.add_parser("bases", help="base models")
+    _add_bases(bases.add_subparsers(required=True, metavar="ACTION"), home, as_json)
     _add(commands, "where", "status", "in which folders state and base models are kept", as_json)
     _add(commands, "status", "status", "whether a service runs, and where", home, as_json)
 
@@ -84,10 +84,6 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--replace", action="store_true", help="replace DIR if an earlier export made it")
     _add(commands, "stop", "status", "stop the running service", home)
     return parser
-
-
-def _group(commands: Any, name: str, said: str) -> Any:
-    return commands.add_parser(name, help=said).add_subparsers(required=True, metavar="ACTION")
 
 
 def _add(

@@ -64,9 +64,7 @@ def refusal(error: BaseException) -> Refusal | None:
 def sentence(error: BaseException, where: Path) -> str | None:
     """What to tell at the terminal and in the log; None if `error` is no refusal.
 
-    Args:
-        error: what was raised.
-        where: the folder that it is about, unless the error names one.
+    `where` is the folder that it is about, unless the error names one.
     """
     kind = refusal(error)
     if kind is None:

@@ -49,11 +49,7 @@ def arriving(path: Path, part: str | None = None) -> Iterator[Path]:
     """Where to write a file, so that a reader sees the old content or the new one, never a part.
 
     It gets its name, and is on disk, when the block ends. If the block fails, nothing is left of it: a disk that
-    was too full for it is as full as before.
-
-    Args:
-        path: where the file goes.
-        part: its name until then, if several processes may write it at once.
+    was too full for it is as full as before. `part` is its name until then, if several processes may write it.
     """
     temporary = path.with_name(part or f".{path.name}.part")
     try:

@@ -43,16 +43,9 @@ class Strip:
 def write_handout(home: Home, url: str, strips: Sequence[Strip]) -> Path:
     """Write the page, and beside it the same as CSV for a mail merge. Both can be read by their owner only.
 
-    Args:
-        home: in its folder they are written, with the date and the time in their names.
-        url: the base URL that learners type, such as ``http://192.0.2.7:8765/v1``.
-        strips: in the order in which they shall be printed; an instructor's comes first.
-
-    Returns:
-        Where the page lies.
-
-    Raises:
-        OSError: it can't be written.
+    They lie in the home, with the date and the time in their names. `url` is what learners type, such as
+    ``http://192.0.2.7:8765/v1``. An instructor's strip comes first, the others in their order. Returns where the
+    page lies. If it can't be written, `OSError` is raised.
     """
     import jinja2  # only here, as a service starts many times for each class that it opens
 

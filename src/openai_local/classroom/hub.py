@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -32,18 +31,7 @@ _A_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,255}")
 _NOT_IN_NAMES = re.compile(rb"[^A-Za-z0-9_.@+-]")
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What is known about a token: whose it is (None: nobody's), or why it is refused; and until when."""
-
-    until: float
-    identity: Identity | None = None
-    refused: str = ""
-
-    def answer(self) -> Identity | None:
-        if self.refused:
-            raise APIError(403, self.refused, code="permission_denied")
-        return self.identity
+_Said = Identity | str | None  # about a token: whose it is (None: nobody's), or why it is refused
 
 
 class HubDoor:
@@ -63,7 +51,7 @@ class HubDoor:
         self.prefix = prefix
         self._api, self._instructors = api.rstrip("/"), instructors
         self._scope = f"access:services!service={service}"
-        self._kept: dict[str, _Said] = {}
+        self._kept: dict[str, tuple[float, _Said]] = {}  # by the token's hash: until when, and what
         self._asked: dict[str, asyncio.Task[_Said]] = {}
         self._client = httpx2.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS)
 
@@ -90,21 +78,24 @@ class HubDoor:
         if key.startswith(PREFIX) or not _A_TOKEN.fullmatch(key):
             return None
         hash_ = hashlib.sha256(key.encode()).hexdigest()
-        kept = self._kept.get(hash_)
-        if kept and time.monotonic() < kept.until:
-            return kept.answer()
-        task = self._asked.get(hash_)
-        if task is None:  # all who bring the same token now wait for the one answer
-            task = self._asked[hash_] = asyncio.create_task(self._ask(key))
-            task.add_done_callback(lambda task: self._keep(hash_, task))
-        return (await asyncio.shield(task)).answer()
+        until, said = self._kept.get(hash_, (float("-inf"), None))
+        if time.monotonic() >= until:
+            task = self._asked.get(hash_)
+            if task is None:  # all who bring the same token now wait for the one answer
+                task = self._asked[hash_] = asyncio.create_task(self._ask(key))
+                task.add_done_callback(lambda task: self._keep(hash_, task))
+            said = await asyncio.shield(task)
+        if isinstance(said, str):
+            raise APIError(403, said, code="permission_denied")
+        return said
 
     def _keep(self, hash_: str, task: asyncio.Task[_Said]) -> None:
         del self._asked[hash_]
         if task.cancelled() or task.exception():
             return
-        self._kept.pop(hash_, None)
-        self._kept[hash_] = task.result()
+        self._kept.pop(hash_, None)  # so that the oldest stays the first
+        seconds = KNOWN_SECONDS if isinstance(task.result(), Identity) else UNKNOWN_SECONDS
+        self._kept[hash_] = time.monotonic() + seconds, task.result()
         while len(self._kept) > MOST_KEPT:
             del self._kept[next(iter(self._kept))]
 
@@ -114,7 +105,7 @@ class HubDoor:
         except httpx2.HTTPError:
             raise _silent("does not answer") from None
         if answer.status_code in (401, 403):
-            return _Said(time.monotonic() + UNKNOWN_SECONDS)
+            return None
         try:
             if answer.status_code != 200:
                 raise ValueError
@@ -124,19 +115,16 @@ class HubDoor:
 
     def _said(self, model: dict[str, Any]) -> _Said:
         """What the Hub's description of a token's owner means."""
-        now = time.monotonic()
         if model["kind"] != "user":
-            refused = "This token is a service's. Use the token of a person at the Hub."
-            return _Said(now + UNKNOWN_SECONDS, refused=refused)
+            return "This token is a service's. Use the token of a person at the Hub."
         if {"access:services", self._scope}.isdisjoint(model["scopes"]):
-            refused = (
+            return (
                 "This token of the Hub is not for this service. Make another on the Hub's page 'Token', and leave "
                 "the field 'Permissions' empty. If that is refused too, ask whoever runs the Hub for the scope "
                 f"{self._scope}"
             )
-            return _Said(now + UNKNOWN_SECONDS, refused=refused)
         instructor = model["admin"] is True or not self._instructors.isdisjoint(model["groups"])
-        return _Said(now + KNOWN_SECONDS, Identity(name_of(model["name"]), instructor))
+        return Identity(name_of(model["name"]), instructor)
 
 
 def name_of(user: str) -> str:

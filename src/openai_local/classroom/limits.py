@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
@@ -63,11 +64,7 @@ class Quota:
 
     @contextmanager
     def request(self, who: Identity) -> Iterator[None]:
-        """A request, while it is answered.
-
-        Raises:
-            APIError: 429, there were too many in the last minute, or too many are being answered.
-        """
+        """A request, while it is answered. Raises `APIError` if there were too many, or too many are answered."""
         self._take_one(who)
         most = self._of(who).open
         if most is not None and self._open[who.name] >= most:
@@ -104,11 +101,7 @@ class Quota:
         return self._of(who).answers
 
     def job(self, who: Identity) -> int | None:
-        """Look whether there is room for one more job. Returns how many minutes it may train; None is no limit.
-
-        Raises:
-            APIError: 429, there is none.
-        """
+        """How many minutes one more job may train; None is no limit. Raises `APIError` if there may be none."""
         self._require_bytes(who, 0)
         limits = self._of(who)
         if limits.jobs is not None:
@@ -149,19 +142,17 @@ class Quota:
 
     @contextmanager
     def upload(self, who: Identity, said: int) -> Iterator[Callable[[int], None]]:
-        """Room for one more file while it comes.
-
-        Args:
-            who: whose it is.
-            said: how many bytes it is said to have.
-
-        Returns:
-            To be called with the number of bytes that have come so far.
+        """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far.
 
         Raises:
             APIError: 429, there is no room for so many bytes, or for another file.
         """
-        self._require_file(who)
+        limits = self._of(who)
+        if limits.files is not None and limits.stored is not None:
+            files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))
+            if files >= limits.files:
+                most = f"You have {files} files, and may have {limits.files}."
+                raise too_much(f"{most} Delete some that you don't need any more.", BYTES_SECONDS)
         self._require_bytes(who, said)
         room = said
 
@@ -178,17 +169,6 @@ class Quota:
             yield came
         finally:
             self._coming[who.name] -= room
-
-    def _require_file(self, who: Identity) -> None:
-        limits = self._of(who)
-        if limits.files is None or limits.stored is None:
-            return
-        files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))
-        if files >= limits.files:
-            raise too_much(
-                f"You have {files} files, and may have {limits.files}. Delete some that you don't need any more.",
-                BYTES_SECONDS,
-            )
 
 
 class Counted:
@@ -210,8 +190,7 @@ class Counted:
             return await self.app(scope, receive, send)
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """How many answers somebody has asked for, and when they called last (Unix time, seconds)."""
 
     asked: int = 0
@@ -244,7 +223,7 @@ class Activity:
     def write(self) -> None:
         """Write down what is new. If the disk does not take it, it stays new."""
         with self._lock:
-            news = {name: (self._seen[name].asked, self._seen[name].seen_at) for name in self._news}
+            news: dict[str, tuple[int, int]] = {name: self._seen[name] for name in self._news}
             keys, self._keys, self._news = self._keys, {}, set()
         if not news:
             return

@@ -31,14 +31,12 @@ FRESH_SECONDS = 1.0  # a look at the class is shared for so long
 MOST_JOBS = 200  # so many jobs are told, the newest
 POINTS = 200  # about so many steps of a curve are sent; more can't be told apart on a page
 KEPT = 64  # so many jobs' curves stay in memory
+_WAIT = ("validating_files", "queued")
 _EVENTS = 12  # the last ones; among them is the last step
 _JOB = "status model fine_tuned_model training_file created_at finished_at estimated_finish".split()
 _NO_LOSSES: dict[str, Any] = dict.fromkeys(("step", "total_steps", "training_loss", "validation_loss"))
-_LOSSES = {
-    "train_loss": "training_loss",
-    "valid_loss": "validation_loss",
-    "full_valid_loss": "full_validation_loss",
-}
+_SHOWN = ("training_loss", "validation_loss", "full_validation_loss")
+_LOSSES = dict(zip(("train_loss", "valid_loss", "full_valid_loss"), _SHOWN, strict=True))
 
 
 class Classroom:
@@ -78,10 +76,7 @@ class Classroom:
             "at": time.time(),
             "machine": _machine(),
             "runner": {"kind": kind, "at_once": runner.at_once},
-            "queue": {
-                "running": by_status["running"],
-                "waiting": by_status["validating_files"] + by_status["queued"],
-            },
+            "queue": {"running": by_status["running"], "waiting": sum(by_status[word] for word in _WAIT)},
             "jobs": jobs,
             "learners": self._learners(jobs),
         }
@@ -96,7 +91,7 @@ class Classroom:
         for number, (id_, owner, *values, error, name) in enumerate(rows):
             job = dict(zip(_JOB, values, strict=True))
             shown[owner] += 1
-            place = places.get(id_) if job["status"] in ("validating_files", "queued") else None
+            place = places.get(id_) if job["status"] in _WAIT else None
             seen = number < MOST_JOBS or shown[owner] <= MOST_JOBS
             jobs.append(
                 {
@@ -120,10 +115,8 @@ class Classroom:
         return said[0].message if said else None
 
     def _last_losses(self, job: str, status: str) -> dict[str, Any]:
-        if status in ("validating_files", "queued"):
-            return _NO_LOSSES
-        if (known := self._losses.get(job)) is not None:
-            return known
+        if status in _WAIT or job in self._losses:
+            return self._losses.get(job, _NO_LOSSES)
         found = dict(_NO_LOSSES)
         for event in reversed(self._service.store.events(job, limit=_EVENTS)):
             if event.type == "metrics" and isinstance(data := event.data, dict):
@@ -144,12 +137,8 @@ class Classroom:
             return learners.setdefault(name, _learner(name, seen.get(name, Seen())))
 
         keys = store.keys()
-        for key in keys:
-            if not key.instructor:
-                learner(key.name)
-        for name, known in seen.items():
-            if known.asked:
-                learner(name)
+        for name in [key.name for key in keys if not key.instructor] + [name for name in seen if seen[name].asked]:
+            learner(name)
         for job in jobs:
             states = learner(job["owner"])["jobs"]
             states[job["status"]] = states.get(job["status"], 0) + 1
@@ -169,10 +158,9 @@ def _learner(name: str, seen: Seen) -> dict[str, Any]:
 
 
 def _suffix(model: str) -> str | None:
-    """The word that a job's owner gave, out of its model's name."""
-    today = re.fullmatch(r"ft:.*:([a-z0-9-]*):[0-9a-f]{8}", model)
-    of_2022 = re.fullmatch(r".*:ft-personal:(.+?)(?:-\d+){6}", model)
-    found = today or of_2022
+    """The word that a job's owner gave, out of its model's name: one of today, or of 2022."""
+    found = re.fullmatch(r"ft:.*:([a-z0-9-]*):[0-9a-f]{8}", model)
+    found = found or re.fullmatch(r".*:ft-personal:(.+?)(?:-\d+){6}", model)
     return (found[1] or None) if found else None
 
 
@@ -213,7 +201,7 @@ class Curve:
 
     def _take(self, data: dict[str, Any]) -> None:
         step, self._total = data["step"], data["total_steps"]
-        point = self._steps.setdefault(step, {"step": step, **dict.fromkeys(_LOSSES.values())})
+        point = self._steps.setdefault(step, {"step": step, **dict.fromkeys(_SHOWN)})
         point |= {_LOSSES[name]: value for name, value in data.items() if name in _LOSSES}
 
     def _thinned(self) -> list[dict[str, Any]]:

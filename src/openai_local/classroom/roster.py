@@ -227,16 +227,9 @@ def _text(path: Path) -> str:
 
 
 def make_class_keys(home: Home, url: str, learners: Sequence[Learner], instructor: str) -> tuple[int, Path | None]:
-    """Make keys for those of a class who have none, and write the hand-out with them.
+    """Make keys for those of a class who have none, and for its instructor, and write the hand-out with them.
 
-    Args:
-        home: where the keys and the hand-out are kept.
-        url: the base URL that learners type.
-        learners: the class.
-        instructor: whose key sees everything.
-
-    Returns:
-        How many learners got a key, and where the hand-out lies (None if none was needed).
+    Returns how many learners got a key, and where the hand-out lies (None if none was needed).
 
     Raises:
         LocalError: the hand-out can't be written; then there are no new keys either.

@@ -26,29 +26,22 @@ HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
         "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",  # kept, but the service is asked each time whether it is still the same
 }
-"""What the browser is told with each file: run and load nothing but these files, and tell nobody of the page."""
-
-
-def _classroom(request: Request) -> Classroom:
-    return request.app.state.classroom
+"""What a browser is told with each file besides `trusted_hosts.HEADERS`: run and load nothing but these files."""
 
 
 def show(request: Request) -> Response:
     """The class as the caller may see it."""
-    return JSONResponse(_classroom(request).view(identity(request)))
+    classroom: Classroom = request.app.state.classroom
+    return JSONResponse(classroom.view(identity(request)))
 
 
 def curve(request: Request) -> Response:
     """One job's losses over its steps."""
     job = find(request)
-    return JSONResponse({"id": job.id, **_classroom(request).curve(job.id)})
+    return JSONResponse({"id": job.id, **request.app.state.classroom.curve(job.id)})
 
 
 def reorder(request: Request) -> Response:

@@ -20,11 +20,7 @@ from openai_local.service.store import Key, Store
 
 
 def check_name(name: str) -> None:
-    """Refuse what can't be a key's name.
-
-    Raises:
-        LocalError: it has other characters, or too many.
-    """
+    """Raise `LocalError` for what can't be a key's name."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise LocalError(
             "A key's name has 1 to 64 letters, digits, - or _.  For example:  openai-local keys new ada"

@@ -15,8 +15,6 @@ from openai_local.estimate import estimate
 from openai_local.home import Home, default_cache
 from openai_local.models.base_models import SMOLLM2, Bases, fetch
 
-_SHOWN = 5
-
 
 def _fetch(_: Namespace) -> None:
     base = SMOLLM2.at(default_cache())
@@ -77,7 +75,7 @@ def _remove(arguments: Namespace) -> None:
     bases = Bases(home, default_cache())
     entry = bases.find(name)
     if needing and not (entry and entry.built_in):
-        shown = ", ".join(needing[:_SHOWN]) + (" and others" if len(needing) > _SHOWN else "")
+        shown = ", ".join(needing[:5]) + (" and others" if len(needing) > 5 else "")
         raise LocalError(
             f"{name} can't be removed, as {len(needing)} fine-tune(s) or job(s) need it: {shown}. Delete the "
             "fine-tunes and cancel the jobs first:  openai api models.delete -i NAME"

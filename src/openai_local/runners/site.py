@@ -110,10 +110,6 @@ def script(folder: Path, site: Site) -> str:
 
     When the time is over, or the job must make way for another, Slurm sends SIGTERM, and half a minute later
     SIGKILL. ``exec`` puts the training process in the place of the shell, so that it gets the first one itself.
-
-    Args:
-        folder: the job's directory.
-        site: what to ask for.
     """
     parts = ["\n".join(_head(site))]
     if site.modules or site.setup:

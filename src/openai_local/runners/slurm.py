@@ -111,18 +111,14 @@ class SlurmRunner:
         if journal.folder in self._ended:
             return self._ended[journal.folder][0]
         number, living = _number(journal), self._squeue.living()
-        if number is None:
-            return self._unknown(journal, living)
+        if number is None:  # the service was killed before it could note it, or the job was stopped
+            if (named := _named(journal, living)) and journal.folder not in self._stopped:
+                write_whole(_note(journal), named.number)
+            return named or _named(journal, living, ending=True)
         seen = living.get(number) or self._squeue.one(number)
         if seen.ended:
             self._ended[journal.folder] = seen, time.monotonic()
         return seen
-
-    def _unknown(self, journal: Journal, living: dict[str, Seen]) -> Seen | None:
-        """A job whose number is not noted: the service was killed before it could, or the job was stopped."""
-        if (seen := _named(journal, living)) and journal.folder not in self._stopped:
-            write_whole(_note(journal), seen.number)
-        return seen or _named(journal, living, ending=True)
 
     def _may_be_late(self, journal: Journal, seen: Seen) -> bool:
         """Whether the job has ended well, and its result is not seen yet."""

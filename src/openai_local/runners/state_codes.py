@@ -72,13 +72,7 @@ _REFUSALS = (
 
 
 def status(seen: Seen, *, began: bool, last_line: str) -> Status:
-    """How a job is that Slurm shows.
-
-    Args:
-        seen: what Slurm shows.
-        began: whether it had begun to train, now or earlier.
-        last_line: what it printed last, or nothing.
-    """
+    """How a job is that Slurm shows, which had `began` to train, now or earlier, and printed `last_line` last."""
     if not seen.ended:
         return Status(True, waits=_waits(seen, began))
     if seen.word == "COMPLETED":
@@ -143,11 +137,7 @@ def full(said: str) -> bool:
 
 
 def refused(said: str) -> LocalError:
-    """What to tell of a job that ``sbatch`` did not take.
-
-    Args:
-        said: what ``sbatch`` said.
-    """
+    """What to tell of a job that ``sbatch`` did not take, by what it `said`."""
     reason = said.split("Batch job submission failed:")[-1].removeprefix("sbatch: error:").strip().rstrip(".")
     hint = next((hint for word, hint in _REFUSALS if word in said.lower()), "")
     return LocalError(f"Slurm did not take the job. It said: {reason}. {hint}".strip())

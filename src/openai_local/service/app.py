@@ -79,7 +79,7 @@ class Settings:
     idle_timeout: float | None = None  # stop when nobody called for so many seconds; None never
     certificate: Path | None = None  # for TLS, a file with the certificate and those that vouch for it (PEM)
     private_key: Path | None = None  # for TLS, the file with its key (PEM)
-    names: frozenset[str] = frozenset({ANY})  # hosts that the service may be called, besides numbers
+    names: frozenset[str] = frozenset({ANY})  # hosts that the service may be called besides numbers; `ANY`: all
     prefix: str = ""  # the path under which a proxy puts the service, such as ``/services/openai``
     doors: tuple[Door, ...] = ()  # who else knows keys, such as a JupyterHub; asked after the service's own keys
     limits: Limits = NONE  # what one learner may have

@@ -22,21 +22,17 @@ from openai_local.service.store import Store
 
 PREFIX = "sk-local-"
 FREE_FAILURES = 5  # so many wrong keys in a minute are answered at once
-LONGEST_SECONDS = 5.0
-_MINUTE = 60.0
+LONGEST_SECONDS = 5.0  # one more waits for so long at most
 _MOST_KEPT = 10_000
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody whose key is known. What they make belongs to `name`; an instructor sees what everybody made.
-
-    `key` is the id of their key, where this service made it.
-    """
+    """Somebody whose key is known. What they make belongs to `name`; an instructor sees what everybody made."""
 
     name: str
     instructor: bool = False
-    key: str | None = None
+    key: str | None = None  # its id, where this service made it
 
     @property
     def sees(self) -> str | None:
@@ -124,7 +120,7 @@ class Patience:
         """Somebody at `address` came with a wrong key: wait the longer, the more often in a minute."""
         now = time.monotonic()
         count, since = self._failures.get(address, (0, now))
-        if now - since > _MINUTE:
+        if now - since > 60:
             count, since = 0, now
         if len(self._failures) >= _MOST_KEPT:
             self._failures.clear()

@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
 from pathlib import Path
 
 from openai.types.fine_tuning import FineTuningJob
@@ -43,11 +45,9 @@ class Place:
 
 
 def in_order(jobs: Iterable[Waiting], last_turns: Mapping[str, int]) -> list[Waiting]:
-    """The order in which jobs will be started if nobody comes in between.
+    """The order in which jobs, given oldest first, will be started if nobody comes in between.
 
-    Args:
-        jobs: those that wait, oldest first.
-        last_turns: for each learner the number of their last turn; turns are numbered from 1.
+    `last_turns` has for each learner the number of their last turn; turns are numbered from 1.
     """
     given = list(jobs)
     first = sorted((job for job in given if job.rank < 0), key=lambda job: job.rank)
@@ -56,43 +56,33 @@ def in_order(jobs: Iterable[Waiting], last_turns: Mapping[str, int]) -> list[Wai
     for turn, job in enumerate(first, 1 + max(turns.values(), default=0)):
         turns[job.owner] = turn
     # Whoever has had a turn comes after all who wait for theirs, so each round goes in the order of the first one.
-    oldest: dict[str, int] = {}
-    rounds = Counter[str]()
-    keys = {}
+    fair, rounds, oldest = [], Counter[str](), dict[str, int]()
     for number, job in enumerate(given):
         if job.rank == 0:
-            keys[job.id] = rounds[job.owner], turns.get(job.owner, 0), oldest.setdefault(job.owner, number)
+            key = rounds[job.owner], turns.get(job.owner, 0), oldest.setdefault(job.owner, number)
             rounds[job.owner] += 1
-    fair = sorted((job for job in given if job.rank == 0), key=lambda job: keys[job.id])
-    return [*first, *fair, *last]
+            fair.append((key, job))
+    fair.sort(key=itemgetter(0))
+    return [*first, *(job for _, job in fair), *last]
 
 
 def places(queue: list[Waiting], running: list[float | None], at_once: int) -> dict[str, Place]:
-    """Where each job stands, by its id.
+    """Where each job of a queue, given in its order, stands, by its id.
 
-    Args:
-        queue: in the order in which they will be started.
-        running: for each job that runs, the seconds that it will still take; None if nobody knows.
-        at_once: how many may run at the same time.
+    `running` has for each job that runs the seconds that it will still take; None if nobody knows.
     """
     free = min(max(0, at_once - len(running)), len(queue))
-    ends: list[float | None] = [*[0.0] * free, *running]
+    ends = [*[0.0] * free, *(inf if seconds is None else seconds for seconds in running)]
     found = {}
-    for number, job in enumerate(queue):
-        ahead, starts = len(running) + number, _earliest(ends)
-        found[job.id] = Place(ahead, starts)
-        if starts is not None:
+    for ahead, job in enumerate(queue, len(running)):
+        starts = min(ends, default=inf)
+        if starts > 0 and inf in ends:  # if nobody knows of one of them, nobody knows
+            starts = inf
+        found[job.id] = Place(ahead, None if starts == inf else starts)
+        if starts < inf:
             ends.remove(starts)
-        ends.append(None if starts is None or job.seconds is None else starts + job.seconds)
+        ends.append(starts + (inf if job.seconds is None else job.seconds))
     return found
-
-
-def _earliest(ends: list[float | None]) -> float | None:
-    """When the next place is free. If nobody knows of one of them, nobody knows."""
-    known = [end for end in ends if end is not None]
-    if 0.0 in known:
-        return 0.0
-    return min(known) if known and len(known) == len(ends) else None
 
 
 class Forecast:
@@ -104,14 +94,9 @@ class Forecast:
         self._speeds: dict[str, tuple[float, float | None, float]] = {}
 
     def seconds(self, job: FineTuningJob, examples: int) -> float | None:
-        """How long a job will train.
+        """How many seconds a job will train whose file is there and has so many examples.
 
-        Args:
-            job: whose training file is there.
-            examples: how many there are in it.
-
-        Returns:
-            Seconds, or None if nobody has trained this base model here yet.
+        None if nobody has trained this base model here yet.
         """
         private = self._records.store.private(FineTuningJob, job.id)
         speed, start = self._speed(private["base"])

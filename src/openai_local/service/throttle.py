@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
-import anyio
 import anyio.to_thread
 
 from openai_local.service.auth import Identity
@@ -52,13 +51,7 @@ class Load:
     """The answers of one service, or of one learner. Each has a place, and a thread while it is made."""
 
     def __init__(self, most: int = MOST, *, at_once: int = MOST, whole: Load | None = None) -> None:
-        """No answer is made yet.
-
-        Args:
-            most: how many may be made or wait; more are refused.
-            at_once: how many may be made at the same time.
-            whole: the load of the service, if this one is a learner's.
-        """
+        """`most` may be made or wait, `at_once` be made at a time. A learner's load is part of the `whole`."""
         self._most, self._whole, self._busy = most, whole, 0
         self._turns = anyio.CapacityLimiter(at_once)
         self._shares: dict[str, Load] = {}
@@ -83,11 +76,7 @@ class Load:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold a place among the answers.
-
-        Raises:
-            APIError: as `require_room`.
-        """
+        """Hold a place among the answers. Raises what `require_room` raises."""
         self.require_room()
         with self._whole.place() if self._whole else nullcontext():
             self._busy += 1
@@ -116,15 +105,9 @@ class Polling:
         self._seconds = LEAST_SECONDS
 
     def look(self, who: str, job: str, seconds: float = LOOK_SECONDS) -> float:
-        """Somebody looks at a job.
+        """Somebody, by name, looks at a job, by id. Returns the seconds after which to look again.
 
-        Args:
-            who: their name.
-            job: its id.
-            seconds: what they add to the time that each of the followers waits.
-
-        Returns:
-            The seconds after which to look again.
+        `seconds` is what they add to the time that each of the followers waits.
         """
         now = time.monotonic()
         self._seen[who, job] = now, seconds

@@ -44,6 +44,8 @@ class TrustedHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or answer 403."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -52,15 +54,13 @@ class TrustedHosts:
                     headers.setdefault(name, value)
             await send(message)
 
-        if scope["type"] == "http" and (error := self._error(Headers(scope=scope))):
-            return await respond(error)(scope, receive, told)
-        return await self.app(scope, receive, told)
-
-    def _error(self, headers: Headers) -> APIError | None:
+        headers = Headers(scope=scope)
         if "transfer-encoding" in headers and "content-length" in headers:
-            return APIError(400, _TWO_LENGTHS, headers={"connection": "close"})
-        problem = self._problem(headers)
-        return APIError(403, problem, code="forbidden") if problem else None
+            error = APIError(400, _TWO_LENGTHS, headers={"connection": "close"})
+            return await respond(error)(scope, receive, told)
+        if problem := self._problem(headers):
+            return await respond(APIError(403, problem, code="forbidden"))(scope, receive, told)
+        return await self.app(scope, receive, told)
 
     def _problem(self, headers: Headers) -> str:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
@@ -93,7 +93,6 @@ def _name(host: str) -> str:
 def _is_number(name: str) -> bool:
     """Whether a host is an address in numbers. Nobody else's name can become one."""
     try:
-        ipaddress.ip_address(name)
+        return bool(ipaddress.ip_address(name))
     except ValueError:
         return False
-    return True
