@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from openai_lesson import local
-from openai_lesson.connection import OPENAI_URL, WHERE_KEYS_ARE, Destination, at, find_here, found_here, looks_real
+from openai_lesson.connection import Destination, find_here, found_here
+from openai_lesson.other_hosts import OPENAI_URL, WHERE_KEYS_ARE, at, looks_real
 
 
 def for_command(base: str | None = None, key: str | None = None) -> Destination:

@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(file=sys.stderr)
         return 130
     except Exception as error:
-        from openai_lesson.connection import sentence  # late: it brings the client, which takes a second
+        from openai_lesson.other_hosts import sentence  # late: it brings the client, which takes a second
 
         if arguments.verbose > 1:
             traceback.print_exc()

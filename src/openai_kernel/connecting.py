@@ -74,12 +74,13 @@ class Connection:
         """
         from openai_command.destination import for_command
         from openai_lesson import connection
+        from openai_lesson.other_hosts import looks_real
 
         self.settings.take()
         address = os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""
         key = key or os.environ.get("OPENAI_API_KEY") or ""
         mine = address and not connection.found_here(address)
-        if not mine and connection.looks_real(key):
+        if not mine and looks_real(key):
             return self._say(for_command("openai", key))
         if not mine and address and key.startswith("sk-local-") and not self._local:
             self._local = connection.Destination(address, key)  # connect() found it, and said so

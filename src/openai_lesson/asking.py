@@ -22,10 +22,8 @@ from openai_lesson.connection import host
 
 MAX_TOKENS = 200
 """How long an answer may become unless a learner says otherwise: longer than all but one of the catechism's."""
-BASE_TOKENS = 60
-"""The same for a base model, which seldom ends by itself."""
-CANDIDATES = 5
-"""How many of the likeliest tokens are asked for at each place: the most that the completions endpoint gives."""
+BASE_TOKENS = 60  # the same for a base model, which seldom ends by itself
+CANDIDATES = 5  # so many likely tokens are asked for at each place: the most that completions give
 _BYTES = re.compile(r"bytes:( ?(?:\\x[0-9a-f]{2})+)")
 """How completions write a token that is a part of a character: ``bytes:\\xe2\\x80``."""
 

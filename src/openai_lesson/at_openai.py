@@ -12,10 +12,10 @@ import time
 import openai
 
 from openai_data.errors import LessonError
-from openai_lesson.connection import WHERE_KEYS_ARE, Destination, for_notebook, sentence
+from openai_lesson.connection import Destination, for_notebook
+from openai_lesson.other_hosts import WHERE_KEYS_ARE, sentence
 
-_SECONDS = 20.0
-"""How long an answer to `look` may take."""
+_SECONDS = 20.0  # so long an answer to `look` may take
 
 
 def client(may_spend: bool = False) -> openai.OpenAI | None:

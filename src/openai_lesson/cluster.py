@@ -16,10 +16,8 @@ from pathlib import Path
 from openai_data.errors import LessonError
 from openai_figures import Card, Figure, in_notebook
 
-PAUSE = 5.0
-"""Seconds between two looks. Slurm serves the whole cluster, so it is not asked more often."""
-_SECONDS = 20
-"""How long one of Slurm's commands may take."""
+PAUSE = 5.0  # seconds between two looks: Slurm serves the whole cluster, so it is not asked more often
+_SECONDS = 20  # so long one of Slurm's commands may take
 
 REASONS = {
     "None": "Slurm has not looked at it yet",

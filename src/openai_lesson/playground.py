@@ -23,7 +23,7 @@ from openai_data.errors import LessonError
 from openai_figures import Figure, in_notebook, text_table
 from openai_figures.confidence import coloured, joined, legend
 from openai_lesson.asking import MAX_TOKENS, Token, stream
-from openai_lesson.connection import host, sentence
+from openai_lesson.connection import host
 
 PAUSE_SECONDS = 0.1
 """How often an answer is drawn at most: Jupyter drops messages if a kernel sends a megabyte in a second."""
@@ -95,6 +95,8 @@ def _trouble(error: Exception, client: openai.OpenAI) -> str:
     if isinstance(error, openai.APIConnectionError) and host(client).local:
         return host(client).silence
     if isinstance(error, openai.OpenAIError | LessonError):
+        from openai_lesson.other_hosts import sentence  # late: there is seldom an error
+
         return sentence(error, client.api_key)
     return f"The answer broke off ({type(error).__name__}). Ask again."
 

@@ -27,8 +27,7 @@ from openai_lesson.asking import BASE_TOKENS, MAX_TOKENS, ask
 from openai_lesson.connection import host
 
 _AT_ONCE = 4
-_BASE_EVERY = 5
-"""The base model is asked a part only: it knows nothing of this, and one can see that with fewer questions."""
+_BASE_EVERY = 5  # the base model knows nothing of this, and that can be seen with fewer questions
 
 
 @dataclass(frozen=True)
@@ -173,15 +172,9 @@ def _chosen(tables: Mapping[str, pd.DataFrame], asked: str, every: int) -> Itera
         shown = table.shown if "shown" in table else table.prompt
         rows = zip(numbers, table.prompt, table.completion, shown, strict=True)
         for number, prompt, completion, instead in list(rows)[::every]:
-            expected = str(completion).strip()
-            yield {
-                "set": title,
-                "number": number,
-                "prompt": str(prompt),
-                "question": str(instead),
-                "expected": expected,
-                "asked": asked,
-            }
+            names = ("set", "number", "prompt", "question", "expected", "asked")
+            row = (title, number, str(prompt), str(instead), str(completion).strip(), asked)
+            yield dict(zip(names, row, strict=True))
 
 
 def _check(title: str, table: pd.DataFrame) -> None:

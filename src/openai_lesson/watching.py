@@ -17,19 +17,14 @@ from openai_figures import Card, Progress, in_notebook, visible
 from openai_lesson.connection import find_again
 
 ENDED = ("succeeded", "failed", "cancelled")
-PAUSE = 1.0
-"""Seconds between two looks, unless the host asks for more."""
+PAUSE = 1.0  # seconds between two looks, unless the host asks for more
 _LONGEST_PAUSE = 30.0
-PATIENCE = 600.0
-"""Seconds for which a lost connection is tried again."""
-_ANSWER_SECONDS = 30.0
-"""How long an answer may take before the connection counts as lost."""
-_LONGEST_TRY = 120.0
-"""If two tries are further apart, in seconds, the machine slept meanwhile, and nothing was tried."""
+PATIENCE = 600.0  # seconds for which a lost connection is tried again
+_ANSWER_SECONDS = 30.0  # an answer that takes longer counts as a lost connection
+_LONGEST_TRY = 120.0  # if two tries are further apart, in seconds, the machine slept meanwhile
 _LOST = (openai.APIConnectionError, openai.InternalServerError)
 
-Line = tuple[float, str]
-"""When something happened (seconds since 1970), and what."""
+Line = tuple[float, str]  # when something happened (seconds since 1970), and what
 
 
 def line_of(when: float, message: str) -> str:

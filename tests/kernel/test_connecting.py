@@ -10,7 +10,7 @@ import pytest
 from openai_command.env_file import Settings, nearest
 from openai_command.redaction import Secrets
 from openai_kernel.connecting import Connection
-from openai_lesson import LessonError, connect, connection, keys
+from openai_lesson import LessonError, connect, connection, keys, other_hosts
 
 REAL = "sk-" + "proj-Ab3dEf6hIj9kLm2nOp5qRs8tUv"
 
@@ -63,12 +63,12 @@ def test_connect_says_it_once(connected, capsys):
 
 
 def test_a_real_key_goes_to_openai_and_never_to_this_machine(nothing_local, monkeypatch):
-    assert place(openai.OpenAI(api_key=REAL)) == (connection.OPENAI_URL, REAL)
+    assert place(openai.OpenAI(api_key=REAL)) == (other_hosts.OPENAI_URL, REAL)
     monkeypatch.setenv("OPENAI_API_KEY", REAL)
-    assert place(openai.OpenAI()) == (connection.OPENAI_URL, REAL)
+    assert place(openai.OpenAI()) == (other_hosts.OPENAI_URL, REAL)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     connection.note_found("http://127.0.0.1:9/v1")
-    assert place(openai.OpenAI()) == (connection.OPENAI_URL, REAL), "an address that connect() found"
+    assert place(openai.OpenAI()) == (other_hosts.OPENAI_URL, REAL), "an address that connect() found"
 
 
 def test_the_learners_own_settings_win(nothing_local, monkeypatch):
@@ -94,7 +94,7 @@ def test_a_file_with_settings(nothing_local, tmp_path, monkeypatch):
     below.mkdir()
     monkeypatch.chdir(below)
     (tmp_path / ".env").write_text(f'# mine\nexport OPENAI_API_KEY="{REAL}" # real\nOTHER=1\nOPENAI_BASE_URL=\n')
-    assert place(openai.OpenAI()) == (connection.OPENAI_URL, REAL)
+    assert place(openai.OpenAI()) == (other_hosts.OPENAI_URL, REAL)
     assert "OTHER" not in os.environ
     (below / ".env").write_text("OPENAI_API_KEY='long-enough'\nOPENAI_BASE_URL=http://x.example/v1\nbroken\nA='\n")
     assert nearest() == below / ".env"

@@ -18,7 +18,7 @@ from openai_command.doctor import remedies
 from openai_command.doctor.remedies import Finding, ok, shown, warning, wrong
 from openai_data.errors import LessonError
 from openai_data.local_cli import output
-from openai_lesson import connection, keys
+from openai_lesson import connection, keys, other_hosts
 
 HERE = "127.0.0.1"
 
@@ -125,13 +125,13 @@ def _key() -> Finding:
     given = os.environ.get("OPENAI_API_KEY", "")
     if url and not connection.is_local(hostname):
         name = "openai" if connection.is_openai(hostname) else url
-        if connection.suits(given, hostname):
+        if other_hosts.suits(given, hostname):
             return ok(f"The key for {hostname} comes from {_origin()}.")
         if keys.load(name):
             return ok(f"The key for {hostname} comes from the file with your keys.")
         ask = f"{remedies.python()} -c \"from openai_lesson import keys; keys.ask('{name}')\""
         return wrong(f"There is no key for {hostname}. It is asked for, hidden, and kept.", ask)
-    if connection.looks_real(given):
+    if other_hosts.looks_real(given):
         return ok(
             f"A key comes from {_origin()}. The command openai takes it to OpenAI; the notebooks stay on this "
             "machine, which needs none."
