@@ -1,7 +1,5 @@
 """Fetching a file from the web into a temporary folder, with a bar and a limit."""
 
-from __future__ import annotations
-
 import re
 import urllib.error
 import urllib.request

@@ -5,8 +5,6 @@ with a space because most tokens begin with one. The tool of that time looked fo
 the same remedies. A remedy that is taken leaves the very bytes that the tool of 2022 left.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +21,6 @@ OPEN_ENDED, CLASSIFICATION, CONDITIONAL = "open-ended generation", "classificati
 _CLASS_SIZE = 3  # examples per class, on average, from which on it looks like a classification
 
 _MINIMUM, _FEW = 10, 100
-_LONGEST_EMPTY = 24
 _LONG = 10_000
 """Characters in prompt and completion together above which the tool of 2022 called an example very long."""
 _EMPTY_WORDS = frozenset(
@@ -97,8 +94,7 @@ def empty_answers(table: Table, form: Form) -> Iterator[Finding]:
     texts = table.completions
     found = [position for position, text in enumerate(texts) if not text or (form == "chat" and text.isspace())]
     what = "`completion` column/key should not contain empty strings"
-    words = "Remove {} rows with empty completions"
-    return in_rows(table, found, "empty_completion", what, words, necessary=True)
+    return in_rows(table, found, "empty_completion", what, "Remove {} rows with empty completions", necessary=True)
 
 
 def in_texts(table: Table, prompts: Column, completions: Column, kind: str, form: Form) -> Iterator[Finding]:
@@ -165,7 +161,7 @@ def _conflicts(table: Table, prompts: Column, completions: Column) -> Iterator[F
 def _boilerplate(table: Table, completions: Column) -> Iterator[Finding]:
     """Answers that say nothing."""
     texts = table.completions
-    short = (completions.lengths <= _LONGEST_EMPTY).nonzero()[0].tolist()
+    short = (completions.lengths <= 24).nonzero()[0].tolist()
     found = [position for position in short if plain(texts[position]) in _EMPTY_WORDS]
     found += completions.rows_holding(_PHRASES)
     if found:

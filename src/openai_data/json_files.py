@@ -1,7 +1,5 @@
 """Reading JSON: one record per line, an array (indented or not), or columns."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Calling the command ``openai-local``, the only way in which the lesson reaches that package but for HTTP."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

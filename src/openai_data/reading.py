@@ -4,8 +4,6 @@ The file's ending says what it is. Encoding, delimiter, quotation marks and colu
 had to be decided, the table's `notes` say so. Nothing is guessed in silence.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name

@@ -121,7 +121,7 @@ class Report:
 
     def __repr__(self) -> str:
         """The findings as a table of plain text."""
-        from openai_figures import text_table
+        from openai_figures.tables import text_table
 
         return text_table(self.summary().astype(str), (40, 5, 18, 38))
 
@@ -194,11 +194,11 @@ def completion_lines(frame: pd.DataFrame) -> str:
 def chat_lines(frame: pd.DataFrame, system: str | None = None) -> str:
     """Examples of today: a question and its answer as a conversation, opened by the system's message if given."""
     opening = [{"role": "system", "content": system}] if system else []
-    lines = []
-    for prompt, completion in zip(frame.prompt, frame.completion, strict=True):
-        turns = [{"role": "user", "content": prompt.strip()}, {"role": "assistant", "content": completion.strip()}]
-        lines.append(_encode({"messages": opening + turns}) + "\n")
-    return "".join(lines)
+    turns = (
+        [{"role": "user", "content": prompt.strip()}, {"role": "assistant", "content": completion.strip()}]
+        for prompt, completion in zip(frame.prompt, frame.completion, strict=True)
+    )
+    return "".join([_encode({"messages": opening + messages}) + "\n" for messages in turns])
 
 
 def analyse(

@@ -1,7 +1,5 @@
 """Reading the tables of Excel files and of web pages."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from functools import reduce

@@ -9,7 +9,6 @@ from itertools import compress
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import visible
 
 COLUMNS = ["prompt", "completion"]
 # What people call the two, in the order in which they are looked for.
@@ -207,6 +206,8 @@ def _plain(text: str) -> str:
 
 def _short(column: str) -> str:
     """The name of a column in one line, as far as somebody would read it."""
+    from openai_figures import visible  # few files have names of which something has to be said
+
     return visible.line(column if len(column) <= _LONGEST_NAME else f"{column[:_LONGEST_NAME]}…")
 
 

@@ -3,11 +3,9 @@
 How the characters of a file are written, which sign stands between its cells and which around a text is found out.
 """
 
-from __future__ import annotations
-
-import codecs
 import csv
 import io
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -16,11 +14,7 @@ from pathlib import Path
 from openai_data.errors import LessonError
 from openai_data.table import Choose, Table, choice_of, from_rows
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_BYTE_ORDER_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
 # Bytes that no character of cp1252 has.
 _UNUSED = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
 
@@ -44,7 +38,7 @@ def find_encoding(path: Path) -> str:
     """
     with path.open("rb") as file:
         head = file.read(4096)
-    for mark, name in _BYTE_ORDER_MARKS:
+    for mark, name in _BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return name
     even, odd = head[0::2].count(0), head[1::2].count(0)  # in UTF-16, every other byte of western text is zero

@@ -4,8 +4,6 @@ What counts is underlined as well as orange. Where a page takes the colours away
 makes boxes and ``<u>`` still underlines.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

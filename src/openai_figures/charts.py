@@ -3,8 +3,6 @@
 A bar that lies is a share of a whole. Its first part may be solid: a smaller share that lies within the bar's own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ pictures get the text. The colours read on a light and on a dark page, and for p
 each also has its own place, shape or word.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape

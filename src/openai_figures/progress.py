@@ -3,8 +3,6 @@
 `Progress` is a line, or a picture with that line as its text. A `Card` shows either, and updates it in place.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import time

@@ -13,8 +13,6 @@ from openai_figures import visible
 if TYPE_CHECKING:
     import pandas as pd
 
-_LONGEST = 300
-
 
 def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
     """A table as plain text, each column wrapped to its width in characters."""
@@ -37,7 +35,7 @@ def html_table(table: pd.DataFrame) -> str:
 
     def row(kind: str, values: Sequence[object]) -> str:
         texts = [f"{value:.2f}" if isinstance(value, float) else str(value) for value in values]
-        texts = [text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…" for text in texts]
+        texts = [text if len(text) <= 300 else text[:299] + "…" for text in texts]
         return "<tr>" + "".join(f'<{kind} style="{cell}">{escape(text)}</{kind}>' for text in texts) + "</tr>"
 
     rows = "".join(row("td", values) for values in table.itertuples(index=False))

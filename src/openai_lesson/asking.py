@@ -14,7 +14,7 @@ import pandas as pd
 
 from openai_data import Form
 from openai_data.errors import LessonError
-from openai_figures import html_table, text_table
+from openai_figures.tables import html_table, text_table
 from openai_lesson.connection import host
 
 MAX_TOKENS = 200

@@ -23,7 +23,8 @@ import openai
 from openai_data.atomic_write import write_whole
 from openai_data.errors import LessonError
 from openai_data.local_cli import output
-from openai_figures import Card, Figure, in_notebook
+from openai_figures.figure import Figure
+from openai_figures.progress import Card, in_notebook
 from openai_lesson import local
 
 PAUSE = 5.0

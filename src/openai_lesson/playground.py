@@ -21,7 +21,9 @@ import pandas as pd
 
 from openai_data import Form
 from openai_data.errors import LessonError
-from openai_figures import Figure, in_notebook, text_table
+from openai_figures.figure import Figure
+from openai_figures.progress import in_notebook
+from openai_figures.tables import text_table
 from openai_lesson.asking import Token, stream
 from openai_lesson.connection import host, sentence
 from openai_lesson.probabilities import coloured, joined, legend

@@ -19,8 +19,7 @@ import pandas as pd
 
 from openai_data import Form
 from openai_data.errors import LessonError
-from openai_figures import Figure
-from openai_figures.figure import BLUE, ORANGE
+from openai_figures.figure import BLUE, ORANGE, Figure
 from openai_lesson.asking import Token, stream
 from openai_lesson.connection import host
 

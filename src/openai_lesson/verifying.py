@@ -19,9 +19,10 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import Card, Figure, bar, html_table, text_table
 from openai_figures.charts import Bar, bars
-from openai_figures.figure import BLUE, ORANGE
+from openai_figures.figure import BLUE, ORANGE, Figure
+from openai_figures.progress import Card, bar
+from openai_figures.tables import html_table, text_table
 from openai_lesson import catechism, squad
 from openai_lesson.asking import MAX_TOKENS, ask
 from openai_lesson.connection import host

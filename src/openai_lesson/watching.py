@@ -15,7 +15,7 @@ import openai
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from openai_data.errors import LessonError
-from openai_figures import Card, Progress, in_notebook
+from openai_figures.progress import Card, Progress, in_notebook
 from openai_lesson.connection import find_again
 
 ENDED = ("succeeded", "failed", "cancelled")

@@ -2,7 +2,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pandas as pd
 
-from openai_figures import Card, Progress, text_table
+from openai_figures.progress import Card, Progress
+from openai_figures.tables import text_table
 from openai_lesson import watching
 from openai_local.service import queue
 from openai_local.service.turns import Place
@@ -17,6 +18,17 @@ def test_the_line_and_the_picture_say_the_same():
     curve = next(e for e in picture.iter() if e.tag.endswith("polyline")).get("points").split()
     heights = [float(point.split(",")[1]) for point in curve]
     assert len(curve) == 30 and heights == sorted(heights), "a falling loss goes down the page"
+
+
+def test_the_curves_are_told_apart_without_colours():
+    progress = Progress(state="running", step=2, total_steps=4, losses=[(1, 2.0), (2, 1.0)])
+    picture = progress.card().svg
+    assert "training loss (solid line)" in picture and "validation" not in picture
+    progress.validation = [(1, 2.5), (2, 1.5)]
+    picture = ElementTree.fromstring(progress.card().svg)
+    dashes = [e.get("stroke-dasharray") for e in picture.iter() if e.tag.endswith("polyline")]
+    assert dashes == ["none", "none", "7 4", "7 4"], "each curve, and its line in the key"
+    assert "validation loss (dashed line, dots)" in picture.itertext()
 
 
 def test_nothing_is_known_yet():
