@@ -86,9 +86,8 @@ def can_ask() -> bool:
     A command after ``!`` in a notebook gets a terminal too, but nobody can type into it: the kernel's environment
     gives it away. So does that of a service that runs tests.
     """
-    if os.environ.get("JPY_PARENT_PID") or os.environ.get("CI"):
-        return False
-    return bool(sys.stdin and sys.stdin.isatty() and sys.stdout.isatty())
+    nobody = os.environ.get("JPY_PARENT_PID") or os.environ.get("CI")
+    return bool(not nobody and sys.stdin and sys.stdin.isatty() and sys.stdout.isatty())
 
 
 @dataclass
@@ -104,8 +103,8 @@ class Dialog:
 
     def say(self, *lines: str) -> None:
         """Print lines."""
-        if not self.silent:
-            print(*map(visible.sentence, lines), sep="\n")
+        for line in [] if self.silent else lines:
+            print(visible.sentence(line))
 
     def accepts(self, question: str) -> bool:
         """Ask; an empty answer is yes."""
@@ -142,8 +141,7 @@ class _Preparation:
     def __init__(self, report: Report, arguments: argparse.Namespace, dialog: Dialog) -> None:
         self.report, self.arguments, self.dialog = report, arguments, dialog
         self.classes = report.kind == "classification"
-        remedies = [finding.remedy for finding in report.findings if finding.remedy]
-        self.necessary = report.table.changes + [remedy.words for remedy in remedies if remedy.necessary]
+        self.necessary = report.table.changes + [found.remedy for found in report.findings if found.necessary]
         if report.table.format != {"completion": "JSONL", "chat": "chat"}[report.form]:
             self.necessary.insert(0, f"Your format `{report.table.format}` will be converted to `JSONL`")
 
@@ -176,7 +174,7 @@ class _Preparation:
         self.dialog.say("\n\nBased on the analysis we will perform the following actions:")
         self.dialog.say(*(f"- [Necessary] {words}" for words in self.necessary))
         ask = self.dialog.accepts
-        return [code for code, remedy in self.report.remedies if not ask(f"- [Recommended] {remedy.words}")]
+        return [found.code for found in self.report.remedies if not ask(f"- [Recommended] {found.remedy}")]
 
     def _ask_about_split(self) -> bool:
         if self.arguments.valid is not None:
@@ -225,16 +223,15 @@ def _typed(text: str) -> str:
 def _metrics(examples: Examples) -> str:
     """The options with which a classification of 2022 was measured."""
     classes = examples.frame().completion.value_counts()
-    if len(classes) == 2:
-        return f" --compute_classification_metrics --classification_positive_class {_typed(classes.index[0])}"
-    return f" --compute_classification_metrics --classification_n_classes {len(classes)}"
+    told = f"positive_class {_typed(classes.index[0])}" if len(classes) == 2 else f"n_classes {len(classes)}"
+    return f" --compute_classification_metrics --classification_{told}"
 
 
 def _reminders(report: Report, examples: Examples) -> Iterator[str]:
     """With what a prompt has to end, and where an answer ends, when the model is asked later."""
     from openai_data.findings import shown
 
-    added = {remedy.column: remedy.change("") for remedy in examples.remedies if remedy.change and remedy.adds}
+    added = {finding.column: finding.change("") for finding in examples.remedies if finding.adds}
     if ending := added.get("prompt", report.ending):
         yield (
             "After you've fine-tuned a model, remember that your prompt has to end with the indicator string "
@@ -248,16 +245,12 @@ def _costs(report: Report) -> Iterator[str]:
     from openai_data import tokens
 
     machine, total = report.machine, report.lengths.total
-    auto = tokens.duration(machine.seconds(total))
+    old, auto = (tokens.duration(machine.seconds(total, epochs)) for epochs in (_EPOCHS_OF_2022, None))
+    time = f"{auto} on this machine"
     if report.form == "completion":
-        old = tokens.duration(machine.seconds(total, _EPOCHS_OF_2022))
-        yield (
-            f"Once your model starts training, it'll approximately take {old} on this machine for "
-            f"{_EPOCHS_OF_2022} epochs, as in 2022, and {auto} for "
-            f"{machine.epochs} (--n_epochs {machine.epochs}), which teach more."
-        )
-    else:
-        yield f"Once your model starts training, it'll approximately take {auto} on this machine."
+        time = f"{old} on this machine for {_EPOCHS_OF_2022} epochs, as in 2022, and {auto} for {machine.epochs} "
+        time += f"(--n_epochs {machine.epochs}), which teach more"
+    yield f"Once your model starts training, it'll approximately take {time}."
     model, dollars = next(iter(tokens.price(total).items()))
     yield (
         f"({machine.measured[0].upper()}{machine.measured[1:]}.) At OpenAI, {tokens.EPOCHS_AT_OPENAI} epochs "

@@ -1,7 +1,5 @@
 """Writing files so that nobody ever sees half of one."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,13 +10,9 @@ from openai_data.errors import LessonError
 def write_whole(
     path: Path, text: str | Iterable[str], *, private: bool = False, instead: str = "Choose another folder."
 ) -> None:
-    """Write a text file as UTF-8: under a temporary name first, then renamed.
+    """Write a text, whole or in blocks, as UTF-8: under a temporary name first, then renamed.
 
-    Args:
-        path: the file.
-        text: its content, whole or in blocks.
-        private: only the user may read it.
-        instead: what to do if it can't be written.
+    With `private`, only the user may read it. `instead` says what to do if it can't be written.
 
     Raises:
         LessonError: the folder does not exist or can't be written to, or the disk is full. An older file stays.

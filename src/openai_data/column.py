@@ -4,11 +4,10 @@ A million texts are joined into blocks of a few megabytes, and each block is loo
 small part of the time that a look at each text takes.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
@@ -21,11 +20,11 @@ _UPPER, _LOWER = bytes(range(65, 91)), bytes(range(97, 123))
 _NOT_PLAIN = bytes(code for code in range(1, 128) if not chr(code).isalnum())
 
 
+@dataclass
 class Column:
     """The texts of a column, one per row."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.texts = texts
+    texts: Sequence[str]
 
     def _blocks(self) -> Iterator[str]:
         for start in range(0, len(self.texts), _BLOCK):

@@ -1,7 +1,5 @@
 """Fetching a file from the web into a temporary folder, with a bar and a limit."""
 
-from __future__ import annotations
-
 import re
 import urllib.error
 import urllib.request
@@ -22,7 +20,6 @@ MOST_BYTES = 512 * 1024 * 1024
 _SECONDS = 60
 _NOT_IN_NAMES = re.compile(r"[^\w .,()+@=~#-]")
 _LONGEST_NAME = 120
-_INSTEAD = "Download it in your browser, then name the file."
 
 
 def is_url(text: str) -> bool:
@@ -42,12 +39,7 @@ def name_of(url: str) -> str:
 
 @contextmanager
 def download(url: str, name: str = "file", *, page: bool = False) -> Iterator[Path]:
-    """Fetch a file. It is there until the end of the block.
-
-    Args:
-        url: its address.
-        name: what to call it.
-        page: whether it may be a web page.
+    """Fetch a file, and call it `name`. It is there until the end of the block. With `page`, it may be a web page.
 
     Raises:
         LessonError: it can't be fetched, it is a web page and must not be, or it is larger than 512 MB.
@@ -61,7 +53,10 @@ def download(url: str, name: str = "file", *, page: bool = False) -> Iterator[Pa
                     raise LessonError(f"{url} is a web page, not a file. Look there for its raw file.")
                 _copy(url, answer, out)
         except (urllib.error.URLError, HTTPException, TimeoutError, ValueError) as error:
-            raise LessonError(f"{url} can't be fetched: {getattr(error, 'reason', error)}. {_INSTEAD}") from None
+            why = getattr(error, "reason", error)
+            raise LessonError(
+                f"{url} can't be fetched: {why}. Download it in your browser, then name the file."
+            ) from None
         yield path
 
 

@@ -5,8 +5,6 @@ with a space because most tokens begin with one. The tool of that time looked fo
 the same remedies. A remedy that is taken leaves the very bytes that the tool of 2022 left.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +21,6 @@ OPEN_ENDED, CLASSIFICATION, CONDITIONAL = "open-ended generation", "classificati
 _CLASS_SIZE = 3  # examples per class, on average, from which on it looks like a classification
 
 _MINIMUM, _FEW = 10, 100
-_LONGEST_EMPTY = 24
 _LONG = 10_000
 """Characters in prompt and completion together above which the tool of 2022 called an example very long."""
 _EMPTY_WORDS = frozenset(
@@ -44,41 +41,30 @@ _LONGEST_SHOWN = 500
 
 
 @dataclass(frozen=True)
-class Remedy:
-    """What is done to the data: rows are left out, or each text of a column is changed.
-
-    Args:
-        words: what is done, in a sentence that begins with a verb.
-        drop: positions of rows to leave out.
-        column: ``"prompt"`` or ``"completion"``, whose texts change.
-        change: from the text as it is to the text as it should be.
-        necessary: it is done without asking.
-        adds: an ending is put to each text, which has to be known when the model is asked later.
-    """
-
-    words: str
-    drop: Sequence[int] = ()
-    column: str = ""
-    change: Callable[[str], str] | None = None
-    necessary: bool = False
-    adds: bool = False
-
-
-@dataclass(frozen=True)
 class Finding:
-    """Something that an analysis saw.
+    """Something that an analysis saw, and what can be done about it.
 
     Args:
         code: its name, for programs.
         what: what was seen, in a sentence.
         rows: where, as numbers in the file.
-        remedy: what can be done about it, or None where only a person can tell.
+        remedy: what is done, in a sentence that begins with a verb; empty where only a person can tell.
+        drop: positions of rows to leave out.
+        column: ``"prompt"`` or ``"completion"``, if each text of it changes.
+        change: from the text as it is to the text as it should be.
+        necessary: it is done without asking.
+        adds: an ending is put to each text, which has to be known when the model is asked later.
     """
 
     code: str
     what: str
     rows: Sequence[int] = ()
-    remedy: Remedy | None = None
+    remedy: str = ""
+    drop: Sequence[int] = ()
+    column: str = ""
+    change: Callable[[str], str] = str
+    necessary: bool = False
+    adds: bool = False
 
     def places(self) -> str:
         """The first few of the rows, as text."""
@@ -108,8 +94,7 @@ def empty_answers(table: Table, form: Form) -> Iterator[Finding]:
     texts = table.completions
     found = [position for position, text in enumerate(texts) if not text or (form == "chat" and text.isspace())]
     what = "`completion` column/key should not contain empty strings"
-    words = "Remove {} rows with empty completions"
-    return in_rows(table, found, "empty_completion", what, words, necessary=True)
+    return in_rows(table, found, "empty_completion", what, "Remove {} rows with empty completions", necessary=True)
 
 
 def in_texts(table: Table, prompts: Column, completions: Column, kind: str, form: Form) -> Iterator[Finding]:
@@ -130,7 +115,8 @@ def in_texts(table: Table, prompts: Column, completions: Column, kind: str, form
     if form == "completion":  # a conversation needs no endings and beginnings
         if kind != OPEN_ENDED:
             yield from _ending("prompt", prompts)
-        yield from _beginnings(prompts, completions)
+        yield from _beginning("prompt", prompts)
+        yield from _beginning("completion", completions)
         if kind == CONDITIONAL:
             yield from _ending("completion", completions)
         yield from _space_first(completions)
@@ -143,13 +129,13 @@ def in_texts(table: Table, prompts: Column, completions: Column, kind: str, form
 
 
 def in_rows(
-    table: Table, positions: Iterable[int], code: str, what: str, words: str = "", *, necessary: bool = False
+    table: Table, positions: Iterable[int], code: str, what: str, remedy: str = "", *, necessary: bool = False
 ) -> Iterator[Finding]:
     """A finding about some rows, if there are any, whose remedy is to leave them out. ``{}`` is their number."""
     if found := [int(position) for position in positions]:
-        what, words = (sentence.replace("{}", str(len(found)), 1) for sentence in (what, words))
-        remedy = Remedy(words, drop=found, necessary=necessary) if words else None
-        yield Finding(code, what, [table.numbers[position] for position in found], remedy)
+        what, remedy = (sentence.replace("{}", str(len(found)), 1) for sentence in (what, remedy))
+        numbers = [table.numbers[position] for position in found]
+        yield Finding(code, what, numbers, remedy, found if remedy else (), necessary=necessary)
 
 
 def _repeated(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -175,7 +161,7 @@ def _conflicts(table: Table, prompts: Column, completions: Column) -> Iterator[F
 def _boilerplate(table: Table, completions: Column) -> Iterator[Finding]:
     """Answers that say nothing."""
     texts = table.completions
-    short = (completions.lengths <= _LONGEST_EMPTY).nonzero()[0].tolist()
+    short = (completions.lengths <= 24).nonzero()[0].tolist()
     found = [position for position in short if plain(texts[position]) in _EMPTY_WORDS]
     found += completions.rows_holding(_PHRASES)
     if found:
@@ -207,8 +193,8 @@ def _upper_case(name: str, column: Column) -> Iterator[Finding]:
             f"More than a third of your `{name}` column/key is uppercase. A model knows ordinary writing best. "
             "We recommend to lower case the data if that makes sense here"
         )
-        remedy = Remedy(f"Lowercase all your data in column/key `{name}`", column=name, change=str.lower)
-        yield Finding(f"upper_case_{name}", what, remedy=remedy)
+        remedy = f"Lowercase all your data in column/key `{name}`"
+        yield Finding(f"upper_case_{name}", what, remedy=remedy, column=name, change=str.lower)
 
 
 # Where texts end differently: the finding's code, what an ending is to the model, what it is good for, what to do
@@ -244,8 +230,8 @@ def _ending(name: str, column: Column) -> Iterator[Finding]:
     wanted = next((sign for sign in signs if sign not in used), signs[-1])
     if not shared:
         what = f"Your data does not contain a common {word} at the end of your {name}s. {why}"
-        words = f"Add a suffix {word} `{shown(wanted)}` to all {name}s"
-        yield Finding(code, what, remedy=Remedy(words, column=name, change=lambda text: text + wanted, adds=True))
+        remedy = f"Add a suffix {word} `{shown(wanted)}` to all {name}s"
+        yield Finding(code, what, remedy=remedy, column=name, change=lambda text: text + wanted, adds=True)
         return
     what = f"All {name}s end with suffix `{shown(shared)}`"
     if len(shared) > _LONG_SUFFIX:
@@ -256,39 +242,39 @@ def _ending(name: str, column: Column) -> Iterator[Finding]:
         yield Finding(f"{name}_ending_inside", what)
 
 
-def _beginnings(prompts: Column, completions: Column) -> Iterator[Finding]:
+def _beginning(name: str, column: Column) -> Iterator[Finding]:
     """A long beginning that all texts share teaches nothing."""
-    if shared := prompts.prefix:
-        what, long = f"All prompts start with prefix `{shown(shared)}`", len(shared) > _LONG_PROMPT_PREFIX
-        if long:
-            what += (
-                ". A fine-tuned model needs no instruction that is always the same; it learns the task from the "
-                "examples"
-            )
-        yield Finding("prompt_beginning", what, remedy=_without("prompt", shared) if long else None)
-    shared = completions.prefix
-    if len(shared) >= _COMPLETION_PREFIX and completions.different > 1:
-        what = f"All completions start with prefix `{shown(shared)}`. Mostly only what differs should be learned"
-        left = completions.lengths.min() > len(shared)  # else nothing would be left of one
-        yield Finding("completion_beginning", what, remedy=_without("completion", shared) if left else None)
-
-
-def _without(name: str, shared: str) -> Remedy:
-    words = f"Remove prefix `{shown(shared)}` from all {name}s"
-    kept = " " if name == "completion" and shared[0] == " " else ""
-    return Remedy(words, column=name, change=lambda text: kept + text[len(shared) :])
+    shared, kept = column.prefix, ""
+    what = f"All {name}s start with prefix `{shown(shared)}`"
+    if name == "prompt":
+        told, removed = bool(shared), len(shared) > _LONG_PROMPT_PREFIX
+        if removed:
+            what += ". A fine-tuned model needs no instruction that is always the same; "
+            what += "it learns the task from the examples"
+    else:
+        told = len(shared) >= _COMPLETION_PREFIX and column.different > 1
+        removed = column.lengths.min() > len(shared)  # else nothing would be left of one
+        what += ". Mostly only what differs should be learned"
+        kept = " " if shared.startswith(" ") else ""
+    if told and removed:
+        remedy = f"Remove prefix `{shown(shared)}` from all {name}s"
+        change = lambda text: kept + text[len(shared) :]  # noqa: E731
+        yield Finding(f"{name}_beginning", what, (), remedy, column=name, change=change)
+    elif told:
+        yield Finding(f"{name}_beginning", what)
 
 
 def _space_first(completions: Column) -> Iterator[Finding]:
     """Completions should begin with a space."""
     if not completions.prefix.startswith(" "):
-        what = (
+        yield Finding(
+            "completion_space",
             "The completion should start with a whitespace character (` `). In most models a token is a word with "
-            "the space before it"
+            "the space before it",
+            remedy="Add a whitespace character to the beginning of the completion",
+            column="completion",
+            change=lambda text: text if text[:1] == " " else " " + text,
         )
-        words = "Add a whitespace character to the beginning of the completion"
-        remedy = Remedy(words, column="completion", change=lambda text: text if text[:1] == " " else " " + text)
-        yield Finding("completion_space", what, remedy=remedy)
 
 
 def shown(text: str) -> str:

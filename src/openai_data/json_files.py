@@ -1,7 +1,5 @@
 """Reading JSON: one record per line, an array (indented or not), or columns."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -9,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from openai_data.errors import LessonError
-from openai_data.table import Choice, Table, choose
+from openai_data.table import Choice, Choose, Table
 from openai_data.text_files import find_encoding
 
 _NOT_SPACE = re.compile(r"\S")
 _Numbered = tuple[int, Any]
 
 
-def read_json(path: Path, prompt: str | None, completion: str | None) -> Table:
+def read_json(path: Path, choose: Choose) -> Table:
     """Read records from a JSON or JSONL file, whichever of the two its name says.
 
     Raises:
@@ -30,7 +28,7 @@ def read_json(path: Path, prompt: str | None, completion: str | None) -> Table:
             lines, notes = False, ["Your JSONL file appears to be in a JSON format. Both are read"]
     if not lines:
         records = _whole(path, encoding)
-    table = _table(path, records, lines, prompt, completion, notes)
+    table = _table(path, records, lines, notes, choose)
     if not encoding.startswith("utf-8"):  # a training file has to be
         table.changes.insert(0, f"Write the text as UTF-8; now it is {encoding}")
     return table
@@ -48,8 +46,8 @@ def _by_line(path: Path, encoding: str) -> Iterator[_Numbered]:
             try:
                 record = _decoded(f"Line {number} of {path}", json.loads, line)
             except json.JSONDecodeError as error:
-                if number == 1 and line.lstrip()[0] in "[{":
-                    _require_whole(path, encoding, error)
+                if number == 1 and line.lstrip()[0] in "[{" and error.pos >= len(line.rstrip()):
+                    raise _NoLines from None  # the beginning of one large value
                 raise _invalid(path, number, error) from None
             if number == 1 and (isinstance(record, list) or _has_columns(record)):
                 raise _NoLines
@@ -73,17 +71,6 @@ def _invalid(path: Path, line: int, error: json.JSONDecodeError) -> LessonError:
         f"Line {line} of {path} is not valid JSON: {error.msg} at character {error.colno}. "
         "Mend that line, or delete it."
     )
-
-
-def _require_whole(path: Path, encoding: str, error: json.JSONDecodeError) -> None:
-    """Line 1 may be the beginning of one large JSON value. Raises `_NoLines` if it is."""
-    text = path.read_text(encoding=encoding)
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        if error.pos < len(text.splitlines()[0].rstrip()):
-            return  # wrong within the line, so it is no beginning either
-    raise _NoLines
 
 
 def _whole(path: Path, encoding: str) -> list[_Numbered]:
@@ -125,19 +112,11 @@ def _records(path: Path, value: Any) -> list[_Numbered]:
 
 def _has_columns(value: Any) -> bool:
     """Whether this is ``{"prompt": […], "completion": […]}``, and no conversation."""
-    if not isinstance(value, dict) or len(value) < 2:
-        return False
-    return all(isinstance(column, (list, dict)) for column in value.values())
+    columns = value.values() if isinstance(value, dict) else ()
+    return len(columns) > 1 and all(isinstance(column, (list, dict)) for column in columns)
 
 
-def _table(
-    path: Path,
-    records: list[_Numbered],
-    lines: bool,
-    prompt: str | None,
-    completion: str | None,
-    notes: list[str],
-) -> Table:
+def _table(path: Path, records: list[_Numbered], lines: bool, notes: list[str], choose: Choose) -> Table:
     unit, form = ("line", "JSONL") if lines else ("record", "JSON")
     if not records:
         raise LessonError(f"{path} holds no records. Put one example into each line.")
@@ -147,7 +126,7 @@ def _table(
         choice = Choice(header, 0, 0)
         notes = ["Your file holds conversations; each has one question and one answer"]
     else:
-        choice = choose(header, path.name, prompt, completion)
+        choice = choose(header)
     keys = header[choice.prompt], header[choice.completion]
     columns: tuple[list[str], list[str]] = [], []
     for number, record in records:

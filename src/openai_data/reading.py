@@ -4,29 +4,28 @@ The file's ending says what it is. Encoding, delimiter, quotation marks and colu
 had to be decided, the table's `notes` say so. Nothing is guessed in silence.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
+from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_data.table import Table
+from openai_data.table import Table, choice_of
 
 LONGEST = 1_000_000
 """Characters that one cell may have. A longer one is a quotation mark that was never closed."""
 _READERS = {
-    ".csv": ("text_files", "read_delimited"),
-    ".tsv": ("text_files", "read_delimited"),
-    ".xlsx": ("spreadsheets", "read_excel"),
-    ".txt": ("text_files", "read_lines"),
-    ".json": ("json_files", "read_json"),
-    ".jsonl": ("json_files", "read_json"),
-    ".html": ("spreadsheets", "read_page"),
-    ".htm": ("spreadsheets", "read_page"),
+    ".csv": "text_files.read_delimited",
+    ".tsv": "text_files.read_delimited",
+    ".xlsx": "spreadsheets.read_excel",
+    ".txt": "text_files.read_lines",
+    ".json": "json_files.read_json",
+    ".jsonl": "json_files.read_json",
+    ".html": "spreadsheets.read_page",
+    ".htm": "spreadsheets.read_page",
 }
-"""Module and function for each ending. Only the one that is needed is loaded."""
+"""What reads a file with such an ending. Only the module that is needed is loaded."""
 
 
 def read(source: str | Path, *, prompt_column: str | None = None, completion_column: str | None = None) -> Table:
@@ -66,9 +65,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 def _read(path: Path, prompt: str | None, completion: str | None) -> Table:
     _check(path)
-    module, function = _READERS[path.suffix.lower()]
+    choose = partial(choice_of, name=path.name, prompt=prompt, completion=completion)
     try:
-        table = getattr(import_module(f"openai_data.{module}"), function)(path, prompt, completion)
+        table = resolve_name(f"openai_data.{_READERS[path.suffix.lower()]}")(path, choose)
     except PermissionError:
         raise LessonError(f"{path} may not be read by you. Ask its owner, or copy it.") from None
     except UnicodeDecodeError as error:
@@ -102,16 +101,16 @@ def checked(table: Table) -> Table:
     if not len(table):
         raise LessonError(f"{table.name} has no rows of data. Put a question and its answer into each row.")
     for texts in (table.prompts, table.completions):
-        for position in (position for position, text in enumerate(texts) if len(text) > LONGEST):
-            raise LessonError(
-                f"One cell in {table.unit} {table.numbers[position]} of {table.name} has {len(texts[position]):,} "
-                "characters. Most likely a quotation mark before it is never closed."
-            )
-        for position in (position for position, text in enumerate(texts) if "\x00" in text):
-            raise LessonError(
-                f"{table.unit.capitalize()} {table.numbers[position]} of {table.name} has a NUL character. "
-                "Delete it."
-            )
+        for number, text in zip(table.numbers, texts, strict=True):
+            if len(text) > LONGEST:
+                raise LessonError(
+                    f"One cell in {table.unit} {number} of {table.name} has {len(text):,} characters. Most likely "
+                    "a quotation mark before it is never closed."
+                )
+            if "\x00" in text:
+                raise LessonError(
+                    f"{table.unit.capitalize()} {number} of {table.name} has a NUL character. Delete it."
+                )
     return table
 
 

@@ -1,7 +1,5 @@
 """Reading the tables of Excel files and of web pages."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 from functools import reduce
@@ -11,7 +9,7 @@ import pandas as pd
 from lxml import etree, html
 
 from openai_data.errors import LessonError
-from openai_data.table import Table, choose, from_rows
+from openai_data.table import Choose, Table, from_rows
 from openai_data.text_files import find_encoding
 
 # What files of the format before 2007, and those with a password, begin with.
@@ -25,7 +23,7 @@ _CELLS_PER_BYTE, _MANY_CELLS = 1, 5_000_000
 """The same for the cells of a sheet, of which the empty ones between others take memory too."""
 
 
-def read_excel(path: Path, prompt: str | None, completion: str | None) -> Table:
+def read_excel(path: Path, choose: Choose) -> Table:
     """Read the first sheet of an Excel file.
 
     Raises:
@@ -40,7 +38,10 @@ def read_excel(path: Path, prompt: str | None, completion: str | None) -> Table:
     except (LessonError, PermissionError):
         raise
     except Exception as error:  # the libraries have errors of their own for each way in which a file is damaged
-        raise _no_book(path, str(error)) from None
+        why = str(error)[:_LONGEST_WHY] + "…" * (len(str(error)) > _LONGEST_WHY)  # of the file's own
+        raise LessonError(
+            f"{path} can't be read as an Excel file ({why}). Open it in a spreadsheet, and save it as CSV UTF-8."
+        ) from None
     if frame.empty:
         raise LessonError(f"The first sheet of {path}, {sheets[0]!r}, is empty. Only the first one is read.")
     notes = []
@@ -49,10 +50,10 @@ def read_excel(path: Path, prompt: str | None, completion: str | None) -> Table:
             "Your Excel file contains more than one sheet. Only the first one is read: "
             f"{sheets[0]!r}, and not {', '.join(map(repr, sheets[1:]))}"
         )
-    return _table(frame.fillna("").to_numpy().tolist(), path, "XLSX", notes, prompt, completion)
+    return _table(frame.fillna("").to_numpy().tolist(), path, "XLSX", notes, choose)
 
 
-def read_page(path: Path, prompt: str | None, completion: str | None) -> Table:
+def read_page(path: Path, choose: Choose) -> Table:
     """Read the longest table of a web page that has two columns or more.
 
     Raises:
@@ -68,7 +69,7 @@ def read_page(path: Path, prompt: str | None, completion: str | None) -> Table:
     if not tables:
         raise LessonError(f"{path.name} has no table with two columns. Copy the text into a spreadsheet instead.")
     notes = [] if len(tables) == 1 else [f"The page has {len(tables)} tables. The longest was taken"]
-    return _table(max(tables, key=len), path, "HTML", notes, prompt, completion)
+    return _table(max(tables, key=len), path, "HTML", notes, choose)
 
 
 def _texts(table: html.HtmlElement) -> list[list[str]]:
@@ -77,14 +78,12 @@ def _texts(table: html.HtmlElement) -> list[list[str]]:
     return [[" ".join(cell.text_content().split()) for cell in row] for row in rows if row]
 
 
-def _table(
-    rows: list[list[str]], path: Path, form: str, notes: list[str], prompt: str | None, completion: str | None
-) -> Table:
+def _table(rows: list[list[str]], path: Path, form: str, notes: list[str], choose: Choose) -> Table:
     """The table in rows of texts, of which the first is the header."""
     header = rows[0]
     while header and not header[-1]:
         header.pop()
-    return from_rows(rows, choose(header, path.name, prompt, completion), 1, path.name, form, notes)
+    return from_rows(rows, choose(header), 1, path.name, form, notes)
 
 
 def _check_format(path: Path) -> None:
@@ -128,10 +127,3 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, roo
             "or copy the table into a new sheet."
         )
     return size
-
-
-def _no_book(path: Path, why: str) -> LessonError:
-    brief = why if len(why) <= _LONGEST_WHY else f"{why[:_LONGEST_WHY]}…"  # it may hold what stands in the file
-    return LessonError(
-        f"{path} can't be read as an Excel file ({brief}). Open it in a spreadsheet, and save it as CSV UTF-8."
-    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import visible
 
 COLUMNS = ["prompt", "completion"]
 # What people call the two, in the order in which they are looked for.
@@ -105,15 +104,9 @@ class Choice:
 def from_rows(
     rows: Iterable[Sequence[str]], choice: Choice, first: int, name: str, form: str, notes: list[str]
 ) -> Table:
-    """The table in rows of cells.
+    """The table in rows of cells, from the header on, which is row `first` of the file.
 
-    Args:
-        rows: from the header on. They need not be equally long: a cell that a row lacks is empty.
-        choice: which columns to take.
-        first: the number of the header's row in the file.
-        name: the file's.
-        form: its format.
-        notes: what had to be decided to read it.
+    The rows need not be equally long: a cell that one lacks is empty.
     """
     prompts, completions = [], []
     for row in rows:
@@ -126,33 +119,32 @@ def from_rows(
     return Table(prompts, completions, numbers, name, form, "row", notes + choice.notes, choice.changes())
 
 
-def choose(header: Sequence[str], name: str, prompt: str | None = None, completion: str | None = None) -> Choice:
+Choose = Callable[[Sequence[str]], Choice]
+"""Chooses the columns by the header, as `choice_of` does with what the user said."""
+
+
+def choice_of(
+    header: Sequence[str], name: str, prompt: str | None = None, completion: str | None = None
+) -> Choice:
     """Choose the columns by what the user said, by their names, or by position where there are two.
 
     Args:
         header: the names of all columns.
         name: the file's, for messages.
-        prompt: the name or number of the column that the user chose for the prompt, if any.
+        prompt: the name or number of the column that the user wants as the prompt, if any.
         completion: the same for the completion.
 
     Raises:
         LessonError: it can't be told which they are.
     """
-    if prompt or completion:
-        return _by_wish(header, name, prompt, completion)
-    if len(header) < 2:
-        raise LessonError(
-            f"{name} has only one column ({', '.join(_brief(header)) or 'without a name'}). Two are needed: the "
-            "prompt (the question) and the completion (the answer). Is there another sign between them than a "
-            "comma?"
-        )
-    return _by_name(header, name) or _by_position(header, name)
-
-
-def _by_wish(header: Sequence[str], name: str, prompt: str | None, completion: str | None) -> Choice:
-    found = None if prompt and completion else _by_name(header, name)
-    first = _position(header, prompt, name) if prompt else getattr(found, "prompt", None)
-    second = _position(header, completion, name) if completion else getattr(found, "completion", None)
+    plain = list(map(_plain, header))
+    known = next((pair for pair in map(str.split, _PAIRS) if set(pair) <= set(plain)), (None, None))
+    if not (prompt or completion or known[0]):
+        return _by_position(header, name)
+    first, second = (
+        _position(header, wish, name) if wish else _only(header, plain, usual, name) if usual else None
+        for wish, usual in zip((prompt, completion), known, strict=True)
+    )
     if first is None or second is None:
         option = "--prompt-column" if first is None else "--completion-column"
         raise LessonError(
@@ -161,14 +153,6 @@ def _by_wish(header: Sequence[str], name: str, prompt: str | None, completion: s
     if first == second:
         raise LessonError(f"The prompt and the completion can't both be the column {_short(header[first])!r}.")
     return Choice(header, first, second)
-
-
-def _by_name(header: Sequence[str], name: str) -> Choice | None:
-    plain = list(map(_plain, header))
-    for prompt, completion in map(str.split, _PAIRS):
-        if prompt in plain and completion in plain:
-            return Choice(header, _only(header, plain, prompt, name), _only(header, plain, completion, name))
-    return None
 
 
 def _position(header: Sequence[str], wanted: str, name: str) -> int:
@@ -196,6 +180,12 @@ def _only(header: Sequence[str], names: Sequence[str], wanted: str, name: str) -
 
 
 def _by_position(header: Sequence[str], name: str) -> Choice:
+    if len(header) < 2:
+        raise LessonError(
+            f"{name} has only one column ({', '.join(_brief(header)) or 'without a name'}). Two are needed: the "
+            "prompt (the question) and the completion (the answer). Is there another sign between them than a "
+            "comma?"
+        )
     missing = [wanted for wanted in COLUMNS if wanted not in map(_plain, header)]
     if len(header) > 2 or len(missing) == 1:
         raise LessonError(
@@ -216,6 +206,8 @@ def _plain(text: str) -> str:
 
 def _short(column: str) -> str:
     """The name of a column in one line, as far as somebody would read it."""
+    from openai_figures import visible  # few files have names of which something has to be said
+
     return visible.line(column if len(column) <= _LONGEST_NAME else f"{column[:_LONGEST_NAME]}…")
 
 

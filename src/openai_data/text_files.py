@@ -3,31 +3,25 @@
 How the characters of a file are written, which sign stands between its cells and which around a text is found out.
 """
 
-from __future__ import annotations
-
-import codecs
 import csv
 import io
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
 from openai_data.errors import LessonError
-from openai_data.table import Table, choose, from_rows
+from openai_data.table import Choose, Table, choice_of, from_rows
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_BYTE_ORDER_MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
 # Bytes that no character of cp1252 has.
 _UNUSED = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
 
 _NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 _SAMPLE = 256 * 1024
 _SAMPLE_ROWS = 50
-_END = "\x00"  # put behind the last row: if it is no row of its own then, a quotation mark is open
+_END = "\x00end\x00"  # put behind the last row: if it is no row of its own then, a quotation mark is open
 
 
 def find_encoding(path: Path) -> str:
@@ -44,7 +38,7 @@ def find_encoding(path: Path) -> str:
     """
     with path.open("rb") as file:
         head = file.read(4096)
-    for mark, name in _BYTE_ORDER_MARKS:
+    for mark, name in _BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return name
     even, odd = head[0::2].count(0), head[1::2].count(0)  # in UTF-16, every other byte of western text is zero
@@ -84,14 +78,14 @@ def _no_text(path: Path) -> LessonError:
     )
 
 
-def read_lines(path: Path, prompt: str | None, completion: str | None) -> Table:
+def read_lines(path: Path, _: Choose) -> Table:
     """Read a text file: each line is a completion, and there are no prompts."""
     with path.open(encoding=find_encoding(path)) as file:
         lines = file.read().split("\n")
     return Table([""] * len(lines), lines, range(1, len(lines) + 1), path.name, "TXT", "line")
 
 
-def read_delimited(path: Path, prompt: str | None, completion: str | None) -> Table:
+def read_delimited(path: Path, choose: Choose) -> Table:
     """Read a CSV or TSV file.
 
     Raises:
@@ -101,7 +95,7 @@ def read_delimited(path: Path, prompt: str | None, completion: str | None) -> Ta
     usual = "\t" if form == "TSV" else ","
     csv.field_size_limit(2**31 - 1)  # a cell that is too long is refused later, with its row
     dialect = _dialect(path, encoding, usual)
-    choice = choose(dialect.rows[0], path.name, prompt, completion)
+    choice = choose(dialect.rows[0])
     notes = [] if encoding.startswith("utf-8") else [f"The file is not UTF-8. It was read as {encoding}"]
     if dialect.delimiter != usual:
         notes.append(f"The cells are separated by {_NAMES[dialect.delimiter]}")
@@ -136,7 +130,7 @@ class _Dialect:
             return 0.0
         even = sum(len(row) == len(self.rows[0]) for row in self.rows) / len(self.rows)
         try:
-            known = not choose(self.rows[0], "").notes
+            known = not choice_of(self.rows[0], "").notes
         except LessonError:
             known = False
         return 1.0 + even + known

@@ -13,8 +13,9 @@ from typing import Any
 
 from openai_data.errors import LessonError
 from openai_data.local_cli import output
-from openai_figures import Figure, boxes
+from openai_figures import boxes
 from openai_figures.boxes import Box
+from openai_figures.figure import Figure
 
 LONGEST = 8_000
 """Characters of a text that is shown. Windows takes no more than about 32,000 in a command."""

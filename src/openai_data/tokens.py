@@ -4,8 +4,6 @@ Tokens are counted with the tokenizer of the base model on this machine, which t
 In a large table a sample is counted, but every example that might be over the model's window is.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -126,9 +124,8 @@ def measure(table: Table, prompts: Column, completions: Column, about: Machine) 
     total = round(float(counted.sum()) * (int(characters.sum()) / max(1, int(characters[chosen].sum()))))
     # A token has at least one byte, a character at most four.
     suspects = [at for at in (characters * 4 > about.window).nonzero()[0] if len(text(at).encode()) > about.window]
-    counts = count(np.array(suspects, dtype=int))
-    too_long = [int(at) for at, tokens in zip(suspects, counts, strict=True) if tokens > about.window]
-    return Lengths(counted, total, exact, too_long)
+    long = np.array(suspects, dtype=int)
+    return Lengths(counted, total, exact, long[count(long) > about.window].tolist())
 
 
 def price(tokens: int) -> dict[str, float]:
@@ -136,7 +133,7 @@ def price(tokens: int) -> dict[str, float]:
     return {model: tokens * EPOCHS_AT_OPENAI * rate / 1_000_000 for model, rate in PRICES.items()}
 
 
-def prices(tokens: int) -> pd.DataFrame:
+def prices(tokens: int) -> "pd.DataFrame":
     """What training would cost at OpenAI for each of its models, the cheapest first.
 
     Args:

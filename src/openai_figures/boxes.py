@@ -4,8 +4,6 @@ What counts is underlined as well as orange. Where a page takes the colours away
 makes boxes and ``<u>`` still underlines.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,15 +31,9 @@ class Box:
 
 
 def html(boxes: Sequence[Box], *, legend: bool, below: Iterable[str]) -> str:
-    """Boxes as HTML.
-
-    Args:
-        boxes: in their order.
-        legend: whether to say what the two colours mean.
-        below: lines to put under them.
-    """
+    """Boxes as HTML, with lines below them; with `legend`, the first says what the two colours mean."""
     signs = "<wbr>".join(_html_box(box, _SHADES[place % 2]) for place, box in enumerate(boxes))
-    notes = [f"{_framed(READ, False)} &nbsp; {_framed(COUNTED, True)}"] if legend else []
+    notes = [f"{_framed(READ, False)} &nbsp; {_framed(COUNTED, True)}"] * legend
     notes += [f'<span style="opacity:.8">{escape(line)}</span>' for line in [*_note(boxes), *below]]
     return (
         f'<div dir="auto" style="line-height:2;max-width:60em">{signs}</div>'
@@ -51,7 +43,7 @@ def html(boxes: Sequence[Box], *, legend: bool, below: Iterable[str]) -> str:
 
 def text(boxes: Sequence[Box], *, legend: bool, below: Iterable[str]) -> str:
     """The same in plain text: a stroke ends what is only read, brackets hold what counts."""
-    notes = [f"text│  {READ}      [text]  {COUNTED}"] if legend else []
+    notes = [f"text│  {READ}      [text]  {COUNTED}"] * legend
     return "\n".join([*_lines(boxes), "", *notes, *_note(boxes), *below])
 
 

@@ -3,8 +3,6 @@
 A bar that lies is a share of a whole. Its first part may be solid: a smaller share that lies within the bar's own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +33,7 @@ class Bar:
 
 
 def bars(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str) -> Figure:
-    """Groups of bars.
+    """Bars by the name of their group, a letter of text for four per cent.
 
     Args:
         title: what the figure answers.
@@ -43,43 +41,33 @@ def bars(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str
         solid: what the solid part stands for.
         whole: what the whole bar stands for.
     """
-    text = "\n".join(_text(title, groups, solid, whole))
-    said = [f"{name}, {bar.name}: {bar.share:.0%}, {bar.note}." for name, group in groups.items() for bar in group]
-    height = _HEADER + sum(_TITLE + _ROW * len(group) + 8 for group in groups.values()) + 8
-    return Figure(text, drawing(_WIDTH, height, _parts(title, groups, solid, whole), " ".join([title, *said])))
-
-
-def _text(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str) -> Iterator[str]:
-    """The figure line by line, a letter for four per cent."""
     width = max((len(bar.name) for group in groups.values() for bar in group), default=0)
-    yield title
+    text, said, parts, y = [title], [title], [*_key(title, solid, whole)], _HEADER
     for name, group in groups.items():
-        yield name
+        y += _TITLE
+        text.append(name)
+        parts.append(label(16, y, name, extra='font-weight="bold"'))
+        parts.append(line(_LEFT, y + 6, _LEFT, y + 8 + _ROW * len(group)))
         for bar in group:
             full, end = int(_LETTERS * bar.solid), int(_LETTERS * bar.share)
             drawn = "█" * full + "▒" * (end - full) + "·" * (_LETTERS - end)
-            yield f"  {bar.name:<{width}} |{drawn}| {bar.share:>4.0%}  {bar.note}"
-    yield f"█ {solid}"
-    yield f"█▒ {whole}"
+            text.append(f"  {bar.name:<{width}} |{drawn}| {bar.share:>4.0%}  {bar.note}")
+            said.append(f"{name}, {bar.name}: {bar.share:.0%}, {bar.note}.")
+            parts += _row(y + 8, bar)
+            y += _ROW
+        y += 8
+    text += [f"█ {solid}", f"█▒ {whole}"]
+    return Figure("\n".join(text), drawing(_WIDTH, y + 8, parts, " ".join(said)))
 
 
-def _parts(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str) -> Iterator[str]:
-    """The picture's parts: the title and the key, then the groups one below the other."""
+def _key(title: str, solid: str, whole: str) -> Iterator[str]:
+    """The title, and what the parts of a bar stand for."""
     yield label(16, 22, title, extra='font-size="14" font-weight="bold"')
     yield box(16, 36, 24, 10, INK)
     yield label(46, 45, solid)
     yield box(16, 53, 24, 10, INK)
     yield box(40, 53, 24, 10, INK + _PALE)
     yield label(70, 62, whole)
-    y = _HEADER
-    for name, group in groups.items():
-        y += _TITLE
-        yield label(16, y, name, extra='font-weight="bold"')
-        yield line(_LEFT, y + 6, _LEFT, y + 8 + _ROW * len(group))
-        for bar in group:
-            yield from _row(y + 8, bar)
-            y += _ROW
-        y += 8
 
 
 def _row(y: float, bar: Bar) -> Iterator[str]:

@@ -5,8 +5,6 @@ pictures get the text. The colours read on a light and on a dark page, and for p
 each also has its own place, shape or word.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -19,13 +17,7 @@ ORANGE, BLUE, GREEN = "#d9822b", "#3f8fd2", "#2f9e68"
 
 @dataclass(frozen=True)
 class Figure:
-    """What is shown, in one rich form and as text.
-
-    Args:
-        text: the figure in plain text.
-        svg: the figure as a picture.
-        html: the figure as marked text; for what is read rather than looked at.
-    """
+    """What is shown: as plain text, and as a picture (`svg`) or, if it is read, not looked at, as marked text."""
 
     text: str
     svg: str = ""

@@ -3,13 +3,12 @@
 `Progress` is a line, or a picture with that line as its text. A `Card` shows either, and updates it in place.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from openai_figures import visible
@@ -68,10 +67,9 @@ class Progress:
         """One line, with a bar."""
         if self._waits():
             return f"{self.state:<16} {self.place}"
-        parts = [f"{self.state:<16} {bar(self._done())} step {self.step}/{self.total_steps or '?'}"]
-        if self.losses:
-            parts.append(f"loss {_recent(self.losses):.3f}")
-        return "  ".join(filter(None, [*parts, self.time_left()]))
+        step = f"{self.state:<16} {bar(self._done())} step {self.step}/{self.total_steps or '?'}"
+        loss = f"loss {_recent(self.losses):.3f}" if self.losses else ""
+        return "  ".join(filter(None, [step, loss, self.time_left()]))
 
     def _waits(self) -> bool:
         return bool(self.place) and self.state == "queued"
@@ -88,24 +86,21 @@ class Progress:
 
     def card(self) -> Figure:
         """The card as a picture. As text it is the line with the bar, and below it what happened."""
+        facts = [f"step {self.step} of {self.total_steps or '?'}", self.time_left()]
+        numbers = [f"training loss {_recent(self.losses):.3f}"] if self.losses else []
+        numbers += [f"validation loss {self.validation[-1][1]:.3f}"] if self.validation else []
+        numbers += [f"tokens right {_recent(self.accuracies):.0%}"] if self.accuracies else []
         title = " · ".join(filter(None, [self.state, self.model]))
-        facts = "  ·  ".join(filter(None, [f"step {self.step} of {self.total_steps or '?'}", self.time_left()]))
         parts = [
             label(16, 22, title, extra='font-size="14" font-weight="bold"'),
             box(16, 31, _WIDTH - 36, 7, FAINT),
             box(16, 31, (_WIDTH - 36) * self._done(), 7, GREEN),
-            label(16, 56, self.place if self._waits() else facts),
-            label(_RIGHT, 56, self._numbers(), "end"),
+            label(16, 56, self.place if self._waits() else "  ·  ".join(filter(None, facts))),
+            label(_RIGHT, 56, "  ·  ".join(numbers), "end"),
             *self._curves(),
             label(16, _HEIGHT - 6, self.log[-1] if self.log else "", extra=_SMALL),
         ]
         return Figure("\n".join([self.text(), *self.log]), drawing(_WIDTH, _HEIGHT, parts, self.text()))
-
-    def _numbers(self) -> str:
-        numbers = [f"training loss {_recent(self.losses):.3f}"] if self.losses else []
-        numbers += [f"validation loss {self.validation[-1][1]:.3f}"] if self.validation else []
-        numbers += [f"tokens right {_recent(self.accuracies):.0%}"] if self.accuracies else []
-        return "  ·  ".join(numbers)
 
     def _curves(self) -> Iterator[str]:
         """The axes and the curves of the losses, in the lower part of the card, with a key above."""
@@ -144,8 +139,7 @@ class Progress:
 
 def _recent(points: Sequence[Point]) -> float:
     """The mean of the last ten."""
-    values = [value for _, value in points[-10:]]
-    return sum(values) / len(values)
+    return fmean(value for _, value in points[-10:])
 
 
 def _place(ahead: int, seconds: float | None) -> str:
@@ -167,7 +161,6 @@ class Card:
     """
 
     def __init__(self) -> None:
-        """Nothing is shown until the first `show`."""
         self._handle: Any = None
         self._last = ""
 

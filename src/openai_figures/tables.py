@@ -46,13 +46,13 @@ def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
     return "\n".join([*lines(list(table.columns)), rule, f"\n{rule}\n".join(blocks)])
 
 
-def html_table(table: pd.DataFrame, longest: int = 300) -> str:
-    """A table as HTML that gets no wider than the page. A text over `longest` letters is cut off, with a "…"."""
+def html_table(table: pd.DataFrame) -> str:
+    """A table as HTML that gets no wider than the page. A text over 300 letters is cut off, with a "…"."""
     cell = "text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere"
 
     def row(kind: str, values: Sequence[object]) -> str:
         texts = [f"{value:.2f}" if isinstance(value, float) else str(value) for value in values]
-        texts = [text if len(text) <= longest else text[: longest - 1] + "…" for text in texts]
+        texts = [text if len(text) <= 300 else text[:299] + "…" for text in texts]
         return "<tr>" + "".join(f'<{kind} style="{cell}">{escape(text)}</{kind}>' for text in texts) + "</tr>"
 
     rows = "".join(row("td", values) for values in table.itertuples(index=False))

@@ -4,8 +4,6 @@ A file's name, a message or an answer may hold what a terminal obeys (escape seq
 around it (bidirectional controls). Here such characters become codes that one can read, as Python writes them.
 """
 
-from __future__ import annotations
-
 import re
 
 _OBEYED = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"

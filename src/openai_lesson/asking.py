@@ -17,7 +17,7 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import Listing
+from openai_figures.tables import Listing
 from openai_lesson.connection import host
 
 MAX_TOKENS = 200

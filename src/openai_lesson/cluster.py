@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from openai_data.errors import LessonError
-from openai_figures import Card, Figure, in_notebook
+from openai_figures.figure import Figure
+from openai_figures.progress import Card, in_notebook
 
 PAUSE = 5.0  # seconds between two looks: Slurm serves the whole cluster, so it is not asked more often
 _SECONDS = 20  # so long one of Slurm's commands may take

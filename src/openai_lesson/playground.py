@@ -20,8 +20,10 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import Figure, in_notebook, text_table
 from openai_figures.confidence import coloured, joined, legend
+from openai_figures.figure import Figure
+from openai_figures.progress import in_notebook
+from openai_figures.tables import text_table
 from openai_lesson.asking import MAX_TOKENS, Token, stream
 from openai_lesson.connection import host
 

@@ -12,8 +12,8 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import Figure
 from openai_figures.confidence import coloured, joined, legend, others, percent, visible
+from openai_figures.figure import Figure
 from openai_lesson.asking import Token, stream
 from openai_lesson.connection import host
 

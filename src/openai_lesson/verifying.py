@@ -19,9 +19,10 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures import Card, Figure, Listing, bar
 from openai_figures.charts import Bar, bars
-from openai_figures.figure import BLUE, ORANGE
+from openai_figures.figure import BLUE, ORANGE, Figure
+from openai_figures.progress import Card, bar
+from openai_figures.tables import Listing
 from openai_lesson import catechism, squad
 from openai_lesson.asking import BASE_TOKENS, MAX_TOKENS, ask
 from openai_lesson.connection import host

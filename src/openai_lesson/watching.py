@@ -13,7 +13,8 @@ import openai
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from openai_data.errors import LessonError
-from openai_figures import Card, Progress, in_notebook, visible
+from openai_figures import visible
+from openai_figures.progress import Card, Progress, in_notebook
 from openai_lesson.connection import find_again
 
 ENDED = ("succeeded", "failed", "cancelled")

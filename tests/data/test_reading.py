@@ -1,8 +1,12 @@
 """Files of all kinds are read alike, and what had to be decided is said."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -89,9 +93,10 @@ def test_text_stays_as_it_is(tmp_path):
     assert list(table.numbers) == [2, 4] and "Blank rows were left out: 2" in table.notes
 
 
-def test_rows_that_end_with_commas(tmp_path):
+@pytest.mark.parametrize(("first", "second"), [(",", ","), (",,", ""), ("", ",")])
+def test_rows_that_end_with_commas(first, second, tmp_path):
     path = tmp_path / "data.csv"
-    path.write_text("prompt,completion\nWhat?,That.,\nWho?,She.,\n")
+    path.write_text(f"prompt,completion\nWhat?,That.{first}\nWho?,She.{second}\n")
     assert pairs(prepare.read(path)) == [("What?", "That."), ("Who?", "She.")]
 
 
@@ -183,7 +188,50 @@ def test_lines_of_text_are_answers(tmp_path):
     assert list(table.numbers) == [1, 3]
 
 
+def test_rows_that_break_off(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("id,prompt,completion\n1,What?,That.\n2,Who?\n3\n")
+    table = prepare.read(path)
+    assert pairs(table) == [("What?", "That."), ("Who?", "")] and list(table.numbers) == [2, 3]
+
+
 def test_a_data_frame(machine):
     assert prepare.analyse(FRAME).read_rows == 3
     with pytest.raises(LessonError, match="The table has no column completion"):
         prepare.analyse(FRAME[["prompt"]])
+    with pytest.raises(LessonError, match="Row 2 of table has a NUL character"):
+        prepare.analyse(FRAME.assign(prompt="a\0b"))
+
+
+LOADED = """
+import sys
+from pathlib import Path
+
+def lines():
+    ours = {m.__file__ for name, m in sys.modules.items() if name.startswith("openai_") and m.__file__}
+    return {Path(file).stem: len(Path(file).read_text(encoding="utf-8").splitlines()) for file in ours}
+
+from openai_data.errors import LessonError
+assert set(lines()) == {"__init__", "errors"}, lines()
+import openai_data as prepare
+import openai_figures
+from openai_data import tokens
+tokens.machine = lambda examples: tokens.Machine("none", None, 2048, 13, 300.0, 15.0, "measured")
+report = prepare.analyse("data.csv")
+report.write("data.jsonl")
+assert report.lengths.total
+assert sum(lines().values()) <= 1400 and not {"json_files", "spreadsheets", "downloading"} & set(lines()), lines()
+"""
+
+
+def test_little_is_loaded_for_a_csv_file(tmp_path):
+    FRAME.to_csv(tmp_path / "data.csv", index=False)
+    source = str(Path(prepare.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import pytest
 import openai_data as prepare
 from openai_data import tokens
 from openai_data.column import Column, plain
-from openai_data.report import Examples, _quote
+from openai_data.report import Examples, chat_lines, completion_lines
 from openai_data.table import Table
 from openai_lesson import catechism
 
@@ -112,7 +112,7 @@ def test_without_a_tokenizer_tokens_are_estimated(monkeypatch):
 def test_remedies_can_be_declined(tmp_path):
     rows = [("a b", "One"), ("c d", "Two"), ("a b", "One"), ("e f", "Three.")]
     looked = prepare.analyse(pd.DataFrame(rows, columns=["prompt", "completion"]))
-    codes = [code for code, _ in looked.remedies]
+    codes = [finding.code for finding in looked.remedies]
     assert codes == ["duplicate_rows", "prompt_separator", "completion_end", "completion_space"]
     assert looked.examples().frame().values.tolist()[0] == ["a b ->", " One\n"]
     assert looked.examples(declined=codes).frame().values.tolist() == [list(row) for row in rows]
@@ -140,9 +140,13 @@ def test_the_split_has_a_seed():
     assert len(replace(hundred, positions=range(20_000)).split(None, 42)[1]) == 1000
 
 
-@pytest.mark.parametrize("texts", [["a\\u0000b", "c"], ["x", ""], ['"', "\\", "/", "é\n\t\x01"]])
-def test_quoting_is_that_of_json(texts):
-    assert [json.loads(f'"{text}"') for text in _quote(texts)] == texts
+@pytest.mark.parametrize("texts", [["a\\u0000b", "c"], ["x", ""], ['"', "\\", "/", "é\n\t\x01 1e5 null"]])
+def test_texts_are_read_as_they_were_written(texts):
+    frame = pd.DataFrame({"prompt": texts, "completion": texts}, dtype="object")
+    pairs = [json.loads(line) for line in completion_lines(frame).splitlines()]
+    assert pairs == [{"prompt": text, "completion": text} for text in texts]
+    chats = [json.loads(line)["messages"] for line in chat_lines(frame, "s").splitlines()]
+    assert [[message["content"] for message in chat] for chat in chats] == [["s", text, text] for text in texts]
 
 
 @pytest.mark.parametrize("texts", [["abc", "abd"], ["abc", "xbc"], ["a"], ["aa", "aaa", "aaaa"], ["", "x"]])

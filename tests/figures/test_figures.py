@@ -2,7 +2,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pandas as pd
 
-from openai_figures import Card, Progress, text_table
+from openai_figures.progress import Card, Progress
+from openai_figures.tables import text_table
 
 
 def test_the_line_and_the_picture_say_the_same():

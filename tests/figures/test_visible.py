@@ -13,12 +13,13 @@ import pytest
 from openai_command.openai import main
 from openai_data import analyse
 from openai_data.downloading import name_of
-from openai_figures import Progress, text_table, visible
+from openai_figures import visible
 from openai_figures.boxes import Box
 from openai_figures.boxes import html as boxes_html
 from openai_figures.boxes import text as boxes_text
 from openai_figures.charts import Bar, bars
-from openai_figures.tables import Listing
+from openai_figures.progress import Progress
+from openai_figures.tables import Listing, text_table
 from openai_kernel.magics import Queue
 from openai_lesson.asking import Token
 from openai_lesson.playground import Pane
