@@ -96,7 +96,7 @@ def test_figures_and_tables():
         assert not {e.tag.rpartition("}")[2] for e in ElementTree.fromstring(svg).iter()} & {"img", "script"}
     frame = pd.DataFrame([[HOSTILE, HOSTILE]], columns=["a", "b"])
     assert not OBEYED.search(text_table(frame, (20, 20)))
-    pane = Pane(HOSTILE, HOSTILE, "chat")
+    pane = Pane(HOSTILE, HOSTILE)
     pane.tokens = [Token(HOSTILE, 0.5, ((HOSTILE, 0.4),))]
     pane.draw(True)
     pages = [

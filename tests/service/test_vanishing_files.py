@@ -95,15 +95,13 @@ def test_a_model_that_several_delete_is_deleted_once(place):
 
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/v1/responses"])
-def test_a_stream_does_not_say_where_its_model_lay(place, monkeypatch, path):
+def test_a_stream_does_not_say_where_its_model_lay(place, tiny_cache, monkeypatch, path):
     """It is gone before the next choice is made."""
     service, http = place
 
     def fails(self, target, request, receive, left):
         receive({"choices": [{"finish_reason": None, "text": "and", "logprobs": None}]})
-        raise LocalError(
-            f"{service.home.jobs / 'ftjob-x' / 'adapter.gguf'} or {service.bases.cache / 'x'} is gone."
-        )
+        raise LocalError(f"{service.home.jobs / 'ftjob-x' / 'adapter.gguf'} or {tiny_cache / 'x'} is gone.")
 
     monkeypatch.setattr(Answering, "stream", fails)
     said = {"messages": [{"role": "user", "content": "x"}]} if "chat" in path else {"prompt": "x"}

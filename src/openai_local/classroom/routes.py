@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from openai.types.fine_tuning import FineTuningJob
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -44,15 +45,25 @@ def curve(request: Request) -> Response:
     return JSONResponse({"id": job.id, **request.app.state.classroom.curve(job.id)})
 
 
-def reorder(request: Request) -> Response:
-    """Let a job be the next one, or wait until no other waits."""
-    job, queue = find(request), context(request).queue
+def first(request: Request) -> Response:
+    """Let a job be the next one."""
+    return one(context(request).queue.put_first(_waiting(request)))
+
+
+def last(request: Request) -> Response:
+    """Let a job wait until no other waits."""
+    return one(context(request).queue.put_last(_waiting(request)))
+
+
+def _waiting(request: Request) -> FineTuningJob:
+    """The job that an instructor gives another place."""
+    job = find(request)
     if not identity(request).instructor:
         raise APIError(403, "Only an instructor can change the queue's order.", code="insufficient_permissions")
     if job.status not in ("validating_files", "queued"):
         message = f"Job {job.id} is {job.status}, so it has no place in the queue."
         raise APIError(400, message, param="fine_tuning_job_id", code="invalid_value")
-    return one(queue.put_first(job) if request.url.path.endswith("/first") else queue.put_last(job))
+    return job
 
 
 def page(request: Request) -> Response:
@@ -71,7 +82,7 @@ def page(request: Request) -> Response:
 ROUTES = [
     Route("/class", show, methods=["GET"]),
     Route("/class/jobs/{id}/curve", curve, methods=["GET"]),
-    Route("/class/jobs/{id}/first", reorder, methods=["POST"]),
-    Route("/class/jobs/{id}/last", reorder, methods=["POST"]),
+    Route("/class/jobs/{id}/first", first, methods=["POST"]),
+    Route("/class/jobs/{id}/last", last, methods=["POST"]),
 ]
 PAGE = [Route("/", page, methods=["GET"]), Route("/page/{name}", page, methods=["GET"])]
