@@ -27,7 +27,7 @@ lesson: .venv/ready
 lab: .venv/ready
 	@$(BIN)/openai-local bases fetch
 	@$(BIN)/jupyter trust notebooks/*.ipynb >/dev/null
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --notebook-dir notebooks
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --LabApp.news_url=None --notebook-dir notebooks
 
 test: .venv/ready-for-tests
 	@$(BIN)/ruff check

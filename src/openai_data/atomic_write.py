@@ -19,7 +19,7 @@ def write_whole(
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o644)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.writelines([text] if isinstance(text, str) else text)
         temporary.replace(path)

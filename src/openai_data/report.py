@@ -17,7 +17,7 @@ from openai_data.column import Column
 from openai_data.errors import LessonError
 from openai_data.findings import Finding
 from openai_data.reading import checked, read
-from openai_data.table import COLUMNS, Table, from_frame
+from openai_data.table import Table, from_frame
 from openai_data.tokens import Lengths, Machine
 
 _BLOCK = 10_000
@@ -175,7 +175,8 @@ class Examples:
         return self._block(self.positions)
 
     def _block(self, positions: Sequence[int]) -> pd.DataFrame:
-        texts = {name: [getattr(self.table, f"{name}s")[position] for position in positions] for name in COLUMNS}
+        columns = {"prompt": self.table.prompts, "completion": self.table.completions}
+        texts = {name: [column[position] for position in positions] for name, column in columns.items()}
         for finding in self.remedies:
             if finding.column:
                 texts[finding.column] = list(map(finding.change, texts[finding.column]))

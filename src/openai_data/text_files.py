@@ -157,9 +157,9 @@ def _checked(rows: Iterable[list[str]], path: Path, dialect: _Dialect) -> Iterat
     """The rows up to the one that marks the end, if none has more cells than the header."""
     width, number = len(dialect.rows[0]), 0
     for number, row in enumerate(rows, 1):
-        if row == [_END]:
+        if len(row) < width and row == [_END]:
             return
-        if any(row[width:]) and not row[-1].endswith(_END):
+        if len(row) > width and any(row[width:]) and not row[-1].endswith(_END):
             raise LessonError(
                 f"Row {number} of {path} has {len(row)} cells, but the header has {width}. A text that holds "
                 f'{_NAMES[dialect.delimiter]} must stand between quotation marks:  "…"'

@@ -35,11 +35,7 @@ class Bar:
 def bars(title: str, groups: Mapping[str, Sequence[Bar]], solid: str, whole: str) -> Figure:
     """Bars by the name of their group, a letter of text for four per cent.
 
-    Args:
-        title: what the figure answers.
-        groups: bars by the name of their group.
-        solid: what the solid part stands for.
-        whole: what the whole bar stands for.
+    `title` says what the figure answers, `solid` and `whole` what a bar's solid part and the whole bar stand for.
     """
     width = max((len(bar.name) for group in groups.values() for bar in group), default=0)
     text, said, parts, y = [title], [title], [*_key(title, solid, whole)], _HEADER
