@@ -131,6 +131,7 @@ def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
+        coalesce_streams=True,  # a command prints line by line; a page shows each piece as a block of its own
     )
     client.echo = echo
     try:

@@ -15,7 +15,7 @@ from openai_figures.figure import BLUE, ORANGE
 
 _UNSURE = 0.5
 _WORTH_SAYING = 0.1
-"""Candidates under one tenth are left out: they are any words, ugly ones too. A table may have them."""
+"""Candidates under one tenth are left out: they are any words, ugly ones too."""
 _BANDS = (
     (0.9, BLUE, 0.22, "90% and more"),
     (_UNSURE, ORANGE, 0.2, "50 to 90%"),

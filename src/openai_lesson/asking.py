@@ -4,8 +4,6 @@ A trained model is asked as its host trains: on this machine it continues a text
 answers in a conversation. The base model is always asked in a conversation: its makers trained it so.
 """
 
-from __future__ import annotations
-
 import codecs
 import math
 import re

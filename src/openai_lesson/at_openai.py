@@ -5,8 +5,6 @@ function says so in a sentence, and sends nothing but questions that are free. U
 changes the environment: other cells and other programs go where they went before.
 """
 
-from __future__ import annotations
-
 import time
 
 import openai

@@ -5,8 +5,6 @@ The texts come with the package `westminster-standards-cli`; none of them is kep
 validation and exercises.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -5,8 +5,6 @@ To submit one takes a line in a notebook (``!sbatch lesson-job.sh``), and so doe
 remembers one that has ended for some minutes. ``sacct`` is not asked: it needs a database that small sites lack.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import time
@@ -44,6 +42,17 @@ ENDS = {
     "FORGOTTEN": "is not known to Slurm any more: it remembers a job for some minutes only",
 } | dict.fromkeys(("BOOT_FAIL", "DEADLINE", "REVOKED"), "could not be run")
 """What to tell of a job that is over, by Slurm's word for it. ``FORGOTTEN`` is ours."""
+
+
+def is_here() -> bool:
+    """Whether a Slurm answers on this machine; if not, a sentence says so."""
+    try:
+        answers = bool(_ask("sinfo", "--noheader"))
+    except LessonError:
+        answers = False
+    if not answers:
+        print("There is no Slurm on this machine, or it does not answer.")
+    return answers
 
 
 def follow(number: str) -> str:

@@ -6,8 +6,6 @@ it, and sets ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``, so that any other code 
 Notebooks stay on this machine unless an address is named.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit

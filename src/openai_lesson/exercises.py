@@ -5,8 +5,6 @@ that the exercise is open, that the answer is right, or gives a hint. It never g
 cell below does.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

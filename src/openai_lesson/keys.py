@@ -3,8 +3,6 @@
 A key is never printed, put into a notebook or passed on a command line.
 """
 
-from __future__ import annotations
-
 import getpass
 import json
 import os

@@ -3,8 +3,6 @@
 The service is run as a command and spoken to over HTTP, like any other host of this API; none of it is imported.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

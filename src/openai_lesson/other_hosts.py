@@ -3,8 +3,6 @@
 A key goes only to a host that it can be meant for.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from typing import Any

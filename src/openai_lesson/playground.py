@@ -7,8 +7,6 @@ The two answers are streamed in turn, a token of each, in the button's own callb
 text goes into the widgets' values: what threads print into an `Output` widget gets lost.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from html import escape

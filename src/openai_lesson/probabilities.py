@@ -4,8 +4,6 @@ At every place of an answer, a model gives every token that it knows a probabili
 a model that was trained on few answers is often sure, and wrong.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import openai
@@ -32,12 +30,6 @@ class Answer:
     def text(self) -> str:
         """The answer, without spaces at its ends."""
         return joined(self.tokens)
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row per token: ``token``, ``probability`` (0 to 1), ``others`` (a list of token and probability)."""
-        rows = [(token.text, token.probability, list(token.others)) for token in self.tokens]
-        return pd.DataFrame(rows, columns=["token", "probability", "others"])
 
     def figure(self) -> Figure:
         """The answer to look at."""

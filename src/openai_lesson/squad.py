@@ -8,8 +8,6 @@ SQuAD has several right answers to a question and takes the best. Here each ques
 where SQuAD prints per cent.
 """
 
-from __future__ import annotations
-
 import re
 import string
 from collections import Counter

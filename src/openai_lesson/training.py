@@ -4,8 +4,6 @@
 asks for the job and its events again and again, as a learner did in a loop, and draws what it hears.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -8,8 +8,6 @@ Words are compared, not meanings. A right answer in words of one's own scores lo
 "of", "and" and "is" with the right one does not score 0: the base model's bars show how much that is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

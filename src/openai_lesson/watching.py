@@ -4,8 +4,6 @@ The host is asked again and again; events have ids, so after a break only what i
 lost is picked up again by itself, also when the service on this machine went on at another port.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 

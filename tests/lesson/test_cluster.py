@@ -123,3 +123,23 @@ def test_a_slurm_that_does_not_answer(says, happens, said):
     says["squeue"] = [happens]
     with pytest.raises(LessonError, match=said):
         cluster.follow("7")
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        FileNotFoundError(2, "No such file"),
+        "sinfo: fatal error: Could not establish a configuration source",
+        "slurm_load_partitions error: Unable to contact slurm controller",
+    ],
+)
+def test_a_slurm_that_is_not_here_or_does_not_work(says, happens, capsys):
+    """Its commands may be installed on a machine that belongs to no cluster."""
+    says["sinfo"] = [happens]
+    assert not cluster.is_here()
+    assert capsys.readouterr().out == "There is no Slurm on this machine, or it does not answer.\n"
+
+
+def test_a_slurm_that_is_here(says, capsys):
+    says["sinfo"] = ["debug* up infinite 1 idle n1"]
+    assert cluster.is_here() and not capsys.readouterr().out

