@@ -38,7 +38,7 @@ def test_asking_loads_little(tmp_path):
 
 @pytest.mark.usefixtures("machine")
 def test_notebooks_0_to_5_load_little(tmp_path):
-    """All that their cells name, and a table that is looked at, counted and written. (5,386 lines on 2026-11-28.)"""
+    """What their cells name, and a table that is looked at, counted and written. (On 2026-11-28: 5,386 lines.)"""
     notebooks = [nbformat.read(find_notebooks() / name, as_version=4) for name in ORDER[:6]]
     cells = "\n".join(cell.source for notebook in notebooks for cell in notebook.cells)
     names = sorted(set(re.findall(r"\blesson(?:\.[a-z_]\w*)+", cells)))
