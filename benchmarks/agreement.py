@@ -30,7 +30,7 @@ from openai_local.models.export import export
 from openai_local.service.store import Store
 from openai_local.trained import find
 from openai_local.training.network import Llama
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 from service import Service, service
 
 MOST_TOKENS = 300

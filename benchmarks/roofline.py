@@ -46,7 +46,7 @@ from openai_local.training.dataset import read
 from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal, Paused, settle
 from openai_local.training.loop import Data, Loop
 from openai_local.training.lora import LoraModel, choose_device, choose_dtype
-from openai_local.training.tokens import Encoder, Example
+from openai_local.training.tokenisation import Encoder, Example
 from steps import Steps, apart, lesson_file
 
 EPOCHS, PROFILED = 3, 8

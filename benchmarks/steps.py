@@ -29,7 +29,7 @@ from openai_local.home import Home, default_cache
 from openai_local.models.base_models import SMOLLM2, Bases
 from openai_local.runners.local import LocalRunner
 from openai_local.training.job_folder import Job, Journal
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 LOOK_SECONDS = 0.01
 

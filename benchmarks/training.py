@@ -42,7 +42,7 @@ from openai_local.home import default_cache
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import read
 from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 from service import Service, local, service
 from steps import Steps, lesson_file, lines
 

@@ -18,7 +18,7 @@ from openai_local.models.base_models import Bases
 from openai_local.models.vocabulary import KINDS
 from openai_local.registration import register
 from openai_local.training.dataset import DataError
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 from tiny import TEMPLATE, write_gguf
 from tiny_folders import NAMED, make_folder
 

@@ -26,7 +26,7 @@ from openai_local.models.conversion import convert, write_gguf
 from openai_local.models.gguf_header import read_header
 from openai_local.models.vocabulary import tokenizer_of
 from openai_local.training.dataset import DataError
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 TEXTS = (
     "What is 1647? It's 3.14 %, isn't it? WE'LL see.",

@@ -11,7 +11,7 @@ from openai_local.models.architectures import ARCHITECTURES, check_tensors, find
 from openai_local.models.base_models import Bases
 from openai_local.registration import register
 from openai_local.training.network import Llama
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 from tiny_folders import make_folder
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ from openai_local.errors import LocalError
 from openai_local.models.architectures import permute, unpermute
 from openai_local.models.base_models import SMOLLM2
 from openai_local.models.conversion import convert
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 TEXTS = [
     "What is 1647?",

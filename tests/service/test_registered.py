@@ -10,7 +10,7 @@ import transformers
 from conftest import finished
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 from tiny_folders import make_folder
 
 

@@ -24,7 +24,7 @@ from openai_local.home import default_cache
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import DataError, count, read
 from openai_local.training.job_folder import EXAMPLE_TOKENS
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 TRIES = 3
 GOOD = json.dumps({"prompt": "What is sin?", "completion": " A want."}) + "\n"

@@ -25,7 +25,7 @@ from openai_local.home import Home
 from openai_local.models.adapter import read_adapter
 from openai_local.models.base_models import Bases
 from openai_local.registration import register
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 from tiny import CONFIG
 
 GIVEN: list[str] = []

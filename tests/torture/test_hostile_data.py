@@ -17,7 +17,7 @@ from openai_command.openai import main
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import DataError, count, read
 from openai_local.training.job_folder import EXAMPLE_TOKENS
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 ENDINGS = (".jsonl", ".csv", ".json", ".tsv", ".txt", ".xlsx", ".html")
 LONGEST = 1_000

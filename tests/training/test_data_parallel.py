@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from openai_local.training.data_parallel import DataParallel, rows, shares
-from openai_local.training.tokens import Example
+from openai_local.training.tokenisation import Example
 
 
 def threads(most):

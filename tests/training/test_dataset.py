@@ -4,7 +4,7 @@ import pytest
 
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import MOST_LINE, DataError, read
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 GOOD = {"prompt": "What is sin?", "completion": " A want of conformity."}
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.lora import AnswerLoss, LoraModel, choose_dtype, pack
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 CPU = torch.device("cpu")
 

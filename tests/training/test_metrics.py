@@ -4,7 +4,7 @@ import pytest
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.dataset import DataError
 from openai_local.training.metrics import Classes, Score, write_table
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 
 
 @pytest.fixture(scope="module")

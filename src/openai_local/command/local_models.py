@@ -100,18 +100,18 @@ def _estimate(arguments: Namespace) -> None:
 
 
 def _tokens(arguments: Namespace) -> None:
-    from openai_local.training import tokens
-    from openai_local.training.tokens import Encoder
+    from openai_local.training import tokenisation
+    from openai_local.training.tokenisation import Encoder
 
     home = Home.at(arguments.home)
     encoder = Encoder(Bases(home, default_cache()).require(arguments.model).weights)
     if arguments.text is None:
-        found = tokens.of_line(encoder, arguments.file, arguments.line)
+        found = tokenisation.of_line(encoder, arguments.file, arguments.line)
     else:
-        found = tokens.of_text(encoder, arguments.text)
+        found = tokenisation.of_text(encoder, arguments.text)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can write every character of a text
-    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(tokens.rows(found)))
+    print(json.dumps([vars(piece) for piece in found]) if arguments.json else "\n".join(tokenisation.rows(found)))
 
 
 def _export(arguments: Namespace) -> None:

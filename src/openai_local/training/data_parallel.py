@@ -19,7 +19,7 @@ from torch import Tensor
 
 from openai_local.training.lora import AnswerLoss, LoraModel, pack
 from openai_local.training.metrics import Classes, Score
-from openai_local.training.tokens import Example
+from openai_local.training.tokenisation import Example
 
 ROW_TOKENS = 512
 T = TypeVar("T")

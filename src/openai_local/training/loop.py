@@ -29,7 +29,7 @@ from openai_local.training.job_folder import EXAMPLE_TOKENS, Hyperparameters, Jo
 from openai_local.training.lora import LoraModel, choose_device, choose_dtype
 from openai_local.training.metrics import Classes, Score, write_table
 from openai_local.training.optimizer import Muon, load_snapshot, save_snapshot
-from openai_local.training.tokens import Encoder, Example
+from openai_local.training.tokenisation import Encoder, Example
 
 LEARNING_RATE = 0.01
 WARM_UP = 6

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from openai_local.models.adapter import Factors, write_adapter
 from openai_local.training.network import Layer, Llama
-from openai_local.training.tokens import Example
+from openai_local.training.tokenisation import Example
 
 LEARNING = 1 / 3
 """The share of the layers that learns, from the top: 10 of 30."""

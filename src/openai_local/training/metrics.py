@@ -20,7 +20,7 @@ import numpy as np
 
 from openai_local.home import write_whole
 from openai_local.training.dataset import DataError
-from openai_local.training.tokens import Encoder, Example
+from openai_local.training.tokenisation import Encoder, Example
 
 
 @dataclass

@@ -17,7 +17,7 @@ from openai_local.models.base_models import Bases
 from openai_local.models.export import export
 from openai_local.models.export_formats import Source, path_of
 from openai_local.registration import register
-from openai_local.training.tokens import Encoder
+from openai_local.training.tokenisation import Encoder
 from tiny_folders import make_folder
 
 TEXT = "in the thin the 16"

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models
 from openai_local import cli
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training.job_folder import EXAMPLE_TOKENS
-from openai_local.training.tokens import Encoder, _texts, of_line, of_text, rows
+from openai_local.training.tokenisation import Encoder, _texts, of_line, of_text, rows
 
 PAIR = {"prompt": "What is sin?", "completion": " The thing in the café 漢字 👍🏽."}
 CHAT = {
