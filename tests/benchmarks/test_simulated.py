@@ -84,7 +84,7 @@ def test_what_is_anothers_is_found(notes):
 
 def test_what_is_lost_is_found(notes):
     mine = notes[0]
-    step = next(event for event in mine.events if event.data)
+    step = next(event for event in mine.events if event.type == "metrics")
     for part, wrong, problem in (
         ("error", "no way", "no way"),
         ("job", None, "there is no job"),
