@@ -22,7 +22,7 @@ from openai_command.api_words import say
 from openai_data.errors import LessonError
 from openai_figures import visible
 from openai_lesson.connection import host
-from openai_lesson.training import refusal
+from openai_lesson.other_hosts import refusal
 from openai_lesson.watching import Line, Watcher, reason
 
 _Json = dict[str, Any]

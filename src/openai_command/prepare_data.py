@@ -12,9 +12,9 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openai_data.errors import LessonError
 from openai_figures import visible
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from openai_data.report import Examples, Report
 
 _EPOCHS_OF_2022 = 4
+_MOST_VALID = 1000
 _CHAT_MODEL = "gpt-4.1-nano"
 
 
@@ -76,8 +77,43 @@ def run(arguments: argparse.Namespace) -> int:
             "There was no answer, so nothing was written. Take the recommended ones with:  -q"
         ) from None
     if arguments.json:
-        print(json.dumps({**report.as_dict(), "files": list(map(str, files))}, ensure_ascii=False, indent=2))
+        print(json.dumps(as_data(report, files), ensure_ascii=False, indent=2))
     return 0
+
+
+def as_data(report: Report, files: list[Path]) -> dict[str, Any]:
+    """A report, and the files that were written, as plain data for `json`."""
+    from openai_data import costs
+
+    lengths, names = report.lengths, ("from", "to", "examples")
+    return {
+        "file": report.table.name,
+        "format": report.table.format,
+        "rows": report.read_rows,
+        "task": report.kind,
+        "form": report.form,
+        "notes": [*report.table.notes, *report.table.changes],
+        "findings": [
+            {
+                "code": finding.code,
+                "what": finding.what,
+                "rows": list(finding.rows),
+                "remedy": finding.remedy or None,
+                "necessary": finding.necessary,
+            }
+            for finding in report.findings
+        ],
+        "tokens": {
+            "total": lengths.total,
+            "counted_examples": len(lengths.counted),
+            "exact": lengths.exact,
+            "histogram": [dict(zip(names, found, strict=True)) for found in lengths.histogram()],
+        },
+        "training_seconds_here": round(report.machine.seconds(lengths.total)),
+        "training_dollars_at_openai": costs.price(lengths.total),
+        "prices_of": costs.PRICES_OF,
+        "files": list(map(str, files)),
+    }
 
 
 def can_ask() -> bool:
@@ -158,7 +194,7 @@ class _Preparation:
             say("Aborting... did not write the file")
             return []
         files = self._names(split)
-        parts = examples.split(self.arguments.valid, self.arguments.seed) if split else [examples]
+        parts = divided(examples, self.arguments.valid, self.arguments.seed) if split else [examples]
         for name, part in zip(files, parts, strict=True):
             part.write(name, self.arguments.system)
         named = "` and `".join(map(str, files))
@@ -215,6 +251,21 @@ class _Preparation:
         return files
 
 
+def divided(examples: Examples, share: float | None, seed: int) -> tuple[Examples, Examples]:
+    """The examples to train on, in random order, and those to keep for validation, in the file's order.
+
+    They are those that pandas' ``sample`` gives with this seed, which the tool of 2022 used. `share` is the part
+    for validation, between 0 and 1; nothing for a fifth, at most 1,000, as in 2022.
+    """
+    import pandas as pd
+
+    count, positions = len(examples), pd.Series(examples.positions)
+    n_train = max(count - _MOST_VALID, int(count * 0.8)) if share is None else count - round(count * share)
+    training = positions.sample(n=n_train, random_state=seed)
+    valid = positions.drop(training.index)
+    return replace(examples, positions=training.tolist()), replace(examples, positions=valid.tolist())
+
+
 def _typed(text: str) -> str:
     """A word of a command to copy: in double quotes as in 2022, or so that the shell obeys nothing in it."""
     return shlex.quote(text) if re.search(r'["$`!\x00-\x1f]|\\\Z', text) else f'"{text}"'
@@ -242,18 +293,18 @@ def _reminders(report: Report, examples: Examples) -> Iterator[str]:
 
 
 def _costs(report: Report) -> Iterator[str]:
-    from openai_data import tokens
+    from openai_data import costs
 
     machine, total = report.machine, report.lengths.total
-    old, auto = (tokens.duration(machine.seconds(total, epochs)) for epochs in (_EPOCHS_OF_2022, None))
+    old, auto = (costs.duration(machine.seconds(total, epochs)) for epochs in (_EPOCHS_OF_2022, None))
     time = f"{auto} on this machine"
     if report.form == "completion":
         time = f"{old} on this machine for {_EPOCHS_OF_2022} epochs, as in 2022, and {auto} for {machine.epochs} "
         time += f"(--n_epochs {machine.epochs}), which teach more"
     yield f"Once your model starts training, it'll approximately take {time}."
-    model, dollars = next(iter(tokens.price(total).items()))
+    model, dollars = next(iter(costs.price(total).items()))
     yield (
-        f"({machine.measured[0].upper()}{machine.measured[1:]}.) At OpenAI, {tokens.EPOCHS_AT_OPENAI} epochs "
-        f"would cost about ${max(dollars, 0.01):,.2f} with {model}, by its prices of {tokens.PRICES_OF}. It takes "
+        f"({machine.measured[0].upper()}{machine.measured[1:]}.) At OpenAI, {costs.EPOCHS_AT_OPENAI} epochs "
+        f"would cost about ${max(dollars, 0.01):,.2f} with {model}, by its prices of {costs.PRICES_OF}. It takes "
         "no new customers."
     )

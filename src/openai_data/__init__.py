@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from openai_data.reading import read, read_table
+    from openai_data.costs import prices
+    from openai_data.reading import read
     from openai_data.report import Report, analyse
-    from openai_data.tokens import prices
 
-__all__ = ["Form", "Report", "analyse", "prices", "read", "read_table"]
+__all__ = ["Form", "Report", "analyse", "prices", "read"]
 
 Form = Literal["completion", "chat"]
 """What an example is: a prompt with its completion, or a conversation."""
@@ -23,7 +23,7 @@ Form = Literal["completion", "chat"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = {"read": "reading", "read_table": "reading", "prices": "tokens"}.get(name, "report")
+    module = {"read": "reading", "prices": "costs"}.get(name, "report")
     return getattr(import_module(f"{__name__}.{module}"), name)
 
 

@@ -3,8 +3,8 @@
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -58,6 +58,13 @@ def download(url: str, name: str = "file", *, page: bool = False) -> Iterator[Pa
                 f"{url} can't be fetched: {why}. Download it in your browser, then name the file."
             ) from None
         yield path
+
+
+def download_table(url: str, endings: Container[str]) -> AbstractContextManager[Path]:
+    """Fetch what may be a web page: it counts as one if its name has none of the endings of files with tables."""
+    name = name_of(url) or "page"
+    name = name if Path(name).suffix.lower() in endings else f"{Path(name).stem}.html"
+    return download(url, name, page=True)
 
 
 def _copy(url: str, answer: IO[bytes], out: IO[bytes]) -> None:

@@ -1,7 +1,5 @@
 """Calling the commands of this environment: ``openai-local``, by which alone the lesson reaches that package."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

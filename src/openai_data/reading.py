@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 
-import pandas as pd
-
 from openai_data.errors import LessonError
 from openai_data.table import Table, choice_of
 
@@ -43,24 +41,12 @@ def read(source: str | Path, *, prompt_column: str | None = None, completion_col
         LessonError: it can't be read; the message says what is wrong, where, and what to do.
     """
     if "://" in str(source):
-        from openai_data.downloading import download, is_url, name_of
+        from openai_data.downloading import download_table, is_url
 
         if is_url(str(source)):
-            name = name_of(str(source)) or "page"
-            name = name if Path(name).suffix.lower() in _READERS else f"{Path(name).stem}.html"
-            with download(str(source), name, page=True) as path:
+            with download_table(str(source), _READERS) as path:
                 return _read(path, prompt_column, completion_column)
     return _read(Path(source), prompt_column, completion_column)
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a file of questions and answers as a data frame with the columns ``prompt`` and ``completion``.
-
-    Raises:
-        LessonError: it can't be read; the message says what is wrong.
-    """
-    table = read(path)
-    return pd.DataFrame({"prompt": table.prompts, "completion": table.completions}, dtype="object")
 
 
 def _read(path: Path, prompt: str | None, completion: str | None) -> Table:

@@ -1,10 +1,8 @@
 """The report on a table: what was found, what can be done, and the training file that comes of it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from openai_data.table import Table, from_frame
 from openai_data.tokens import Lengths, Machine
 
 _BLOCK = 10_000
-_MOST_VALID = 1000
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -55,7 +52,7 @@ class Report:
         """The findings about which something is done if it is accepted, in the order in which it is done."""
         return [finding for finding in self.findings if finding.remedy and not finding.necessary]
 
-    def examples(self, *, declined: Collection[str] = ()) -> Examples:
+    def examples(self, *, declined: Collection[str] = ()) -> "Examples":
         """The examples with all remedies applied but those declined, by the codes of their findings."""
         accepted = [finding for finding in self.remedies if finding.code not in declined]
         dropped = {position for finding in accepted for position in finding.drop}
@@ -84,46 +81,17 @@ class Report:
         cells = [(f.what, len(f.rows) or "all", f.places(), f.remedy or nothing) for f in found]
         return pd.DataFrame(cells, columns=["found", "rows", "where", "what is done"])
 
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain data, for `json`."""
-        names = "from", "to", "examples"
-        return {
-            "file": self.table.name,
-            "format": self.table.format,
-            "rows": self.read_rows,
-            "task": self.kind,
-            "form": self.form,
-            "notes": [*self.table.notes, *self.table.changes],
-            "findings": [
-                {
-                    "code": finding.code,
-                    "what": finding.what,
-                    "rows": list(finding.rows),
-                    "remedy": finding.remedy or None,
-                    "necessary": finding.necessary,
-                }
-                for finding in self.findings
-            ],
-            "tokens": {
-                "total": self.lengths.total,
-                "counted_examples": len(self.lengths.counted),
-                "exact": self.lengths.exact,
-                "histogram": [dict(zip(names, found, strict=True)) for found in self.lengths.histogram()],
-            },
-            "training_seconds_here": round(self.machine.seconds(self.lengths.total)),
-            "training_dollars_at_openai": tokens.price(self.lengths.total),
-            "prices_of": tokens.PRICES_OF,
-        }
-
     def _repr_html_(self) -> str:
-        with pd.option_context("display.max_colwidth", None):
-            return self.summary().to_html(index=False, justify="left")
+        return self._listing()._repr_html_()
 
     def __repr__(self) -> str:
         """The findings as a table of plain text."""
-        from openai_figures.tables import text_table
+        return repr(self._listing())
 
-        return text_table(self.summary().astype(str), (40, 5, 18, 38))
+    def _listing(self) -> Any:
+        from openai_figures.tables import Listing  # only who looks at it needs it
+
+        return Listing(self.summary(), (40, 5, 18, 38))
 
 
 @dataclass(frozen=True)
@@ -146,24 +114,8 @@ class Examples:
         """How many examples there are."""
         return len(self.positions)
 
-    def split(self, share: float | None, seed: int) -> tuple[Examples, Examples]:
-        """The examples to train on, in random order, and those to keep for validation, in the file's order.
-
-        They are those that pandas' ``sample`` gives with this seed, which the tool of 2022 used. `share` is the
-        part for validation, between 0 and 1; nothing for a fifth, at most 1,000, as in 2022.
-        """
-        count, positions = len(self), pd.Series(self.positions)
-        n_train = max(count - _MOST_VALID, int(count * 0.8)) if share is None else count - round(count * share)
-        training = positions.sample(n=n_train, random_state=seed)
-        valid = positions.drop(training.index)
-        return replace(self, positions=training.tolist()), replace(self, positions=valid.tolist())
-
     def write(self, path: Path, system: str | None = None) -> Path:
-        """Write them as JSONL, whole or not at all. Returns the path.
-
-        Raises:
-            LessonError: the folder can't be written to, or the disk is full.
-        """
+        """Write them as `Report.write` does."""
         blocks = (self._block(self.positions[start : start + _BLOCK]) for start in range(0, len(self), _BLOCK))
         as_lines = completion_lines if self.form == "completion" else partial(chat_lines, system=system)
         instead = "Name a file in another folder:  --to FOLDER/NAME.jsonl"

@@ -1,7 +1,5 @@
 """The questions and answers of a file as two lists of texts, and which of its columns they are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -51,7 +49,7 @@ class Table:
         """How many rows there are."""
         return len(self.prompts)
 
-    def keep(self, wanted: Sequence[bool]) -> Table:
+    def keep(self, wanted: Sequence[bool]) -> "Table":
         """The rows for which `wanted` is true."""
         return replace(
             self,

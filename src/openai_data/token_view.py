@@ -4,17 +4,13 @@ The tokens are those of the base model on this machine; the command ``openai-loc
 what counts, with the same code as training. How long examples are is counted in `prepare.tokens`.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from openai_data.errors import LessonError
 from openai_data.local_cli import output
-from openai_figures import boxes
-from openai_figures.boxes import Box
+from openai_figures.boxes import Box, figure
 from openai_figures.figure import Figure
 
 LONGEST = 8_000
@@ -42,7 +38,7 @@ def show_tokens(text: str) -> Figure:
         found = _ask(f"--text={text}")
     except UnicodeEncodeError:
         raise LessonError("The text holds half a character (a lone surrogate). Write it anew.") from None
-    return _figure(found, f"{_tokens(len(found))}. {_WHOSE}", legend=False)
+    return figure(_boxes(found), f"{_tokens(len(found))}. {_WHOSE}", legend=False)
 
 
 def show_example(path: str | Path, line: int = 1) -> Figure:
@@ -62,7 +58,7 @@ def show_example(path: str | Path, line: int = 1) -> Figure:
     found = _ask(f"--line={line}", "--", str(path))
     counted = sum(token["counts"] for token in found)
     said = f"Line {line} of {Path(path).name}: {_tokens(len(found))}. The loss counts {counted:,} of them."
-    return _figure(found, f"{said} {_WHOSE}", legend=True)
+    return figure(_boxes(found), f"{said} {_WHOSE}", legend=True)
 
 
 def _ask(*words: str) -> list[dict[str, Any]]:
@@ -74,18 +70,12 @@ def _tokens(count: int) -> str:
     return f"{count:,} token{'s' * (count != 1)}"
 
 
-def _figure(found: list[dict[str, Any]], said: str, *, legend: bool) -> Figure:
-    made = list(_boxes(found))
-    return Figure(
-        boxes.text(made, legend=legend, below=[said]), html=boxes.html(made, legend=legend, below=[said])
-    )
-
-
-def _boxes(found: list[dict[str, Any]]) -> Iterator[Box]:
+def _boxes(found: list[dict[str, Any]]) -> list[Box]:
     """A box for each token, or for several that have one piece of text together."""
-    waiting: tuple[int, ...] = ()
+    boxes, waiting = list[Box](), tuple[int, ...]()
     for token in found:
         waiting += (token["token"],)
         if token["text"]:
-            yield Box(token["text"], waiting, token["counts"])
+            boxes.append(Box(token["text"], waiting, token["counts"]))
             waiting = ()
+    return boxes

@@ -9,7 +9,6 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,14 +16,7 @@ from openai_data.column import Column
 from openai_data.local_cli import output
 from openai_data.table import Table
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 SAMPLE = 4_000
-PRICES = {"gpt-4.1-nano": 1.50, "gpt-4.1-mini": 5.00, "gpt-4o-mini": 3.00, "gpt-4.1": 25.00}
-"""US dollars per million trained tokens, from OpenAI's page of prices (developers.openai.com/api/docs/pricing)."""
-PRICES_OF = "2026-08-05"
-EPOCHS_AT_OPENAI = 3
 _CHARACTERS_PER_TOKEN = 4.0
 _AT_ONCE = 500_000
 """So many characters are tokenised together: what the tokenizer makes of one takes a hundred bytes."""
@@ -126,35 +118,3 @@ def measure(table: Table, prompts: Column, completions: Column, about: Machine) 
     suspects = [at for at in (characters * 4 > about.window).nonzero()[0] if len(text(at).encode()) > about.window]
     long = np.array(suspects, dtype=int)
     return Lengths(counted, total, exact, long[count(long) > about.window].tolist())
-
-
-def price(tokens: int) -> dict[str, float]:
-    """What training would cost at OpenAI, in US dollars per model, for those who may still train there."""
-    return {model: tokens * EPOCHS_AT_OPENAI * rate / 1_000_000 for model, rate in PRICES.items()}
-
-
-def prices(tokens: int) -> "pd.DataFrame":
-    """What training would cost at OpenAI for each of its models, the cheapest first.
-
-    Args:
-        tokens: of all examples, as `Lengths.total` has them. Those are tokens of the model on this machine;
-            OpenAI's own models count some more or fewer.
-
-    Returns:
-        A table with the columns ``model``, ``dollars per million tokens`` and ``dollars for this file``, for as
-        many epochs as are usual there.
-    """
-    rows = [(model, PRICES[model], round(dollars, 3)) for model, dollars in price(tokens).items()]
-    import pandas as pd
-
-    table = pd.DataFrame(rows, columns=["model", "dollars per million tokens", "dollars for this file"])
-    return table.sort_values("dollars for this file", ignore_index=True)
-
-
-def duration(seconds: float) -> str:
-    """A duration in words, rounded as one would say it."""
-    if seconds < 90:
-        return f"{max(5, round(seconds / 5) * 5)} seconds"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} minutes"
-    return f"{round(seconds / 3600)} hours" if seconds < 48 * 3600 else f"{round(seconds / 86400)} days"

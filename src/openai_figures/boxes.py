@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from openai_figures.figure import BLUE, ORANGE
+from openai_figures.figure import BLUE, ORANGE, Figure
 
 READ, COUNTED = "the model reads these", "the loss counts these"
 _SIGNS = {"\n": "⏎", "\r": "␍", "\t": "→"}
@@ -30,21 +30,22 @@ class Box:
     counts: bool = False
 
 
-def html(boxes: Sequence[Box], *, legend: bool, below: Iterable[str]) -> str:
-    """Boxes as HTML, with lines below them; with `legend`, the first says what the two colours mean."""
+def figure(boxes: Sequence[Box], said: str, *, legend: bool) -> Figure:
+    """Boxes to look at, and below them a sentence; with `legend`, also what the two colours mean.
+
+    As text, a stroke ends what is only read, and brackets hold what counts.
+    """
+    several = any(len(box.tokens) > 1 for box in boxes)
+    below = [f"{_TIMES}2, {_TIMES}3, …: so many tokens make this piece together."] * several + [said]
     signs = "<wbr>".join(_html_box(box, _SHADES[place % 2]) for place, box in enumerate(boxes))
     notes = [f"{_framed(READ, False)} &nbsp; {_framed(COUNTED, True)}"] * legend
-    notes += [f'<span style="opacity:.8">{escape(line)}</span>' for line in [*_note(boxes), *below]]
-    return (
+    notes += [f'<span style="opacity:.8">{escape(line)}</span>' for line in below]
+    html = (
         f'<div dir="auto" style="line-height:2;max-width:60em">{signs}</div>'
         f'<div style="line-height:1.8;margin-top:.6em">{"<br>".join(notes)}</div>'
     )
-
-
-def text(boxes: Sequence[Box], *, legend: bool, below: Iterable[str]) -> str:
-    """The same in plain text: a stroke ends what is only read, brackets hold what counts."""
-    notes = [f"text│  {READ}      [text]  {COUNTED}"] * legend
-    return "\n".join([*_lines(boxes), "", *notes, *_note(boxes), *below])
+    words = [f"text│  {READ}      [text]  {COUNTED}"] * legend
+    return Figure("\n".join([*_lines(boxes), "", *words, *below]), html=html)
 
 
 def _html_box(box: Box, shade: str) -> str:
@@ -90,8 +91,3 @@ def _visible(character: str, space: str) -> str:
         return _SIGNS[character]
     hidden = unicodedata.category(character)[0] in "CZ" and character not in "\u200c\u200d"
     return f"U+{ord(character):04X}" if hidden else character
-
-
-def _note(boxes: Iterable[Box]) -> list[str]:
-    several = any(len(box.tokens) > 1 for box in boxes)
-    return [f"{_TIMES}2, {_TIMES}3, …: so many tokens make this piece together."] if several else []

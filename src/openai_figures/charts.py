@@ -1,6 +1,7 @@
-"""Bars: groups of them that lie on their side, as a picture and as text, and a histogram.
+"""Bars that lie on their side: groups of them, as a picture and as text, and a histogram.
 
-A bar that lies is a share of a whole. Its first part may be solid: a smaller share that lies within the bar's own.
+A bar in a group is a share of a whole. Its first part may be solid: a smaller share that lies
+within the bar's own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,6 @@ _PALE, _PALEST = "77", "22"
 """How much colour is left of what is not solid, and of what is not there: opacity, in hexadecimal."""
 _LETTERS = 25
 """How long a whole bar is as text."""
-_TALL, _FROM, _TOP, _TO, _BOTTOM, _GAP = 220, 16, 52, 624, 168, 6
-"""The histogram's height, its edges, and the gap between two of its bars."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +86,10 @@ def histogram(ranges: Sequence[tuple[int, int, int]], what: str, axis: str) -> s
     """
     names = [f"{low:,}" if low == high else f"{low:,}\N{EN DASH}{high:,}" for low, high, _ in ranges]
     counts = [count for *_, count in ranges]
-    wide, most = (_TO - _FROM) / len(ranges), max(*counts, 1)
-    size = 11 if max(map(len, names)) * 6.2 < wide else 9
-    parts = [label(_FROM, 20, f"how many {what}", extra='font-size="11"')]
+    parts = [label(_LEFT - 8, 22, axis, "end"), label(_LEFT, 22, f"how many {what}")]
     for place, (name, count) in enumerate(zip(names, counts, strict=True)):
-        left, top = _FROM + place * wide, _BOTTOM - (_BOTTOM - _TOP) * count / most
-        parts += [
-            box(left + _GAP / 2, top, wide - _GAP, _BOTTOM - top, BLUE),
-            label(left + wide / 2, top - 5, f"{count:,}", "middle"),
-            label(left + wide / 2, _BOTTOM + 16, name, "middle", f'font-size="{size}"'),
-        ]
-    parts += [line(_FROM, _BOTTOM, _TO, _BOTTOM, INK), label((_FROM + _TO) / 2, _BOTTOM + 38, axis, "middle")]
+        y, long = 34 + _ROW * place, (_RIGHT - _LEFT) * count / max(*counts, 1)
+        parts += [label(_LEFT - 8, y + 13, name, "end"), box(_LEFT, y, long, _THICK, BLUE)]
+        parts.append(label(_LEFT + long + 8, y + 13, f"{count:,}"))
     numbers = "; ".join(f"{name}: {count:,}" for name, count in zip(names, counts, strict=True))
-    return drawing(_WIDTH, _TALL, parts, f"{axis}, and how many {what} have so many: {numbers}")
+    return drawing(_WIDTH, 42 + _ROW * len(ranges), parts, f"{axis}, and how many {what} have so many: {numbers}")

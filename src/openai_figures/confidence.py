@@ -5,13 +5,13 @@ The mouse tells the numbers and the other candidates. The colours let the page's
 dark.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Protocol
 
-from openai_figures.figure import BLUE, ORANGE
+import pandas as pd
+
+from openai_figures.figure import BLUE, ORANGE, Figure
 
 _UNSURE = 0.5
 _WORTH_SAYING = 0.1
@@ -26,20 +26,60 @@ _BANDS = (
 _VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "⇥", "\r": "↵"})
 
 
-class Weighed(Protocol):
-    """A token: its text, its probability from 0 to 1 if that is known, and the other candidates with theirs."""
+Candidate = tuple[str, float]
+"""A token's text, and its probability from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of an answer.
+
+    Args:
+        text: its text, with the space before it. A character of several tokens, such as an emoji, is one `Token`,
+            and its probability is the product of theirs.
+        probability: from 0 to 1; nothing if the host did not say.
+        others: the likeliest of the other tokens that could have stood there, the likeliest first. The end of the
+            answer is one too, and has no text.
+    """
+
+    text: str
+    probability: float | None = None
+    others: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The tokens of an answer, with their probabilities: coloured in a notebook, a table as text."""
+
+    tokens: tuple[Token, ...]
 
     @property
-    def text(self) -> str: ...  # noqa: D102
+    def text(self) -> str:
+        """The answer, without spaces at its ends."""
+        return joined(self.tokens)
 
-    @property
-    def probability(self) -> float | None: ...  # noqa: D102
+    def figure(self) -> Figure:
+        """The answer to look at."""
+        cells = [(visible(token.text), percent(token.probability), others(token)) for token in self.tokens]
+        table = pd.DataFrame(cells, columns=["token", "probability", "what else it could have said"])
+        with pd.option_context("display.max_colwidth", None):
+            rows = table.to_html(index=False, justify="left", border=0)
+        html = (
+            f'<div style="line-height: 1.9; white-space: pre-wrap">{coloured(self.tokens)}</div>{legend()}'
+            f"<details><summary>All tokens as a table</summary>{rows}</details>"
+        )
+        lines = (f"{a:<18} {b:>11}   {c}".rstrip() for a, b, c in [table.columns, *cells])
+        return Figure("\n".join([self.text, "", *lines]), html=html)
 
-    @property
-    def others(self) -> tuple[tuple[str, float], ...]: ...  # noqa: D102
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self.figure()._repr_mimebundle_()
+
+    def __repr__(self) -> str:
+        """The answer, and its tokens as a table."""
+        return self.figure().text
 
 
-def coloured(tokens: Sequence[Weighed], *, titles: bool = True) -> str:
+def coloured(tokens: Sequence[Token], *, titles: bool = True) -> str:
     """Tokens as HTML, coloured by their probability; those without one as they are.
 
     Args:
@@ -56,12 +96,12 @@ def legend() -> str:
     return f"<div><small>How sure the model is: {words}</small></div>"
 
 
-def joined(tokens: Sequence[Weighed]) -> str:
+def joined(tokens: Sequence[Token]) -> str:
     """Tokens as text, without spaces at the ends."""
     return "".join(token.text for token in tokens).strip()
 
 
-def _mark(token: Weighed, titles: bool) -> str:
+def _mark(token: Token, titles: bool) -> str:
     if token.probability is None:
         return escape(token.text)
     title = f"{percent(token.probability)} sure"
@@ -94,7 +134,7 @@ def percent(probability: float | None) -> str:
     return "" if probability is None else f"{probability:.1%}"
 
 
-def others(token: Weighed) -> str:
+def others(token: Token) -> str:
     """The other candidates that are worth saying, with their probabilities."""
     likely = [(text, probability) for text, probability in token.others if probability >= _WORTH_SAYING]
     return "   ".join(f"{visible(text)} {percent(probability)}" for text, probability in likely)

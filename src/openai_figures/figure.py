@@ -23,13 +23,9 @@ class Figure:
     svg: str = ""
     html: str = ""
 
-    def bundle(self) -> dict[str, str]:
-        """The forms by their MIME types, as Jupyter takes them."""
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         forms = {"image/svg+xml": self.svg, "text/html": self.html, "text/plain": self.text}
         return {kind: form for kind, form in forms.items() if form}
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return self.bundle()
 
     def __repr__(self) -> str:
         """The text."""

@@ -18,9 +18,6 @@ _WIDTH, _HEIGHT = 640, 280
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 84, 620, 232
 _SMALL = 'font-size="11"'
 
-Point = tuple[int, float]
-"""A step, and a loss or a share there."""
-
 
 def bar(done: float) -> str:
     """A bar of twenty-five characters; `done` is from 0 to 1."""
@@ -31,8 +28,8 @@ def bar(done: float) -> str:
 class Progress:
     """What is known of a job.
 
-    `losses` holds the training loss (nats per token) at each step, `validation` the loss over all validation
-    examples at the end of each epoch, `accuracies` the share of the training tokens said right at each step.
+    `losses` holds pairs of a step and the training loss there (nats per token), `validation` the loss over all
+    validation examples at the end of each epoch, `accuracies` the share of a step's tokens that are right.
     `place` says where the job stands in the queue, `log` holds what happened, a line each.
     """
 
@@ -42,17 +39,17 @@ class Progress:
     total_steps: int = 0
     finish: float | None = None
     place: str = ""
-    losses: list[Point] = field(default_factory=list)
-    validation: list[Point] = field(default_factory=list)
-    accuracies: list[Point] = field(default_factory=list)
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    accuracies: list[tuple[int, float]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
-    def note(self, data: Any) -> None:
-        """Take what an event tells in its ``data``: the numbers of a step, or the place in the queue."""
+    def note(self, message: str, data: Any) -> None:
+        """Take what an event tells in its ``data``: the numbers of a step, or that its message is on the queue."""
         if not isinstance(data, dict):
             return
         if "jobs_ahead" in data:
-            self.place = _place(data["jobs_ahead"], data.get("starts_in_seconds"))
+            self.place = message
         if "step" in data:
             self.step, self.total_steps = int(data["step"]), int(data.get("total_steps") or 0)
         for name, points in (
@@ -137,20 +134,9 @@ class Progress:
             yield f'<circle cx="{x(step):.1f}" cy="{y(loss):.1f}" r="3" fill="{BLUE}"/>'
 
 
-def _recent(points: Sequence[Point]) -> float:
+def _recent(points: Sequence[tuple[int, float]]) -> float:
     """The mean of the last ten."""
     return fmean(value for _, value in points[-10:])
-
-
-def _place(ahead: int, seconds: float | None) -> str:
-    """The place in the queue in words: how many jobs come first, and in how many seconds this one starts."""
-    few = {0: "yours is next", 1: "1 job is before yours"}
-    before = few.get(ahead, f"{ahead} jobs are before yours")
-    if seconds is None:
-        return before
-    minutes = round(seconds / 60)
-    about = f"{minutes} min" if minutes > 1 else f"{max(10, round(seconds, -1)):.0f} s"
-    return f"{before}, it starts in about {about}"
 
 
 class Card:
@@ -175,9 +161,9 @@ class Card:
         from IPython.display import display
 
         if self._handle is None:
-            self._handle = display(shown.bundle(), raw=True, display_id=True)
+            self._handle = display(shown._repr_mimebundle_(), raw=True, display_id=True)
         else:
-            self._handle.update(shown.bundle(), raw=True)
+            self._handle.update(shown._repr_mimebundle_(), raw=True)
 
     def _show_line(self, line: str) -> None:
         """A line that is wider than the terminal would wrap, and then nothing could overwrite it."""

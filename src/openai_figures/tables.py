@@ -1,18 +1,14 @@
 """Tables of texts to read: as plain text, and as HTML whose columns are equally wide."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from openai_figures import visible
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from openai_data.errors import LessonError
     from openai_data.token_view import show_example, show_tokens
     from openai_lesson import at_openai, catechism, cluster, keys, squad
-    from openai_lesson.asking import ask, compare
+    from openai_lesson.asking import ask, compare, how_sure
     from openai_lesson.connection import connect, host
     from openai_lesson.exercises import check
     from openai_lesson.local import doctor
     from openai_lesson.playground import playground
-    from openai_lesson.probabilities import how_sure
-    from openai_lesson.training import export, follow, history, latest_model, start
+    from openai_lesson.training import follow, latest_model, start
     from openai_lesson.verifying import verify
 
 _MODULES = {"prepare": "openai_data"} | {
@@ -37,13 +36,12 @@ _MODULES = {"prepare": "openai_data"} | {
 _PLACES = {
     "openai_data.errors": ("LessonError",),
     "openai_data.token_view": ("show_example", "show_tokens"),
-    "openai_lesson.asking": ("ask", "compare"),
+    "openai_lesson.asking": ("ask", "compare", "how_sure"),
     "openai_lesson.connection": ("connect", "host"),
     "openai_lesson.exercises": ("check",),
     "openai_lesson.local": ("doctor",),
     "openai_lesson.playground": ("playground",),
-    "openai_lesson.probabilities": ("how_sure",),
-    "openai_lesson.training": ("export", "follow", "history", "latest_model", "start"),
+    "openai_lesson.training": ("follow", "latest_model", "start"),
     "openai_lesson.verifying": ("verify",),
 }
 __all__ = sorted([*_MODULES, *(name for names in _PLACES.values() for name in names)])

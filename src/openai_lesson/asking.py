@@ -8,13 +8,13 @@ import codecs
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
+from openai_figures.confidence import Answer, Candidate, Token
 from openai_figures.tables import Listing
 from openai_lesson.connection import host
 
@@ -24,26 +24,6 @@ BASE_TOKENS = 60  # the same for a base model, which seldom ends by itself
 CANDIDATES = 5  # so many likely tokens are asked for at each place: the most that completions give
 _BYTES = re.compile(r"bytes:( ?(?:\\x[0-9a-f]{2})+)")
 """How completions write a token that is a part of a character: ``bytes:\\xe2\\x80``."""
-
-Candidate = tuple[str, float]
-"""A token's text, and its probability from 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """A token of an answer.
-
-    Args:
-        text: its text, with the space before it. A character of several tokens, such as an emoji, is one `Token`,
-            and its probability is the product of theirs.
-        probability: from 0 to 1; nothing if the host did not say.
-        others: the likeliest of the other tokens that could have stood there, the likeliest first. The end of the
-            answer is one too, and has no text.
-    """
-
-    text: str
-    probability: float | None = None
-    others: tuple[Candidate, ...] = ()
 
 
 def in_conversation(client: openai.OpenAI, model: str) -> bool:
@@ -78,17 +58,27 @@ def ask(
     """
     if question is ... or model is ...:
         raise LessonError("There are still three dots in this call. Put your own value in their place.")
-    how: Any = {"model": model, "temperature": temperature}
+    chat = in_conversation(client, model) if chat is None else chat
     try:
-        if in_conversation(client, model) if chat is None else chat:
-            how |= {"messages": [{"role": "user", "content": question}], "max_completion_tokens": max_tokens}
-            said = client.chat.completions.create(**how)
-            return (said.choices[0].message.content or "").strip()
-        return client.completions.create(prompt=question, max_tokens=max_tokens, **how).choices[0].text.strip()
+        said = _send(client, question, model, chat, max_tokens, temperature=temperature).choices[0]
     except openai.APIConnectionError:
         if not host(client).local:
             raise
         raise LessonError(host(client).silence) from None
+    return ((said.message.content if chat else said.text) or "").strip()
+
+
+def _send(
+    client: openai.OpenAI, question: str, model: str, chat: bool, max_tokens: int, sure: bool = False, **how: Any
+) -> Any:
+    """What the client answers. With `sure`, the probabilities come too."""
+    how |= {"model": model}
+    if chat:
+        how |= {"logprobs": True, "top_logprobs": CANDIDATES} if sure else {}
+        messages: Any = [{"role": "user", "content": question}]
+        return client.chat.completions.create(messages=messages, max_completion_tokens=max_tokens, **how)
+    how |= {"logprobs": CANDIDATES} if sure else {}
+    return client.completions.create(prompt=question, max_tokens=max_tokens, **how)
 
 
 def compare(client: openai.OpenAI, questions: Iterable[str], trained: str) -> Listing:
@@ -112,6 +102,28 @@ def compare(client: openai.OpenAI, questions: Iterable[str], trained: str) -> Li
     return Listing(table, (26, 38, 38))
 
 
+def how_sure(client: openai.OpenAI, question: str, model: str, *, max_tokens: int = 60) -> Answer:
+    """Ask a model one question, and find out how sure it is of each token of its answer.
+
+    Args:
+        client, question, model, max_tokens: as in `ask`.
+
+    Returns:
+        The answer. A notebook shows it with colours.
+
+    Raises:
+        LessonError: the host answers, but tells no probabilities.
+        openai.OpenAIError: the host can't be reached, or refuses the question.
+    """
+    tokens = tuple(stream(client, question, model, max_tokens=max_tokens, probabilities=True))
+    if any(token.probability is None for token in tokens):
+        raise LessonError(
+            f"{host(client).name} does not tell how sure {model} is. "
+            "Ask a model on this machine:  client = connect('local')"
+        )
+    return Answer(tokens)
+
+
 def stream(
     client: openai.OpenAI,
     question: str,
@@ -125,37 +137,22 @@ def stream(
     """Ask a model one question, and give its answer token by token, as it comes.
 
     Args:
-        client: from `connect`.
-        question: the question.
-        model: the model's name.
-        max_tokens: how long the answer may become.
-        temperature: 0 for the likeliest answer, up to 2 for surprises.
+        client, question, model, max_tokens, temperature, chat: as in `ask`.
         probabilities: whether each token comes with its probability. Without, a `Token` may be several.
-        chat: as in `ask`.
 
     Raises:
         openai.OpenAIError: the host can't be reached, or refuses the question.
     """
-    how: Any = {"model": model, "temperature": temperature, "stream": True}
+    chat = in_conversation(client, model) if chat is None else chat
+    how = {"temperature": temperature, "stream": True}
     reader = _Reader()
-    if in_conversation(client, model) if chat is None else chat:
-        how |= {"logprobs": True, "top_logprobs": CANDIDATES} if probabilities else {}
-        how |= {"messages": [{"role": "user", "content": question}], "max_completion_tokens": max_tokens}
-        with client.chat.completions.create(**how) as chunks:
-            for choice in (choice for chunk in chunks for choice in chunk.choices):
-                said = choice.logprobs and choice.logprobs.content
-                yield from reader.of_chat(said) if said else _plain(choice.delta.content)
-        return
-    how |= {"logprobs": CANDIDATES} if probabilities else {}
-    with client.completions.create(prompt=question, max_tokens=max_tokens, **how) as chunks:
+    with _send(client, question, model, chat, max_tokens, probabilities, **how) as chunks:
         for choice in (choice for chunk in chunks for choice in chunk.choices):
-            told = choice.logprobs and choice.logprobs.tokens and choice.logprobs.token_logprobs
-            yield from reader.of_completion(choice.logprobs) if told else _plain(choice.text)
-
-
-def _plain(text: str | None) -> Iterator[Token]:
-    if text:
-        yield Token(text)
+            told, text = choice.logprobs, choice.delta.content if chat else choice.text
+            if told and (told.content if chat else told.tokens and told.token_logprobs):
+                yield from reader.of_chat(told.content) if chat else reader.of_completion(told)
+            elif text:
+                yield Token(text)
 
 
 class _Reader:

@@ -78,8 +78,7 @@ def write(
 
     Args:
         path: the file.
-        which: see `load`.
-        modern: see `load`.
+        which, modern: see `load`.
         overwrite: replace a file with another content.
 
     Returns:

@@ -94,14 +94,7 @@ def find_again(client: openai.OpenAI) -> None:
 
 
 def for_notebook(to: str | None = None) -> Destination:
-    """Where `connect` goes.
-
-    Args:
-        to: see `openai_lesson.connect`.
-
-    Raises:
-        LessonError: the service can't be started, or there is no key for the host.
-    """
+    """Where `connect` goes, with the same `to` and the same errors."""
     local.go_directly()
     url, key = os.environ.get("OPENAI_BASE_URL", ""), os.environ.get("OPENAI_API_KEY", "")
     if found_here(url):

@@ -7,53 +7,19 @@ cell below does.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Any
 
 import openai
 import pandas as pd
 
 import openai_data as prepare
 from openai_data.errors import LessonError
+from openai_figures.figure import Figure
 from openai_lesson import catechism
 
-State = Literal["open", "right", "not yet"]
-_SIGNS = {"open": "…", "right": "✔", "not yet": "✘"}
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found: the exercise's number, its state, and what to say."""
-
-    number: str
-    state: State
-    words: str
-
-    def __repr__(self) -> str:
-        """A line, as a notebook shows it."""
-        return f"{_SIGNS[self.state]} Exercise {self.number}: {self.words}"
-
-    def _repr_html_(self) -> str:
-        sign, words = _SIGNS[self.state], escape(self.words)
-        return f"<p>{sign} <b>Exercise {self.number}</b>: {words}</p>"
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One exercise: a rule that says whether an answer is right, and a hint for when it is not."""
-
-    rule: Callable[..., bool]
-    hint: str | Callable[[Any], str]
-
-    def help(self, answer: Any) -> str:
-        """The hint for an answer that is not right."""
-        if isinstance(answer, str) and answer.strip().replace(".", "", 1).isdigit():
-            return "give a number, without quotation marks."
-        return self.hint if isinstance(self.hint, str) else self.hint(answer)
-
-
-def check(number: str, answer: Any, *facts: Any) -> Verdict:
+def check(number: str, answer: Any, *facts: Any) -> Figure:
     """Look at the answer to an exercise.
 
     Args:
@@ -69,20 +35,24 @@ def check(number: str, answer: Any, *facts: Any) -> Verdict:
     """
     if number not in EXERCISES:
         raise LessonError(f"There is no exercise {number!r}. There are: {', '.join(sorted(EXERCISES))}.")
-    exercise = EXERCISES[number]
+    rule, hint = EXERCISES[number]
     if answer is ... or (isinstance(answer, tuple) and any(part is ... for part in answer)):
-        return Verdict(number, "open", "replace the three dots, and run the cell again.")
+        return _said("…", number, "replace the three dots, and run the cell again.")
     try:
-        right = bool(exercise.rule(answer, *facts))
+        right = bool(rule(answer, *facts))
     except (TypeError, ValueError, AttributeError, LookupError, LessonError, openai.OpenAIError):
         # An answer of another kind: a text in place of a number, a file that is not there.
         right = False
-    return Verdict(number, "right", "right.") if right else Verdict(number, "not yet", exercise.help(answer))
+    if right:
+        return _said("✔", number, "right.")
+    if isinstance(answer, str) and answer.strip().replace(".", "", 1).isdigit():
+        return _said("✘", number, "give a number, without quotation marks.")
+    return _said("✘", number, hint)
 
 
-def _longest_answer(answer: Any) -> bool:
-    table = catechism.load()
-    return answer == table.prompt[table.completion.str.len().idxmax()]
+def _said(sign: str, number: str, words: str) -> Figure:
+    html = f"<p>{sign} <b>Exercise {number}</b>: {escape(words)}</p>"
+    return Figure(f"{sign} Exercise {number}: {words}", html=html)
 
 
 def _word_for_word(answer: Any) -> bool:
@@ -94,21 +64,6 @@ def _word_for_word(answer: Any) -> bool:
 def _ready_to_train(answer: Any) -> bool:
     report = prepare.analyse(answer)
     return report.read_rows >= 10 and len(report.examples()) == report.read_rows
-
-
-def _what_is_missing(answer: Any) -> str:
-    """What a table needs before one can train with it."""
-    try:
-        report = prepare.analyse(answer)
-    except (LessonError, TypeError, ValueError, AttributeError) as error:
-        return str(error) if isinstance(error, LessonError) else "give the name of your file, in quotation marks."
-    if report.read_rows < 10:
-        return f"the table has {report.read_rows} rows. Ten are needed."
-    return "some rows are empty or there twice. Look at lesson.prepare.analyse(my_file)."
-
-
-def _lowest_validation(answer: Any, history: pd.DataFrame) -> bool:
-    return answer == int(history["epoch"][history["validation loss"].idxmin()])
 
 
 def _recited(answer: Any, verification: Any, taught: pd.DataFrame) -> bool:
@@ -127,52 +82,47 @@ def _is(*right: Any) -> Callable[[Any], bool]:
     return lambda answer: answer in right
 
 
-EXERCISES = {
-    "00.1": Exercise(_is("length"), "it is one word. Print answer.choices[0].finish_reason, and copy the word."),
-    "00.2": Exercise(
+EXERCISES: dict[str, tuple[Callable[..., bool], str]] = {
+    "00.1": (_is("length"), "it is one word. Print answer.choices[0].finish_reason, and copy the word."),
+    "00.2": (
         lambda answer: len(answer.strip()) > 5 and any(letter.isalpha() for letter in answer),
         "it should be the text of the answer: answer.choices[0].message.content.",
     ),
-    "01.1": Exercise(
-        _longest_answer, "it should be the question, a text. table.prompt[3] is the fourth question."
+    "01.1": (
+        lambda answer: answer == catechism.load().prompt[catechism.load().completion.str.len().idxmax()],
+        "it should be the question, a text. table.prompt[3] is the fourth question.",
     ),
-    "01.2": Exercise(_is(17), "the line below the coloured example says how many tokens count."),
-    "01.3": Exercise(_is(3), "one row is there twice, and one row has nothing to learn."),
-    "02.1": Exercise(_is(286), "107 : 5 is not whole. The last step of each epoch has only two examples."),
-    "02.2": Exercise(
-        _lowest_validation,
-        "find the smallest validation loss, and give the number in the column 'epoch' of that row.",
+    "01.2": (_is(17), "the line below the coloured example says how many tokens count."),
+    "01.3": (_is(3), "one row is there twice, and one row has nothing to learn."),
+    "02.1": (_is(286), "107 : 5 is not whole. The last step of each epoch has only two examples."),
+    "02.2": (
+        lambda answer, history: answer == history["full_valid_loss"].idxmin(),
+        "find the smallest full_valid_loss, and give the step at the left of that row.",
     ),
-    "03.1": Exercise(_is(18), "with one token less, the full stop is missing; with one more, nothing is gained."),
-    "03.2": Exercise(_is(1), "that is not it for temperature 0. Put the five answers into a set, and count."),
-    "04.1": Exercise(
-        lambda answer: abs(answer - 2 / 3) < 0.01, "two words are in common: God, is. So precision is 2/3."
+    "03.1": (_is(18), "with one token less, the full stop is missing; with one more, nothing is gained."),
+    "03.2": (_is(1), "that is not it for temperature 0. Put the five answers into a set, and count."),
+    "04.1": (lambda answer: abs(answer - 2 / 3) < 0.01, "two words are in common: God, is. So precision is 2/3."),
+    "04.2": (_recited, "compare the answers in the set 'never seen' with the column completion of `taught`."),
+    "05.1": (
+        _ready_to_train,
+        "name a file with ten rows, none empty, none twice. Look at lesson.prepare.analyse(my_file).",
     ),
-    "04.2": Exercise(
-        _recited, "compare the answers in the set 'never seen' with the column completion of `taught`."
-    ),
-    "05.1": Exercise(_ready_to_train, _what_is_missing),
-    "05.2": Exercise(
-        _word_for_word, "that is not the answer of the Larger Catechism, word for word. More epochs?"
-    ),
-    "05.3": Exercise(
+    "05.2": (_word_for_word, "that is not the answer of the Larger Catechism, word for word. More epochs?"),
+    "05.3": (
         _without_us,
         "look at job.status, and at your answer: it should be a text that names the floor of the map room.",
     ),
-    "06.1": Exercise(
+    "06.1": (
         lambda answer: bool(re.fullmatch(r"#SBATCH\s+(--cpus-per-task[= ]\s*8|-c\s*8)", answer.strip())),
         "the line begins with #SBATCH. Look at the line of the script that asks for four cores.",
     ),
-    "06.2": Exercise(
+    "06.2": (
         _is("1:18:00", "01:18:00"),
         "how long do 13 epochs take? Twice that, as hours:minutes:seconds, only what stands after --time=. Slurm "
         "reads two numbers as minutes and seconds.",
     ),
-    "06.3": Exercise(
-        _is(502, "502"), "which reason in brackets does not go away by waiting? The table above has it."
-    ),
-    "07.1": Exercise(
-        lambda answer: abs(answer - 3) < 0.005, "tokens times epochs times the price, divided by a million."
-    ),
-    "07.2": Exercise(_is("c", "C"), "look the code up in the table 'When OpenAI refuses'."),
+    "06.3": (_is(502, "502"), "which reason in brackets does not go away by waiting? The table above has it."),
+    "07.1": (lambda answer: abs(answer - 3) < 0.005, "tokens times epochs times the price, divided by a million."),
+    "07.2": (_is("c", "C"), "look the code up in the table 'When OpenAI refuses'."),
 }
+"""By number: a rule that says whether an answer is right, and a hint for when it is not."""

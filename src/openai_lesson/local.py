@@ -8,10 +8,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import openai
 
@@ -45,11 +43,8 @@ def find() -> Service:
     Raises:
         LessonError: it can't be started, or the base model can't be fetched.
     """
-    status = _status()
-    require_base(status)
-    if status["url"] and _answers(status["url"]):
-        return Service(status["url"], status["home"])
-    return Service(_start(status), status["home"], started=True)
+    require_base()
+    return Service(**json.loads(output("start", "--idle-timeout", str(IDLE_SECONDS), "--json")))
 
 
 def running() -> Service | None:
@@ -58,24 +53,17 @@ def running() -> Service | None:
     Raises:
         LessonError: its home can't be read.
     """
-    status = _status()
+    status = json.loads(output("status", "--json"))
     return Service(status["url"], status["home"]) if status["url"] else None
 
 
-def _status() -> dict[str, Any]:
-    return json.loads(output("status", "--json"))
-
-
-def require_base(status: dict[str, Any] | None = None) -> None:
+def require_base() -> None:
     """Fetch the base model of the service on this machine, unless it is here; shows a progress bar on stderr.
-
-    Args:
-        status: what the service's command said of itself (nothing: it is asked).
 
     Raises:
         LessonError: it can't be fetched; the message says why.
     """
-    if (status or _status())["base_ready"]:
+    if json.loads(output("status", "--json"))["base_ready"]:
         return
     code, said = _show(command("bases", "fetch"), "\r", sys.stderr)  # a progress bar overwrites itself
     if code != 0:
@@ -101,55 +89,10 @@ def _show(words: list[str], line_end: str, where: TextIO) -> tuple[int, str]:
     return process.returncode, said
 
 
-def _answers(url: str) -> bool:
+def takes(url: str, key: str) -> bool:
+    """Whether the service at `url` knows the key."""
     try:
-        takes(url, "none", max_retries=0, timeout=5)
-    except openai.APIError:
-        return False
-    return True  # it lives, even if it wants another key
-
-
-def _start(status: dict[str, Any]) -> str:
-    words = command("serve", "--port", "0", "--idle-timeout", str(IDLE_SECONDS))
-    private = os.open(status["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(private, "ab") as log:
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, **_detached()
-        )
-    assert process.stdout is not None
-    with process.stdout as said:
-        url = said.readline().strip()
-    return url or _wait_for_other(status)
-
-
-def _detached() -> dict[str, Any]:
-    """How to start a process that outlives the notebook."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
-
-
-def _wait_for_other(status: dict[str, Any]) -> str:
-    """Another notebook may be starting the service at this very moment; then ours steps back."""
-    url = None
-    for _ in range(20):
-        if (url := _status()["url"]) and _answers(url):
-            return url
-        time.sleep(0.5)
-    if url:
-        raise LessonError(
-            f"A service at {url} holds the folder {status['home']}, and it can't be reached from here. It may run "
-            "on another machine that shares the folder. Stop it there:  openai-local stop"
-        )
-    log = Path(status["log"])
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["nothing"]
-    raise LessonError(f"The service on this machine did not start. It said: {said[0]}\nMore is in {log}.")
-
-
-def takes(url: str, key: str, **options: Any) -> bool:
-    """Whether the service at `url` knows the key; `options` are those of the client."""
-    try:
-        openai.OpenAI(base_url=url, api_key=key, **options).models.list()
+        openai.OpenAI(base_url=url, api_key=key).models.list()
     except openai.AuthenticationError:
         return False
     return True

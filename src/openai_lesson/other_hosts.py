@@ -108,3 +108,18 @@ def _message(error: Any) -> str:
 
 def _address(error: Any) -> str:
     return f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"
+
+
+def refusal(error: openai.PermissionDeniedError, instead: str) -> Exception:
+    """What to raise when a host does not let an account train.
+
+    Args:
+        error: what the host said.
+        instead: what to type to train on this machine.
+    """
+    if error.code != "training_not_available":
+        return error
+    return LessonError(
+        "OpenAI does not let this account train models: since May 2026 it takes no new fine-tuning "
+        f"customers. Train on this machine instead:  {instead}"
+    )

@@ -18,18 +18,16 @@ import openai
 import pandas as pd
 
 from openai_data.errors import LessonError
-from openai_figures.confidence import coloured, joined, legend
-from openai_figures.figure import Figure
+from openai_figures.confidence import Token, coloured, joined, legend
 from openai_figures.progress import in_notebook
-from openai_figures.tables import text_table
-from openai_lesson.asking import MAX_TOKENS, Token, stream
+from openai_figures.tables import Listing
+from openai_lesson.asking import MAX_TOKENS, stream
 from openai_lesson.connection import host
 
 PAUSE_SECONDS = 0.1
 """How often an answer is drawn at most: Jupyter drops messages if a kernel sends a megabyte in a second."""
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _READABLE = "line-height: 1.7; white-space: pre-wrap; overflow-wrap: anywhere"
-_CELL = "text-align: left; vertical-align: top; white-space: pre-wrap"
 
 
 class Pane:
@@ -55,11 +53,7 @@ class Pane:
     def answer(self, client: openai.OpenAI, question: str, sure: bool, **how: Any) -> Iterator[None]:
         """Ask, and draw the answer while it comes: one step per token. An error is told as a sentence.
 
-        Args:
-            client: from `connect`.
-            question: what to ask.
-            sure: whether the probabilities are shown.
-            how: what `stream` takes besides.
+        With `sure`, the probabilities are shown. `how` is what `stream` takes besides.
         """
         self.tokens, self.trouble, drawn = [], "", 0.0
         self.draw(sure, busy=True)
@@ -77,17 +71,14 @@ class Pane:
         self.draw(sure)
 
     def draw(self, sure: bool, *, busy: bool = False) -> None:
-        """Put what there is into the widget."""
+        """Put what there is into the widget: the answer, or what went wrong."""
+        answer = coloured(self.tokens, titles=not busy) if sure else escape(joined(self.tokens))
+        said = "<br>".join(filter(None, [answer, escape(self.trouble)]))
         self.widget.value = (
             f'<div role="group" aria-label="{escape(self.title)}" aria-busy="{str(busy).lower()}">'
             f"<b>{escape(self.title)}</b><br><small>{escape(self.model)}</small>"
-            f'<div style="{_READABLE}">{self.html(sure, titles=not busy)}{" …" if busy else ""}</div></div>'
+            f'<div style="{_READABLE}">{said}{" …" if busy else ""}</div></div>'
         )
-
-    def html(self, sure: bool, *, titles: bool = True) -> str:
-        """The answer, or what went wrong, as HTML."""
-        answer = coloured(self.tokens, titles=titles) if sure else escape(joined(self.tokens))
-        return "<br>".join(filter(None, [answer, escape(self.trouble)]))
 
 
 def _trouble(error: Exception, client: openai.OpenAI) -> str:
@@ -155,22 +146,15 @@ class Playground:
             self.button.disabled = False
             self._legend.value = legend() if sure else ""
 
-    def twin(self) -> Figure:
+    def twin(self) -> Listing:
         """The question and both answers, without widgets."""
-        question, sure = self.question.value, self.sure.value
-        answers = {f"{pane.title}: {pane.model}": pane for pane in self.panes}
-        table = pd.DataFrame([{"question": question} | {name: pane.text for name, pane in answers.items()}])
-        heads = "".join(f'<th scope="col" style="text-align: left">{escape(name)}</th>' for name in answers)
-        cells = "".join(f'<td style="{_CELL}">{pane.html(sure)}</td>' for pane in self.panes)
-        html = (
-            f'<table><caption style="text-align: left">{escape(question)}</caption>'
-            f"<thead><tr>{heads}</tr></thead><tbody><tr>{cells}</tr></tbody></table>{legend() if sure else ''}"
-        )
-        return Figure(text_table(table, (26, 38, 38)), html=html)
+        answers = {f"{pane.title}: {pane.model}": pane.text for pane in self.panes}
+        return Listing(pd.DataFrame([{"question": self.question.value} | answers]), (26, 38, 38))
 
     def bundle(self) -> dict[str, Any]:
         """The widgets and their twin, as one output of a notebook."""
-        return {_VIEW: self.box._repr_mimebundle_()[_VIEW], **self.twin().bundle()}
+        view, twin = self.box._repr_mimebundle_()[_VIEW], self.twin()
+        return {_VIEW: view, "text/html": twin._repr_html_(), "text/plain": repr(twin)}
 
     def _typed(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """Enter. What the field offers instead, a change of its value, also comes when a learner leaves it."""
@@ -201,7 +185,7 @@ def playground(client: openai.OpenAI, model: str, question: str = "What is sin?"
     made = Playground(client, model, question)
     made.ask()
     if not in_notebook():
-        return print(made.twin().text)
+        return print(made.twin())
     from IPython.display import display
 
     display(made.bundle(), raw=True)

@@ -19,12 +19,8 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 def normalise(text: str) -> str:
     """What is left of a text when looks don't count.
 
-    Args:
-        text: an answer.
-
-    Returns:
-        The text in small letters, without punctuation (that of ASCII, as in SQuAD), without the articles "a", "an"
-        and "the", and with one space between words.
+    That is the text in small letters, without punctuation (that of ASCII, as in SQuAD), without the articles "a",
+    "an" and "the", and with one space between words.
     """
     # The order matters: "a." is an article only when its full stop is gone.
     bare = text.lower().translate(_NO_PUNCTUATION)
@@ -32,15 +28,7 @@ def normalise(text: str) -> str:
 
 
 def exact_match(expected: str, answer: str) -> bool:
-    """Whether the answer is the expected one, when looks don't count.
-
-    Args:
-        expected: the right answer.
-        answer: the model's.
-
-    Returns:
-        True if both are the same after `normalise`.
-    """
+    """Whether a model's answer and the expected one are the same after `normalise`."""
     return normalise(expected) == normalise(answer)
 
 

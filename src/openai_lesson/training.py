@@ -1,22 +1,18 @@
-"""Fine-tuning with one call each: start it, follow it, look at its losses, take the model home.
+"""Fine-tuning with one call each: start it, and follow it.
 
 `start` is what a learner has done by hand: `client.files.create`, then `client.fine_tuning.jobs.create`. `follow`
 asks for the job and its events again and again, as a learner did in a loop, and draws what it hears.
 """
 
-import os
 import re
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 import openai
-import pandas as pd
 from openai.types.fine_tuning import FineTuningJob
 
 from openai_data.errors import LessonError
-from openai_data.local_cli import output
-from openai_lesson.connection import found_here, host, is_local, is_openai
+from openai_lesson.connection import host
 from openai_lesson.watching import Watcher, reason
 
 
@@ -49,6 +45,8 @@ def start(
     try:
         return client.fine_tuning.jobs.create(model=model or host(client).model, **options)
     except openai.PermissionDeniedError as error:
+        from openai_lesson.other_hosts import refusal  # late: this machine refuses nobody
+
         raise refusal(error, "client = connect('local')") from None
 
 
@@ -61,21 +59,6 @@ def _upload(client: openai.OpenAI, path: str | Path) -> str:
         raise LessonError(f"{where} Run the notebook 01-prepare-data first.") from None
     except OSError as error:
         raise LessonError(f"{path} can't be read: {error.strerror}.") from None
-
-
-def refusal(error: openai.PermissionDeniedError, instead: str) -> Exception:
-    """What to raise when a host does not let an account train.
-
-    Args:
-        error: what the host said.
-        instead: what to type to train on this machine.
-    """
-    if error.code != "training_not_available":
-        return error
-    return LessonError(
-        "OpenAI does not let this account train models: since May 2026 it takes no new fine-tuning "
-        f"customers. Train on this machine instead:  {instead}"
-    )
 
 
 def latest_model(client: openai.OpenAI, *, suffix: str | None = None) -> str:
@@ -126,83 +109,3 @@ def follow(client: openai.OpenAI, job: FineTuningJob | str | None = None) -> Fin
     if current.status == "failed":
         raise LessonError(f"The job {current.id} failed: {reason(current)}")
     return current
-
-
-def history(client: openai.OpenAI, job: FineTuningJob | str) -> pd.DataFrame:
-    """The losses of a job at the end of each epoch.
-
-    Args:
-        client: from `connect`.
-        job: a job that is over, or its id.
-
-    Returns:
-        A table with the columns ``epoch``, ``step``, ``training loss`` (the mean of the epoch's steps, in nats per
-        token), ``validation loss`` (over all validation examples after the epoch; missing without a validation
-        file) and ``tokens right`` (the share of the answers' tokens that were the likeliest, from 0 to 1).
-
-    Raises:
-        LessonError: the job has no steps yet.
-    """
-    job = client.fine_tuning.jobs.retrieve(job if isinstance(job, str) else job.id)
-    steps: dict[int, dict[str, Any]] = {}
-    for event in client.fine_tuning.jobs.list_events(job.id, limit=100):
-        if isinstance(event.data, dict) and "step" in event.data:
-            steps.setdefault(int(event.data["step"]), {}).update(event.data)
-    epochs = job.hyperparameters.n_epochs
-    if not steps or not isinstance(epochs, int):
-        raise LessonError(f"The job {job.id} has not taken a step yet. Wait for it:  follow(client, {job.id!r})")
-    table = pd.DataFrame(steps.values()).set_index("step").sort_index()
-    for name in ("train_loss", "full_valid_loss", "train_mean_token_accuracy"):
-        if name not in table:
-            table[name] = float("nan")
-    length = max(1, int(table.get("total_steps", table.index.to_series()).max()) // epochs)
-    groups = table.groupby((table.index - 1) // length + 1)
-    return pd.DataFrame(
-        {
-            "epoch": list(groups.groups),
-            "step": groups.apply(lambda part: part.index.max()).to_numpy(),
-            "training loss": groups["train_loss"].mean().round(4).to_numpy(),
-            "validation loss": groups["full_valid_loss"].last().round(4).to_numpy(),
-            "tokens right": groups["train_mean_token_accuracy"].mean().round(4).to_numpy(),
-        }
-    )
-
-
-Format = Literal["gguf", "peft", "merged"]
-"""``gguf``: for Ollama and llama.cpp. ``peft``: a LoRA adapter, for transformers and vLLM. ``merged``: one model
-that is whole."""
-
-
-def export(
-    model: str, format: Format = "gguf", to: str | os.PathLike[str] = "my-model", *, replace: bool = False
-) -> None:
-    """Write a model that was trained on this machine into a new folder, with a model card.
-
-    It prints where the folder is, how large, and how to serve it. At another host it only says that there is
-    nothing to take home, so that a notebook runs there to its end.
-
-    Args:
-        model: its name, or that of a checkpoint.
-        format: see `Format`.
-        to: the folder to make.
-        replace: whether a folder that an earlier export made may be replaced.
-
-    Raises:
-        LessonError: there is no such model, or the folder can't be written. The message says what to type instead.
-    """
-    if elsewhere := _other_host():
-        print(f"{elsewhere} does not hand models out. You can take home what was trained on this machine.")
-        if elsewhere != "OpenAI":
-            print(f"If it is your class's, ask your instructor, who can:  openai-local export {model} --to DIR")
-        return
-    words = ["export", model, "--format", format, "--to", os.fspath(to)]
-    print(output(*words, *(["--replace"] if replace else [])))
-
-
-def _other_host() -> str | None:
-    """What the host is called that notebooks speak to; None for the service on this machine."""
-    url = os.environ.get("OPENAI_BASE_URL", "")
-    name = urlsplit(url).hostname or ""
-    if not url or found_here(url) or is_local(name):
-        return None
-    return "OpenAI" if is_openai(name) else name

@@ -8,10 +8,9 @@ Words are compared, not meanings. A right answer in words of one's own scores lo
 "of", "and" and "is" with the right one does not score 0: the base model's bars show how much that is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import openai
 import pandas as pd
@@ -99,7 +98,7 @@ class Verification:
         return grouped.agg(questions=("f1", "size"), match=("match", "mean"), f1=("f1", "mean"))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return self.figure().bundle()
+        return self.figure()._repr_mimebundle_()
 
     def __repr__(self) -> str:
         """The bars as text."""
@@ -144,36 +143,41 @@ def verify(
     if not sets:
         raise LessonError('There are no questions to ask. Give a table a name:  sets={"my questions": table}')
     base = host(client).model
-    questions = [*_chosen(sets, "trained", every), *_chosen(sets, "base", every * _BASE_EVERY)]
+    turns = (("trained", every), ("base", every * _BASE_EVERY))
+    chosen = [_chosen(title, table, asked, step) for asked, step in turns for title, table in sets.items()]
+    questions = pd.concat(chosen, ignore_index=True)
 
-    def answer(question: dict[str, Any]) -> str:
-        if question["asked"] == "base":
-            return ask(client, question["prompt"], base, max_tokens=BASE_TOKENS)
-        return ask(client, question["prompt"], model, max_tokens=max_tokens)
+    def answer(prompt: str, asked: str) -> str:
+        if asked == "base":
+            return ask(client, prompt, base, max_tokens=BASE_TOKENS)
+        return ask(client, prompt, model, max_tokens=max_tokens)
 
     card, given = Card(), list[str]()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            for question, text in zip(questions, pool.map(answer, questions), strict=True):
+            answers = pool.map(answer, questions.prompt, questions.asked)
+            for title, asked, text in zip(questions.set, questions.asked, answers, strict=True):
                 given.append(text)
-                doing = question["set"] if question["asked"] == "trained" else "base model"
+                doing = title if asked == "trained" else "base model"
                 card.show(f"{doing:<16} {bar(len(given) / len(questions))} question {len(given)}/{len(questions)}")
         finally:
             card.close()
     return Verification(_measured(questions, given, list(sets)))
 
 
-def _chosen(tables: Mapping[str, pd.DataFrame], asked: str, every: int) -> Iterator[dict[str, Any]]:
-    """Every so many questions of each table, the first one included."""
-    for title, table in tables.items():
-        _check(title, table)
-        numbers = table.number if "number" in table else range(1, len(table) + 1)
-        shown = table.shown if "shown" in table else table.prompt
-        rows = zip(numbers, table.prompt, table.completion, shown, strict=True)
-        for number, prompt, completion, instead in list(rows)[::every]:
-            names = ("set", "number", "prompt", "question", "expected", "asked")
-            row = (title, number, str(prompt), str(instead), str(completion).strip(), asked)
-            yield dict(zip(names, row, strict=True))
+def _chosen(title: str, table: pd.DataFrame, asked: str, every: int) -> pd.DataFrame:
+    """Every so many questions of a table, the first one included."""
+    _check(title, table)
+    prompts, expected = table.prompt.astype(str), table.completion.astype(str).str.strip()
+    columns = {
+        "set": title,
+        "number": table.get("number", range(1, len(table) + 1)),
+        "prompt": prompts,
+        "question": table.get("shown", prompts).astype(str),
+        "expected": expected,
+        "asked": asked,
+    }
+    return pd.DataFrame(columns, index=table.index)[::every]
 
 
 def _check(title: str, table: pd.DataFrame) -> None:
@@ -194,9 +198,9 @@ def _check(title: str, table: pd.DataFrame) -> None:
         raise LessonError(f'The table "{title}" has no rows, so there is nothing to ask.')
 
 
-def _measured(questions: list[dict[str, Any]], given: list[str], titles: list[str]) -> pd.DataFrame:
+def _measured(questions: pd.DataFrame, given: list[str], titles: list[str]) -> pd.DataFrame:
     """The answers with their measures, set by set, the trained model's before the base model's."""
-    table = pd.DataFrame(questions).drop(columns="prompt")
+    table = questions.drop(columns="prompt")
     table.insert(table.columns.get_loc("expected") + 1, "answer", given)
     pairs = list(zip(table.expected, table.answer, strict=True))
     table["exact"] = [expected == answer for expected, answer in pairs]

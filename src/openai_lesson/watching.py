@@ -50,14 +50,9 @@ class Watcher:
         tell: Callable[[float, str], None] = _print,
         bar: bool = True,
     ) -> None:
-        """Look at a job for the first time.
+        """Look at the job with the id `job` for the first time.
 
-        Args:
-            client: from `connect`.
-            job: the job's id.
-            come_back: what to type to watch the job again.
-            tell: gets each event: when, and its message.
-            bar: whether to show a bar.
+        `come_back` is what to type to watch it again. `tell` gets each event: when, and its message.
         """
         self._given, self._tell, self._come_back = client, tell, come_back
         self.client = client.with_options(timeout=_ANSWER_SECONDS)
@@ -134,7 +129,7 @@ class Watcher:
 
     def _show(self, news: list[FineTuningJobEvent], lines: list[Line]) -> None:
         for event in news:
-            self._progress.note(event.data)
+            self._progress.note(event.message, event.data)
         for created_at, message in lines:
             self._say(created_at, message)
         if self._bar:

@@ -28,7 +28,7 @@ def test_a_cell_that_fails_is_shown_and_kept(tmp_path):
 
 
 def test_a_learners_mistake_is_a_sentence_not_a_traceback(tmp_path):
-    path = write(tmp_path / "bad.ipynb", "import openai_lesson as lesson\nlesson.prepare.read_table('none.csv')")
+    path = write(tmp_path / "bad.ipynb", "import openai_lesson as lesson\nlesson.prepare.read('none.csv')")
     (tmp_path / "out").mkdir()
     with pytest.raises(LessonError) as error:
         run_notebook(path, tmp_path / "out", "python3", Echo())

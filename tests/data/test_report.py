@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import openai_data as prepare
+from openai_command.prepare_data import as_data, divided
 from openai_data import tokens
 from openai_data.column import Column, plain
 from openai_data.report import Examples, chat_lines, completion_lines
@@ -124,7 +125,7 @@ def test_as_a_table_and_as_data():
     table = looked.summary()
     assert list(table.columns) == ["found", "rows", "where", "what is done"] and len(table) >= 2
     assert "<table" in looked._repr_html_() and "Remove 1 duplicate rows" in repr(looked)
-    plain_data = json.loads(json.dumps(looked.as_dict()))
+    plain_data = json.loads(json.dumps(as_data(looked, [])))
     assert plain_data["rows"] == 27 and plain_data["task"] == "conditional generation"
     assert {"code": "duplicate_rows", "rows": [27]}.items() <= {
         key: value for key, value in plain_data["findings"][1].items() if key in ("code", "rows")
@@ -134,10 +135,10 @@ def test_as_a_table_and_as_data():
 
 def test_the_split_has_a_seed():
     hundred = Examples(Table([], [], [], "t", "CSV"), range(100), [], "chat")
-    training, valid = hundred.split(0.2, 42)
+    training, valid = divided(hundred, 0.2, 42)
     assert sorted([*training.positions, *valid.positions]) == list(range(100)) and len(valid) == 20
-    assert hundred.split(0.2, 42) == (training, valid) != hundred.split(0.2, 43)
-    assert len(replace(hundred, positions=range(20_000)).split(None, 42)[1]) == 1000
+    assert divided(hundred, 0.2, 42) == (training, valid) != divided(hundred, 0.2, 43)
+    assert len(divided(replace(hundred, positions=range(20_000)), None, 42)[1]) == 1000
 
 
 @pytest.mark.parametrize("texts", [["a\\u0000b", "c"], ["x", ""], ['"', "\\", "/", "é\n\t\x01 1e5 null"]])

@@ -68,7 +68,7 @@ def test_a_text_in_boxes():
     assert all("color:inherit" in style for style in styles)
     titles = [attributes["title"] for _, attributes, _ in page.boxes]
     assert titles[0].startswith("token ") and titles[3].count(",") == 1
-    assert "the loss" not in figure.html and "text/html" in figure.bundle()
+    assert "the loss" not in figure.html and "text/html" in figure._repr_mimebundle_()
 
 
 def test_what_can_not_be_seen_is_made_visible():
@@ -150,10 +150,10 @@ def test_lengths_are_a_histogram():
     assert all("how many of 2 examples" in form for form in sampled.values())
 
 
-def test_bars_are_as_high_as_what_they_count():
+def test_bars_are_as_long_as_what_they_count():
     picture = ElementTree.fromstring(histogram([(1, 2, 5), (3, 4, 10), (5, 6, 0)], "things", "a < b"))
     bars = [e for e in picture if e.tag.endswith("rect")]
-    heights = [float(bar.get("height")) for bar in bars]
-    assert heights[1] == 2 * heights[0] > 0 == heights[2]
-    assert len({float(bar.get("y")) + float(bar.get("height")) for bar in bars}) == 1, "they stand on one line"
+    lengths = [float(bar.get("width")) for bar in bars]
+    assert lengths[1] == 2 * lengths[0] > 0 == lengths[2]
+    assert len({bar.get("x") for bar in bars}) == 1, "they begin on one line"
     ElementTree.fromstring(histogram([(7, 7, 0)], "things", "one value, and nothing there"))

@@ -18,10 +18,10 @@ from openai_figures.boxes import Box
 from openai_figures.boxes import html as boxes_html
 from openai_figures.boxes import text as boxes_text
 from openai_figures.charts import Bar, bars
+from openai_figures.confidence import Token
 from openai_figures.progress import Progress
 from openai_figures.tables import Listing, text_table
 from openai_kernel.magics import Queue
-from openai_lesson.asking import Token
 from openai_lesson.playground import Pane
 
 ESC, CSI, BEL, BIDI = "\x1b", "\x9b", "\x07", "\u202e"

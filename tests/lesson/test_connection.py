@@ -3,7 +3,7 @@ import os
 import openai
 import pytest
 
-from openai_lesson import LessonError, connect, host, keys, local
+from openai_lesson import LessonError, connect, host, keys
 from openai_local.cli import main
 
 
@@ -61,14 +61,6 @@ def test_a_service_that_can_not_start_says_why(tmp_path, tiny_cache, monkeypatch
     with pytest.raises(LessonError) as error:
         connect()
     assert "Traceback" not in str(error.value)
-
-
-def test_a_service_on_another_machine_of_the_same_home_is_named(tmp_path, monkeypatch):
-    status = {"url": "http://127.0.0.1:9/v1", "home": str(tmp_path), "log": str(tmp_path / "log")}
-    monkeypatch.setattr(local, "_status", lambda: status)
-    monkeypatch.setattr(local.time, "sleep", lambda seconds: None)
-    with pytest.raises(LessonError, match=r"can't be reached from here.*openai-local stop"):
-        local._wait_for_other(status)
 
 
 def test_a_class_s_service_is_known_by_its_keys(monkeypatch):

@@ -6,17 +6,16 @@ from openai_lesson.exercises import EXERCISES
 
 
 def test_three_states():
-    assert lesson.check("02.1", ...).state == "open"
-    assert lesson.check("02.1", 286).state == "right"
-    verdict = lesson.check("02.1", 278)
-    assert verdict.state == "not yet" and EXERCISES["02.1"].hint in repr(verdict)
-    assert "286" not in EXERCISES["02.1"].hint
+    assert repr(lesson.check("02.1", ...)).startswith("… Exercise 02.1: replace the three dots")
+    assert repr(lesson.check("02.1", 286)) == "✔ Exercise 02.1: right."
+    hint = EXERCISES["02.1"][1]
+    assert repr(lesson.check("02.1", 278)) == f"✘ Exercise 02.1: {hint}" and "286" not in hint
 
 
 def test_facts_come_with_the_answer():
-    history = pd.DataFrame({"epoch": [1, 2, 3], "validation loss": [3.0, 2.5, 4.0]})
-    assert lesson.check("02.2", 2, history).state == "right"
-    assert lesson.check("02.2", 3, history).state == "not yet"
+    history = pd.DataFrame({"full_valid_loss": [3.0, 2.5, 4.0]}, index=[22, 44, 66])
+    assert "✔" in repr(lesson.check("02.2", 44, history))
+    assert "✘" in repr(lesson.check("02.2", 2, history))
 
 
 @pytest.mark.parametrize("number", sorted(EXERCISES))
@@ -26,7 +25,7 @@ def test_facts_come_with_the_answer():
 def test_an_answer_of_another_kind_is_not_right(number, answer):
     if (number, answer) == ("00.2", "?"):
         return
-    assert lesson.check(number, answer).state == "not yet"
+    assert "✘" in repr(lesson.check(number, answer))
 
 
 def test_there_is_no_such_exercise():

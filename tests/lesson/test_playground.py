@@ -8,7 +8,7 @@ import openai
 import pytest
 
 import openai_lesson as lesson
-from openai_lesson.asking import Token
+from openai_figures.confidence import Token
 
 module = importlib.import_module("openai_lesson.playground")
 Playground, playground = module.Playground, module.playground
@@ -145,7 +145,7 @@ def test_no_error_shows_a_key(made, client, monkeypatch):
 
     monkeypatch.setattr(module, "stream", stream)
     made.ask()
-    everything = json.dumps([made.panes[0].widget.value, made.twin().bundle()])
+    everything = json.dumps([made.panes[0].widget.value, made.twin()._repr_html_()])
     assert client.api_key not in everything and "(your key)" in everything
     assert "so far" in everything and "&lt;is&gt;" in made.panes[0].widget.value
 

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 import openai_lesson as lesson
-from openai_figures.confidence import coloured
-from openai_lesson.asking import Token, stream
-from openai_lesson.probabilities import Answer, how_sure
+from openai_figures.confidence import Answer, Token, coloured
+from openai_lesson.asking import how_sure, stream
 
 ANSWER = Answer(
     (

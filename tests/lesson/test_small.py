@@ -46,4 +46,4 @@ def test_notebooks_0_to_5_load_little(tmp_path):
     prepare = (
         "report = lesson.prepare.analyse(lesson.catechism.write('c.csv')); report.lengths; report.write('c.jsonl')"
     )
-    assert lines_loaded("\n".join([*names, prepare]), tmp_path) <= 4050
+    assert lines_loaded("\n".join([*names, prepare]), tmp_path) <= 3600
