@@ -153,13 +153,13 @@ def verify(
         return ask(client, prompt, model, max_tokens=max_tokens)
 
     card, given = Card(), list[str]()
+    titles = questions.set.where(questions.asked == "trained", "base model")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            answers = pool.map(answer, questions.prompt, questions.asked)
-            for title, asked, text in zip(questions.set, questions.asked, answers, strict=True):
+            # The answers have no name: so an interruption drops them, and what was not asked yet is not asked.
+            for title, text in zip(titles, pool.map(answer, questions.prompt, questions.asked), strict=True):
                 given.append(text)
-                doing = title if asked == "trained" else "base model"
-                card.show(f"{doing:<16} {bar(len(given) / len(questions))} question {len(given)}/{len(questions)}")
+                card.show(f"{title:<16} {bar(len(given) / len(questions))} question {len(given)}/{len(questions)}")
         finally:
             card.close()
     return Verification(_measured(questions, given, list(sets)))

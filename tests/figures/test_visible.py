@@ -15,8 +15,7 @@ from openai_data import analyse
 from openai_data.downloading import name_of
 from openai_figures import visible
 from openai_figures.boxes import Box
-from openai_figures.boxes import html as boxes_html
-from openai_figures.boxes import text as boxes_text
+from openai_figures.boxes import figure as in_boxes
 from openai_figures.charts import Bar, bars
 from openai_figures.confidence import Token
 from openai_figures.progress import Progress
@@ -102,12 +101,12 @@ def test_figures_and_tables():
     pages = [
         Listing(pd.DataFrame([[HOSTILE] * 3], columns=["question", "base", "trained"]), (9, 9, 9))._repr_html_(),
         Queue([(HOSTILE,) * 5])._repr_html_(),
-        boxes_html([Box(HOSTILE, (1, 2), True)], legend=True, below=[HOSTILE]),
+        in_boxes([Box(HOSTILE, (1, 2), True)], HOSTILE, legend=True).html,
         pane.widget.value,
     ]
     for page in pages:
         assert not Reader(page).tags & {"img", "script"}
-    for text in (repr(Queue([(HOSTILE,) * 5])), boxes_text([Box(HOSTILE, (1,))], legend=False, below=[])):
+    for text in (repr(Queue([(HOSTILE,) * 5])), in_boxes([Box(HOSTILE, (1,))], "", legend=False).text):
         assert not OBEYED.search(text)
 
 
