@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import zip_longest
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from openai_figures import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Listing:
     """Texts to read: a table that a notebook shows whole; as text, each column is wrapped to its width."""
 
-    table: pd.DataFrame
+    table: "pd.DataFrame"
     widths: tuple[int, ...]
 
     def _repr_html_(self) -> str:
@@ -27,7 +29,7 @@ class Listing:
         return text_table(self.table.assign(**numbers.map("{:.2f}".format)), self.widths)
 
 
-def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
+def text_table(table: "pd.DataFrame", widths: Sequence[int]) -> str:
     """A table as plain text, each column wrapped to its width in characters."""
 
     def lines(cells: Sequence[str]) -> Iterator[str]:
@@ -42,7 +44,7 @@ def text_table(table: pd.DataFrame, widths: Sequence[int]) -> str:
     return "\n".join([*lines(list(table.columns)), rule, f"\n{rule}\n".join(blocks)])
 
 
-def html_table(table: pd.DataFrame) -> str:
+def html_table(table: "pd.DataFrame") -> str:
     """A table as HTML that gets no wider than the page. A text over 300 letters is cut off, with a "…"."""
     cell = "text-align: left; vertical-align: top; white-space: normal; overflow-wrap: anywhere"
 

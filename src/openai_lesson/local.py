@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 import openai
 
@@ -43,8 +43,17 @@ def find() -> Service:
     Raises:
         LessonError: it can't be started, or the base model can't be fetched.
     """
-    require_base()
-    return Service(**json.loads(output("start", "--idle-timeout", str(IDLE_SECONDS), "--json")))
+    status = require_base()
+    words = command("serve", "--detached", "--port", "0", "--idle-timeout", str(IDLE_SECONDS))
+    how: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    # It outlives the notebook, on Windows too.
+    how |= {"start_new_session": True, "creationflags": getattr(subprocess, "DETACHED_PROCESS", 0)}
+    told: Any = subprocess.Popen(words, text=True, **how).stdout
+    with told:
+        said = told.readline().strip()
+    if not said.startswith("http"):
+        raise LessonError(said.removeprefix("openai-local: ") or f"No service started. See {status['log']}.")
+    return Service(said, status["home"], started=said != status["url"])
 
 
 def running() -> Service | None:
@@ -53,21 +62,25 @@ def running() -> Service | None:
     Raises:
         LessonError: its home can't be read.
     """
-    status = json.loads(output("status", "--json"))
+    status = _status()
     return Service(status["url"], status["home"]) if status["url"] else None
 
 
-def require_base() -> None:
+def _status() -> dict[str, Any]:
+    return json.loads(output("status", "--json"))
+
+
+def require_base() -> dict[str, Any]:
     """Fetch the base model of the service on this machine, unless it is here; shows a progress bar on stderr.
 
-    Raises:
-        LessonError: it can't be fetched; the message says why.
+    Returns what ``openai-local status`` said before. Raises `LessonError` if it can't be fetched.
     """
-    if json.loads(output("status", "--json"))["base_ready"]:
-        return
-    code, said = _show(command("bases", "fetch"), "\r", sys.stderr)  # a progress bar overwrites itself
-    if code != 0:
-        raise LessonError(said.strip().splitlines()[-1].removeprefix("openai-local: "))
+    status = _status()
+    if not status["base_ready"]:
+        code, said = _show(command("bases", "fetch"), "\r", sys.stderr)  # a progress bar overwrites itself
+        if code != 0:
+            raise LessonError(said.strip().splitlines()[-1].removeprefix("openai-local: "))
+    return status
 
 
 def doctor() -> None:

@@ -82,8 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
     export.add_argument("--replace", action="store_true", help="replace DIR if an earlier export made it")
-    start = _add(commands, "start", "status", "start the service in the background, unless it runs", home, as_json)
-    _add_idle_timeout(start)
     _add(commands, "stop", "status", "stop the running service", home)
     return parser
 
@@ -100,7 +98,9 @@ def _add(
 def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, which is this machine alone)")
     serve.add_argument("--port", type=int, help="port (default: 8765; 0 picks a free one)")
-    _add_idle_timeout(serve)
+    serve.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="stop when nobody called for so long")
+    said = "for programs: print the address of the service that runs, or be it, and write to its log"
+    serve.add_argument("--detached", action="store_true", help=said)
     group = serve.add_argument_group("a class")
     who = group.add_mutually_exclusive_group()
     who.add_argument("--class", dest="roster", type=Path, metavar="FILE", help="make keys for a roster in CSV")
@@ -123,11 +123,6 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     runner = serve.add_argument_group("where jobs are trained")
     runner.add_argument("--runner", choices=("local", "slurm"), default="local", help="default: %(default)s")
     runner.add_argument("--site", type=Path, metavar="FILE", help="for Slurm: the site's settings, site.toml")
-
-
-def _add_idle_timeout(parser: argparse.ArgumentParser) -> None:
-    said = "stop when nobody called for so long"
-    parser.add_argument("--idle-timeout", type=float, metavar="SECONDS", help=said)
 
 
 def _count(text: str) -> int:

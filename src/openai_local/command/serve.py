@@ -15,9 +15,12 @@ import shlex
 import socket
 import ssl
 import sys
+import time
 from argparse import Namespace
 from pathlib import Path
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 from openai_local.classroom.handout import on_network
 from openai_local.classroom.hub import HubDoor
@@ -35,10 +38,14 @@ from openai_local.service.store import Store
 from openai_local.service.trusted_hosts import ANY, LOOPBACK
 
 _DOCS = "docs/class.md says how"
+WAIT_SECONDS = 10.0
+"""For a service that holds the lock and does not answer yet."""
 
 
 def _serve(arguments: Namespace) -> None:
     home = Home.open(arguments.home)
+    if arguments.detached and is_held(home.lock):
+        return print(_other(home), flush=True)
     home.require_room()
     settings = _settings(arguments)
     here = is_this_machine(settings.host)
@@ -51,7 +58,47 @@ def _serve(arguments: Namespace) -> None:
             "Other machines reach this service without TLS: on the way, keys and texts can be read. With TLS:  "
             f"--certificate FILE --private-key FILE, or a proxy in front; {_DOCS}."
         )
-    serve(home, default_cache(), settings)
+    if not arguments.detached:
+        return serve(home, default_cache(), settings)
+    with home.log.open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        serve(home, default_cache(), settings)
+    except LocalError:
+        os.dup2(1, 2)  # whoever started this still reads there
+        if not is_held(home.lock):
+            raise
+        print(_other(home), flush=True)  # it came a moment earlier
+
+
+def _other(home: Home) -> str:
+    """The address of the service that holds a home's lock; it may be starting at this very moment.
+
+    Raises:
+        LocalError: it can't be reached.
+    """
+    ends = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < ends:
+        if (url := (home.read_running() or {}).get("url", "")) and _answers(url):
+            return url
+        time.sleep(WAIT_SECONDS / 20)
+    raise LocalError(
+        f"{home.taken()} It can't be reached from here. It may run on another machine that shares the folder. "
+        "Stop it there:  openai-local stop"
+    )
+
+
+def _answers(url: str) -> bool:
+    """Whether a service of ours is there: it wants a key, or has a certificate that is its own."""
+    try:
+        build_opener(ProxyHandler({})).open(f"{url}/models", timeout=5).close()
+    except HTTPError as error:
+        return error.code == 401
+    except URLError as error:
+        return "CERTIFICATE_VERIFY_FAILED" in str(error.reason)
+    except OSError:
+        return False
+    return True
 
 
 def _is_class(arguments: Namespace) -> bool:

@@ -1,4 +1,4 @@
-"""``openai-local where``, ``status``, ``start``, ``stop``: the service that runs, and where its things are."""
+"""``openai-local where``, ``status`` and ``stop``: the service that runs, and where it keeps what it has."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import os
 import shlex
 import signal
 import socket
-import subprocess
-import sys
-import time
 from argparse import Namespace
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
 
 import psutil
 from filelock import FileLock, Timeout
@@ -21,9 +16,6 @@ from filelock import FileLock, Timeout
 from openai_local.errors import LocalError
 from openai_local.home import Home, default_cache, default_home, is_held
 from openai_local.models.base_models import SMOLLM2
-
-WAIT_SECONDS = 10.0
-"""For a service that another program is starting at this very moment."""
 
 
 def _where(arguments: Namespace) -> None:
@@ -47,62 +39,7 @@ def _status(arguments: Namespace) -> None:
         where = f" on {facts['host']}" if facts["host"] else ""
         print(f"A service runs at {facts['url']} (process {facts['pid']}{where}), home {home.path}")
     else:
-        print(f"No service runs on {home.path}. Start one with:  openai-local start")
-
-
-def _start(arguments: Namespace) -> None:
-    """Start a service in the background, unless one runs."""
-    home, started = Home.open(arguments.home), False
-    url = (_running(home) or {}).get("url")
-    if not url or not _answers(url):
-        url = _spawn(home, arguments.idle_timeout)
-        started = bool(url)
-    facts = {"url": url or _other(home), "home": str(home.path), "started": started}
-    print(json.dumps(facts) if arguments.json else f"A service runs at {facts['url']}, home {home.path}")
-
-
-def _answers(url: str) -> bool:
-    """Whether a service of ours is there: it wants a key, or a certificate that is its own."""
-    try:
-        build_opener(ProxyHandler({})).open(f"{url}/models", timeout=5).close()
-    except HTTPError as error:
-        return error.code == 401
-    except URLError as error:
-        return "CERTIFICATE_VERIFY_FAILED" in str(error.reason)
-    except OSError:
-        return False
-    return True
-
-
-def _spawn(home: Home, idle_timeout: float | None) -> str:
-    """Start ``openai-local serve`` as a process that outlives this one. Returns its address; empty if it ended."""
-    alone: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        alone = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    words = [sys.executable, "-P", "-m", "openai_local", "serve", "--port", "0", "--home", str(home.path)]
-    words += [] if idle_timeout is None else ["--idle-timeout", str(idle_timeout)]
-    with home.log.open("ab") as log:
-        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": log}
-        process = subprocess.Popen(words, text=True, **pipes, **alone)
-    assert process.stdout is not None
-    with process.stdout as said:
-        return said.readline().strip()
-
-
-def _other(home: Home) -> str:
-    """The address of a service that somebody else is starting. Raises `LocalError` if none comes."""
-    ends, url = time.monotonic() + WAIT_SECONDS, ""
-    while time.monotonic() < ends:
-        if (url := (_running(home) or {}).get("url", "")) and _answers(url):
-            return url
-        time.sleep(WAIT_SECONDS / 20)
-    if url:
-        raise LocalError(
-            f"A service at {url} holds the folder {home.path}, and it can't be reached from here. It may run on "
-            "another machine that shares the folder. Stop it there:  openai-local stop"
-        )
-    said = home.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] or ["nothing"]
-    raise LocalError(f"The service on this machine did not start. It said: {said[0]}\nMore is in {home.log}.")
+        print(f"No service runs on {home.path}. Start one with:  openai-local serve")
 
 
 def _is_here(running: dict[str, Any]) -> bool:
@@ -135,4 +72,4 @@ def _stop(arguments: Namespace) -> None:
         raise LocalError(f"Process {running['pid']} did not stop within 30 seconds. See {home.log}.") from None
 
 
-COMMANDS = {"where": _where, "status": _status, "start": _start, "stop": _stop}
+COMMANDS = {"where": _where, "status": _status, "stop": _stop}
