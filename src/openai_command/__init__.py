@@ -1,7 +1,5 @@
 """The commands ``openai`` of 2022 and ``openai-lesson``."""
 
-from __future__ import annotations
-
 import sysconfig
 from pathlib import Path
 

@@ -5,8 +5,6 @@ person to standard error. Names and messages come from others. What a terminal w
 code (`openai_figures.visible`).
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging
@@ -22,7 +20,7 @@ from openai_figures import visible
 if TYPE_CHECKING:
     import openai
 
-    Ask = Callable[[openai.OpenAI, argparse.Namespace], Any]
+Ask = Callable[["openai.OpenAI", argparse.Namespace], Any]
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -79,7 +77,7 @@ def _upload(arguments: argparse.Namespace) -> int:
     return show(send(client_for(arguments), arguments.file, purpose=arguments.purpose))
 
 
-def _print_content(client: openai.OpenAI, arguments: argparse.Namespace) -> None:
+def _print_content(client: "openai.OpenAI", arguments: argparse.Namespace) -> None:
     answer = client.files.content(arguments.id)
     if sys.stdout.isatty():
         speak(answer.text)
@@ -87,7 +85,7 @@ def _print_content(client: openai.OpenAI, arguments: argparse.Namespace) -> None
         sys.stdout.buffer.write(answer.content)
 
 
-def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
+def client_for(arguments: argparse.Namespace) -> "openai.OpenAI":
     """The client for one run of the command. Says in one line where it goes, unless that was named.
 
     The key that is used is left in `arguments.secret`, so that no error shows it.

@@ -1,7 +1,5 @@
 """The words that ask a model: ``completions.create``, and ``chat.completions.create`` under both its names."""
 
-from __future__ import annotations
-
 import argparse
 import math
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Where the command `openai` goes: to OpenAI, too, where the learner set a key that looks like one of OpenAI's."""
 
-from __future__ import annotations
-
 import os
 
 from openai_lesson import local

@@ -4,8 +4,6 @@ The service on this machine has the endpoint of 2022, so a model gets a name of 
 switched it off; there, what was asked for is said in today's words, or refused where nobody offers it any more.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import binascii

@@ -4,8 +4,6 @@ Those are ``fine_tuning.job.…`` of the package 0.28 and ``fine_tuning.jobs.…
 which requests that takes is in `endpoints`.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Callable
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
     from openai_command.endpoints import Endpoint
 
-    Do = Callable[[Endpoint, argparse.Namespace], Any]
+Do = Callable[["Endpoint", argparse.Namespace], Any]
 
 _SMALL = 200_000
 """Bytes of a training file that the four passes of 2022 teach little."""
@@ -115,7 +113,7 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
         parser.set_defaults(run=_create)
 
 
-def _ask(do: Do, client: openai.OpenAI, arguments: argparse.Namespace) -> Any:
+def _ask(do: Do, client: "openai.OpenAI", arguments: argparse.Namespace) -> Any:
     from openai_command.endpoints import endpoint
 
     return do(endpoint(client, arguments.group), arguments)
@@ -157,21 +155,21 @@ def _hyperparameters(text: str) -> dict[str, Any]:
     return found
 
 
-def _events(at: Endpoint, arguments: argparse.Namespace) -> Any:
+def _events(at: "Endpoint", arguments: argparse.Namespace) -> Any:
     if not arguments.stream:
         return at.list(arguments.id, "events", after=arguments.after, limit=arguments.limit)
     at.follow(arguments.id, arguments)
 
 
-def _checkpoints(at: Endpoint, arguments: argparse.Namespace) -> Any:
+def _checkpoints(at: "Endpoint", arguments: argparse.Namespace) -> Any:
     return at.list(arguments.id, "checkpoints", after=arguments.after, limit=arguments.limit)
 
 
-def _results(at: Endpoint, arguments: argparse.Namespace) -> None:
+def _results(at: "Endpoint", arguments: argparse.Namespace) -> None:
     print(at.results(arguments.id), end="")
 
 
-def _delete(at: Endpoint, arguments: argparse.Namespace) -> Any:
+def _delete(at: "Endpoint", arguments: argparse.Namespace) -> Any:
     model = at.get(arguments.id).get("fine_tuned_model")
     if not model:
         raise LessonError(f"The fine-tune {arguments.id} has made no model, so there is nothing to delete.")

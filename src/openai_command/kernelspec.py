@@ -5,8 +5,6 @@ the same environment. What is installed here, for another Jupyter (Navigator's b
 the Python of this environment with its whole path.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys
@@ -34,7 +32,7 @@ class Kernelspec:
     argv: tuple[str, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> Kernelspec:
+    def read(cls, folder: Path) -> "Kernelspec":
         """The one in a folder."""
         try:
             argv = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))["argv"]

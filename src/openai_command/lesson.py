@@ -1,7 +1,5 @@
 """The command ``openai-lesson``: look at the machine, write data and notebooks, run them, install the kernel."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

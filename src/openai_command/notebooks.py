@@ -7,8 +7,6 @@ The learner's version has the same cells without solutions and without outputs. 
 cell with the tag ``solution``: a folded text with a block of code, behind the exercise's own cell.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,7 +115,7 @@ def _own_service() -> Iterator[None]:
             output("stop")
 
 
-def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
+def run_notebook(path: Path, folder: Path, kernel: str, echo: "Echo") -> None:
     """Run one notebook in `folder` and keep the result there under the same name.
 
     Raises:

@@ -7,8 +7,6 @@ are handed to the next program called `openai`, if there is one.
 Exit codes: 0 when it was done, 1 after a sentence, 2 for words that can't be understood, 130 after Ctrl-C.
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import importlib.metadata

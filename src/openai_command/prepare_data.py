@@ -3,8 +3,6 @@
 It reads as it did in 2022. What it advises holds today.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -26,7 +24,7 @@ _EPOCHS_OF_2022 = 4
 _CHAT_MODEL = "gpt-4.1-nano"
 
 
-def register(tools: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(tools: argparse._SubParsersAction) -> None:
     """Add the word to the parser of ``openai tools``."""
     word = tools.add_parser("fine_tunes.prepare_data", help="make a training file out of a table, and check it")
     file = "CSV, TSV, XLSX, JSON, JSONL, TXT or HTML file, or a web page's address"
@@ -117,7 +115,7 @@ class Dialog:
         return input(f"{visible.sentence(question)} [Y/n]: ").strip().lower() not in ("n", "no")
 
 
-def _findings(report: Report) -> Iterator[str]:
+def _findings(report: "Report") -> Iterator[str]:
     """What was found, a line each."""
     table, lengths = report.table, report.lengths
     if table.format not in ("JSONL", "chat"):
@@ -138,7 +136,7 @@ def _findings(report: Report) -> Iterator[str]:
 class _Preparation:
     """Asks what to do and does it."""
 
-    def __init__(self, report: Report, arguments: argparse.Namespace, dialog: Dialog) -> None:
+    def __init__(self, report: "Report", arguments: argparse.Namespace, dialog: Dialog) -> None:
         self.report, self.arguments, self.dialog = report, arguments, dialog
         self.classes = report.kind == "classification"
         self.necessary = report.table.changes + [found.remedy for found in report.findings if found.necessary]
@@ -200,7 +198,7 @@ class _Preparation:
             self.dialog.say(f"\n`{usual[0]}` exists already and is left as it is. The new file gets another name.")
         return names
 
-    def _advise(self, examples: Examples, files: list[Path]) -> list[Path]:
+    def _advise(self, examples: "Examples", files: list[Path]) -> list[Path]:
         """Say the next command, what to keep in mind, how long and how dear. Returns the files."""
         say, report = self.dialog.say, self.report
         training, *rest = map(_typed, map(str, files))
@@ -220,14 +218,14 @@ def _typed(text: str) -> str:
     return shlex.quote(text) if re.search(r'["$`!\x00-\x1f]|\\\Z', text) else f'"{text}"'
 
 
-def _metrics(examples: Examples) -> str:
+def _metrics(examples: "Examples") -> str:
     """The options with which a classification of 2022 was measured."""
     classes = examples.frame().completion.value_counts()
     told = f"positive_class {_typed(classes.index[0])}" if len(classes) == 2 else f"n_classes {len(classes)}"
     return f" --compute_classification_metrics --classification_{told}"
 
 
-def _reminders(report: Report, examples: Examples) -> Iterator[str]:
+def _reminders(report: "Report", examples: "Examples") -> Iterator[str]:
     """With what a prompt has to end, and where an answer ends, when the model is asked later."""
     from openai_data.findings import shown
 
@@ -241,7 +239,7 @@ def _reminders(report: Report, examples: Examples) -> Iterator[str]:
         yield f'Include `stop=["{shown(ending)}"]`, so that the answer comes without the ending.'
 
 
-def _costs(report: Report) -> Iterator[str]:
+def _costs(report: "Report") -> Iterator[str]:
     from openai_data import tokens
 
     machine, total = report.machine, report.lengths.total

@@ -11,8 +11,6 @@ A secret is found as it is, and as HTML, JSON, Python's ``repr`` and addresses w
 is encoded otherwise (base64), spelled letter by letter, or shown as a picture.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import os

@@ -1,7 +1,5 @@
 """The files of a fine-tune: what ``-t`` and ``-v`` name is a file's id, a path, or an address on the web."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

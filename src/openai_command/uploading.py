@@ -1,7 +1,5 @@
 """Uploading a file of any kind: read piece by piece as it goes out, with a bar where there is a terminal."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

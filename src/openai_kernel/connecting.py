@@ -10,8 +10,6 @@ only. Clients for Azure, Bedrock and other providers are left alone. Programs th
 script.py``) are not connected; after `openai_lesson.connect()`, which sets the environment, they are.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import os
@@ -66,7 +64,7 @@ class Connection:
 
         return connected
 
-    def destination(self, key: str | None = None) -> Destination:
+    def destination(self, key: str | None = None) -> "Destination":
         """The address and the key for a client that was given no address.
 
         Raises:
@@ -91,7 +89,7 @@ class Connection:
             return found
         return self._local
 
-    def _say(self, found: Destination) -> Destination:
+    def _say(self, found: "Destination") -> "Destination":
         """Tell a learner once what was chosen."""
         remarks = [remark for remark in found.remarks if remark not in self._said]
         self._said.update(remarks)
@@ -111,7 +109,7 @@ def _needs_host(client: Any, given: dict[str, Any]) -> bool:
     return not any(kind.__module__.startswith("openai.lib") for kind in type(client).__mro__)
 
 
-def _lives(found: Destination) -> bool:
+def _lives(found: "Destination") -> bool:
     import openai
 
     from openai_lesson import local

@@ -6,8 +6,6 @@ the line. Whatever Python itself understands stays Python (``set = {1}``, ``cd -
 does all that stands in a string, in brackets, in a comment or behind ``%%``.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import shlex

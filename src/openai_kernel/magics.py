@@ -4,8 +4,6 @@ Braces and dollar signs in the lines are not Python's here: what is typed goes t
 The client is imported when a magic needs it: the kernel starts faster so.
 """
 
-from __future__ import annotations
-
 import html
 import os
 import re
@@ -87,7 +85,7 @@ class LessonMagics(Magics):
         keys.ask(line.strip() or "openai")
 
     @line_magic
-    def jobs(self, line: str) -> Queue | None:
+    def jobs(self, line: str) -> "Queue | None":
         """Show the training jobs:  %jobs   (the last ten)   or   %jobs 50"""
         import openai
 
@@ -177,12 +175,12 @@ class Queue:
         return f"<table>{line('th', _TITLES)}{''.join(line('td', row) for row in self.rows)}</table>"
 
 
-def _row(job: FineTuningJob) -> Row:
+def _row(job: "FineTuningJob") -> Row:
     created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.created_at))
     return (job.id, created, job.status, job.model, job.fine_tuned_model or _prospect(job))
 
 
-def _prospect(job: FineTuningJob) -> str:
+def _prospect(job: "FineTuningJob") -> str:
     if job.error and job.error.message:
         return job.error.message
     if job.estimated_finish is None:  # it does not run

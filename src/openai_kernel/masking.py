@@ -12,8 +12,6 @@ Not touched: what widgets send (``comm_…``: their values are theirs, so a secr
 requests, and pictures and sound.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import threading

@@ -8,8 +8,6 @@ Hidden are keys and tokens (as in the kernel's outputs), who logs in at a proxy,
 of the user and of the machine.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import platform

@@ -3,8 +3,6 @@
 Nothing is started and nothing is fetched: a service that does not run yet is as it should be. No key is shown.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat

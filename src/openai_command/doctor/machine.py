@@ -4,8 +4,6 @@ On Linux the limit of a control group counts as well (a cluster's job, a contain
 Each folder is tried with a real file, which is gone again at once.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

@@ -9,8 +9,6 @@ before llama.cpp gets it: that would end the whole process. A file that was look
 long as it is the same, by its size and its time of change.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import math

@@ -7,8 +7,6 @@ Llama's q and k they also keep the rows in different orders.
 Left out: networks that differ more (mixtures of experts, sliding windows, other activations).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any

@@ -13,8 +13,6 @@ is trained and what answers are the same numbers. Rows that 32 does not divide s
 Left out: architectures that `architectures` does not have, scaled rotary angles, and files in several parts.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

@@ -5,8 +5,6 @@ at its top that model hubs show. It holds numbers, names and hashes; the user's 
 stand in it.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -12,8 +12,6 @@ Left out: what the numbers mean for training (`conversion`), big-endian files, a
 the format.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from dataclasses import dataclass, replace

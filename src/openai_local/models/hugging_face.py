@@ -6,8 +6,6 @@ read, and nothing is mapped. A link counts only if it leads to a file of the sam
 in Hugging Face's cache: else somebody else's folder could make a private file of the user part of a model.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass

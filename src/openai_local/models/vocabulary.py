@@ -6,8 +6,6 @@ has a name for each way, and llama.cpp the rule; a Hugging Face folder has the r
 Left out: other tokenizers (SentencePiece, WordPiece), and the rules of other models.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
