@@ -78,11 +78,12 @@ def _upload(arguments: argparse.Namespace) -> int:
 
 
 def _print_content(client: "openai.OpenAI", arguments: argparse.Namespace) -> None:
-    answer = client.files.content(arguments.id)
-    if sys.stdout.isatty():
-        speak(answer.text)
-    else:
-        sys.stdout.buffer.write(answer.content)
+    with client.files.with_streaming_response.content(arguments.id) as answer:  # it may be larger than the memory
+        if not sys.stdout.isatty():
+            sys.stdout.buffer.writelines(answer.iter_bytes())
+            return
+        for text in answer.iter_text():
+            speak(text)
 
 
 def client_for(arguments: argparse.Namespace) -> "openai.OpenAI":
