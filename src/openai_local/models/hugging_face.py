@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from openai_local.errors import LocalError
-from openai_local.models.architectures import check_heads, find_architecture, is_count
+from openai_local.models.architectures import find_architecture, is_count, read_sizes
 
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _LONGEST_NAME = 255
@@ -195,18 +195,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise LocalError(f"{path} can't be used: its {key} is {str(value)[:40]}.")
         return float(value)
 
-    heads, width = count("num_attention_heads"), count("hidden_size")
-    head_dim, kv_heads = count("head_dim", width // heads), count("num_key_value_heads", heads)
-    check_heads(heads, kv_heads, head_dim, str(path))
     return {
         "model_type": kind.name,
-        "hidden_size": width,
-        "head_dim": head_dim,
-        "intermediate_size": count("intermediate_size"),
-        "max_position_embeddings": count("max_position_embeddings"),
-        "num_attention_heads": heads,
-        "num_hidden_layers": count("num_hidden_layers"),
-        "num_key_value_heads": kv_heads,
+        **read_sizes(count, str(path)),
         "rms_norm_eps": number("rms_norm_eps", told.get("rms_norm_eps")),
         "rope_theta": number("rope_theta", told.get("rope_theta") or rope.get("rope_theta") or 10000.0),
         "tie_word_embeddings": bool(told.get("tie_word_embeddings", False)),

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gguf import TokenType
+from gguf import GGUFWriter, TokenType
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from openai_local.errors import LocalError
-from openai_local.models.hugging_face import read_json
+from openai_local.models.hugging_face import chat_template, end_token, read_json, token_named
 
 
 @dataclass(frozen=True)
@@ -89,25 +89,14 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """What GGUF keeps of a tokenizer. `start` is the token that is put before each text, if one is."""
-
-    pre: str
-    tokens: list[str]
-    types: list[int]
-    merges: list[str]
-    start: int | None
-
-
 def tokenizer_of(folder: Path) -> Tokenizer:
     """The tokenizer in a Hugging Face folder, without what would cut or fill up texts."""
     return _load(folder / "tokenizer.json")[0]
 
 
-def from_folder(folder: Path, size: int) -> Vocabulary:
-    """What GGUF has to keep of such a tokenizer. The model has `size` tokens; those that are lacking get names."""
-    path = folder / "tokenizer.json"
+def describe_tokenizer(writer: GGUFWriter, folder: Path, config: dict[str, Any]) -> None:
+    """Write what GGUF has to keep of such a tokenizer. Tokens that it lacks, and the model has, get names."""
+    path, size = folder / "tokenizer.json", config["vocab_size"]
     tokenizer, pre, pairs = _load(path)
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     if any(number >= size for number in vocabulary.values()):
@@ -120,7 +109,20 @@ def from_folder(folder: Path, size: int) -> Vocabulary:
     for number, added in tokenizer.get_added_tokens_decoder().items():
         types[number] = int(TokenType.CONTROL if added.special else TokenType.USER_DEFINED)
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in pairs]
-    return Vocabulary(pre, tokens, types, merges, _start(tokenizer, path))
+    told, start = read_json(folder / "tokenizer_config.json", optional=True), _start(tokenizer, path)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    writer.add_add_bos_token(start is not None)
+    if start is None:
+        start = token_named(told.get("bos_token"), tokens)
+    if start is not None:
+        writer.add_bos_token_id(start)
+    writer.add_eos_token_id(end_token(told, config["eos_token_id"], tokens, folder))
+    if template := chat_template(folder, told):
+        writer.add_chat_template(template)
 
 
 def _load(path: Path) -> tuple[Tokenizer, str, list[Any]]:
