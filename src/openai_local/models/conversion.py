@@ -16,6 +16,7 @@ Left out: architectures that `architectures` does not have, scaled rotary angles
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +173,7 @@ def write_gguf(folder: Path, target: Path, title: str) -> None:
     if config["tie_word_embeddings"]:
         weights.shapes.pop("lm_head.weight", None)  # some folders have the embedding twice
     check_tensors(config, weights.shapes, str(folder), gguf=False)
-    writer = gguf.GGUFWriter(target, config["model_type"])
-    try:
+    with closing(gguf.GGUFWriter(target, config["model_type"])) as writer:
         _describe(writer, config, title)
         describe_tokenizer(writer, folder, config)
         for tensor in tensors(config):
@@ -191,8 +191,6 @@ def write_gguf(folder: Path, target: Path, title: str) -> None:
             if tensor.heads:
                 array = permute(array, tensor.heads)
             writer.write_tensor_data(gguf.quantize(np.ascontiguousarray(array), _type(tensor)))
-    finally:
-        writer.close()
 
 
 def _type(tensor: Tensor) -> gguf.GGMLQuantizationType:

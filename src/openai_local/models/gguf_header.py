@@ -67,10 +67,9 @@ _ONLY = {
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file.
+    """A tensor in a file: its `shape` in numpy's order, and as `kind` how its numbers are kept.
 
-    Its `shape` is in numpy's order, and `kind` says how its numbers are kept. They begin `start` bytes from the
-    beginning of the file, and take `n_bytes`.
+    They begin `start` bytes from the beginning of the file, and take `n_bytes`.
     """
 
     name: str

@@ -117,11 +117,9 @@ def _files(folder: Path) -> list[Path]:
     if found := sorted(folder.glob("*.safetensors")):
         return [find(folder, path.name) for path in found]
     others = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
-    why = (
-        f"{others[0].name} is not opened: such a file can run programs. Save the model as safetensors"
-        if others
-        else "Name a folder that has some, or a .gguf file"
-    )
+    why = "Name a folder that has some, or a .gguf file"
+    if others:
+        why = f"{others[0].name} is not opened: such a file can run programs. Save the model as safetensors"
     raise LocalError(f"{folder} has no weights in *.safetensors. {why}.")
 
 

@@ -9,6 +9,7 @@ Left out: other tokenizers (SentencePiece, WordPiece), and the rules of other mo
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +33,22 @@ class Kind:
     starts: bool = False
 
 
+_sequence, _bytes = pre_tokenizers.Sequence, partial(pre_tokenizers.ByteLevel, add_prefix_space=False)
+
+
 def _rule(digits: str) -> Callable[[], pre_tokenizers.PreTokenizer]:
     """GPT-4's way to cut, with its rule for digits."""
     rule = (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + digits + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|"
         r"\s*[\r\n]+|\s+(?!\S)|\s+"
     )
-    return lambda: pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(rule), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-
-
-def _smollm() -> pre_tokenizers.PreTokenizer:
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    return lambda: _sequence([pre_tokenizers.Split(Regex(rule), "isolated"), _bytes(use_regex=False)])
 
 
 # By llama.cpp's names for them (llama-vocab.cpp: LLAMA_VOCAB_PRE_TYPE_*).
 KINDS = {
-    "gpt-2": Kind(lambda: pre_tokenizers.ByteLevel(add_prefix_space=False)),
-    "smollm": Kind(_smollm),
+    "gpt-2": Kind(_bytes),
+    "smollm": Kind(lambda: _sequence([pre_tokenizers.Digits(individual_digits=True), _bytes()])),
     "qwen2": Kind(_rule(r"\p{N}")),
     "llama-bpe": Kind(_rule(r"\p{N}{1,3}"), whole=True, starts=True),
 }
@@ -109,7 +103,11 @@ def describe_tokenizer(writer: GGUFWriter, folder: Path, config: dict[str, Any])
     for number, added in tokenizer.get_added_tokens_decoder().items():
         types[number] = int(TokenType.CONTROL if added.special else TokenType.USER_DEFINED)
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in pairs]
-    told, start = read_json(folder / "tokenizer_config.json", optional=True), _start(tokenizer, path)
+    told = read_json(folder / "tokenizer_config.json", optional=True)
+    bare, whole = tokenizer.encode("a", add_special_tokens=False).ids, tokenizer.encode("a").ids
+    if bare not in (whole, whole[1:]):
+        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
+    start = None if whole == bare else whole[0]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
@@ -157,7 +155,10 @@ def _kind(read: dict[str, Any], path: Path) -> str:
     plain = normalizer in (None, {"type": "NFC"})
     if isinstance(model, dict) and _is_bpe(model) and plain:
         for name, kind in KINDS.items():
-            if cut == _plain(_written(kind.cut())) and bool(model.get("ignore_merges")) == kind.whole:
+            if (
+                cut == _plain(json.loads(kind.cut().__getstate__()))
+                and bool(model.get("ignore_merges")) == kind.whole
+            ):
                 return name
     raise LocalError(
         f"The tokenizer in {path} is not one that works here: byte-level BPE that cuts texts as one of "
@@ -199,25 +200,8 @@ def _is_bpe(model: dict[str, Any]) -> bool:
     )
 
 
-def _written(cut: pre_tokenizers.PreTokenizer) -> Any:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = cut
-    return json.loads(tokenizer.to_str())["pre_tokenizer"]
-
-
 def _plain(cut: Any) -> Any:
     """The rule without what has no influence on tokens."""
     if isinstance(cut, dict):
         return {key: _plain(value) for key, value in cut.items() if key != "trim_offsets"}
     return [_plain(item) for item in cut] if isinstance(cut, list) else cut
-
-
-def _start(tokenizer: Tokenizer, path: Path) -> int | None:
-    """The token that is put before each text, if one is."""
-    bare = tokenizer.encode("a", add_special_tokens=False).ids
-    whole = tokenizer.encode("a").ids
-    if whole == bare:
-        return None
-    if whole[1:] != bare:
-        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
-    return whole[0]
