@@ -48,24 +48,16 @@ def _share(text: str) -> float:
     return share
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the word. Returns the exit code.
-
-    Raises:
-        LessonError: the file can't be read or written; nothing was changed.
-    """
+def run(arguments: argparse.Namespace) -> None:
+    """Run the word. If the file can't be read or written, that is a `LessonError`."""
     if arguments.system and arguments.format != "chat":
         raise LessonError("--system needs --format chat: only conversations have a message of the system.")
     from openai_data.report import analyse  # pandas takes half a second, which the other words do not need
 
     dialog = Dialog(quiet=arguments.quiet or arguments.json, silent=arguments.json)
     dialog.say("Analyzing...\n")
-    report = analyse(
-        arguments.file,
-        form=arguments.format,
-        prompt_column=arguments.prompt_column,
-        completion_column=arguments.completion_column,
-    )
+    columns = {"prompt_column": arguments.prompt_column, "completion_column": arguments.completion_column}
+    report = analyse(arguments.file, form=arguments.format, **columns)
     dialog.say(*_findings(report))
     try:
         files = _Preparation(report, arguments, dialog).write()
@@ -75,7 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     if arguments.json:
         print(json.dumps({**report.as_dict(), "files": list(map(str, files))}, ensure_ascii=False, indent=2))
-    return 0
 
 
 def can_ask() -> bool:
