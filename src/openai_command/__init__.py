@@ -1,7 +1,5 @@
 """The commands ``openai`` of 2022 and ``openai-lesson``."""
 
-from __future__ import annotations
-
 import sysconfig
 from pathlib import Path
 
@@ -12,15 +10,9 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def shipped(what: str, name: str, installed: str) -> Path:
-    """A file that comes with the package: in the checkout, or where it was installed.
+    """A file that comes with the package: at `name` in the checkout, or `installed` below the folder ``share``.
 
-    Args:
-        what: what it belongs to, for the sentence.
-        name: its path in the checkout.
-        installed: its path below the environment's folder ``share``.
-
-    Raises:
-        LessonError: it is in neither place.
+    If it is in neither place, that is a `LessonError`, which says `what` it belongs to.
     """
     places = (CHECKOUT / name, Path(sysconfig.get_path("data")) / "share" / installed)
     if found := next((place for place in places if place.is_file()), None):

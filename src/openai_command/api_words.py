@@ -5,8 +5,6 @@ person to standard error. Names and messages come from others. What a terminal w
 code (`openai_figures.visible`).
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging
@@ -22,7 +20,7 @@ from openai_figures import visible
 if TYPE_CHECKING:
     import openai
 
-    Ask = Callable[[openai.OpenAI, argparse.Namespace], Any]
+Ask = Callable[["openai.OpenAI", argparse.Namespace], Any]
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -50,19 +48,15 @@ def register(commands: argparse._SubParsersAction) -> None:
 def add_word(
     commands: argparse._SubParsersAction, word: str, help_: str, ask: Ask, of: str = ""
 ) -> argparse.ArgumentParser:
-    """Add a word that asks a host for something and prints that. Returns its parser, for more options.
+    """Add a word, such as ``models.get``, that asks a host for something and prints that. Returns its parser.
 
-    Args:
-        commands: the words of ``openai api``.
-        word: such as ``models.get``.
-        help_: what it does.
-        ask: called with the client and the arguments. It returns what `show` prints, or None.
-        of: what the option ``-i`` names, for the help (nothing: there is no such option).
+    `ask` is called with the client and the arguments, and returns what `show` prints, or None. `of` is what the
+    option ``-i`` names, for the help (nothing: there is no such option).
     """
 
-    def run(arguments: argparse.Namespace) -> int:
-        found = ask(client_for(arguments), arguments)
-        return 0 if found is None else show(found)
+    def run(arguments: argparse.Namespace) -> None:
+        if (found := ask(client_for(arguments), arguments)) is not None:
+            show(found)
 
     parser = commands.add_parser(word, help=help_)
     parser.set_defaults(run=run)
@@ -71,29 +65,28 @@ def add_word(
     return parser
 
 
-def _upload(arguments: argparse.Namespace) -> int:
-    from openai_command.uploading import send
+def _upload(arguments: argparse.Namespace) -> None:
+    from openai_command.training_files import send
 
     if not arguments.file.is_file():
         raise LessonError(f"There is no file {arguments.file} in {Path.cwd()}.")
-    return show(send(client_for(arguments), arguments.file, purpose=arguments.purpose))
+    show(send(client_for(arguments), arguments.file, purpose=arguments.purpose))
 
 
-def _print_content(client: openai.OpenAI, arguments: argparse.Namespace) -> None:
-    answer = client.files.content(arguments.id)
-    if sys.stdout.isatty():
-        speak(answer.text)
-    else:
-        sys.stdout.buffer.write(answer.content)
+def _print_content(client: "openai.OpenAI", arguments: argparse.Namespace) -> None:
+    with client.files.with_streaming_response.content(arguments.id) as answer:  # it may be larger than the memory
+        if not sys.stdout.isatty():
+            sys.stdout.buffer.writelines(answer.iter_bytes())
+            return
+        for text in answer.iter_text():
+            speak(text)
 
 
-def client_for(arguments: argparse.Namespace) -> openai.OpenAI:
+def client_for(arguments: argparse.Namespace) -> "openai.OpenAI":
     """The client for one run of the command. Says in one line where it goes, unless that was named.
 
-    The key that is used is left in `arguments.secret`, so that no error shows it.
-
-    Raises:
-        LessonError: the service on this machine can't be started, or there is no key for the host.
+    The key that is used is left in `arguments.secret`, so that no error shows it. If the service on this machine
+    can't be started, or there is no key for the host, that is a `LessonError`.
     """
     import openai
 
@@ -142,12 +135,11 @@ def _through(proxies: list[str] | None) -> Any:
     return openai.DefaultHttpx2Client(mounts=mounts)
 
 
-def show(found: Any) -> int:
-    """Print an object of the client's, a dict, or a list of such as JSON. Returns the exit code 0."""
+def show(found: Any) -> None:
+    """Print an object of the client's, a dict, or a list of such as JSON."""
     plain = {"object": "list", "data": list(map(_plain, found))} if isinstance(found, list) else _plain(found)
     readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     print(visible.json_text(json.dumps(plain, indent=2, ensure_ascii=not readable)))
-    return 0
 
 
 def _plain(found: Any) -> dict[str, Any]:

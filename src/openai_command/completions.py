@@ -1,7 +1,5 @@
 """The words that ask a model: ``completions.create``, and ``chat.completions.create`` under both its names."""
 
-from __future__ import annotations
-
 import argparse
 import math
 from collections.abc import Iterable, Iterator
@@ -21,9 +19,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     _add_options(parser)
     parser.add_argument("--logprobs", type=int, metavar="N", help="tell how likely each token was, and N others")
     parser.add_argument("--best_of", type=int, metavar="N", help="make N answers and show the likeliest")
-    parser.add_argument(
-        "--echo", action="store_true", default=None, help="let the host repeat the prompt (it is shown anyway)"
-    )
+    repeated = "let the host repeat the prompt (it is shown anyway)"
+    parser.add_argument("--echo", action="store_true", default=None, help=repeated)
     parser.add_argument("--frequency_penalty", type=float, help="above 0: fewer repetitions")
     parser.add_argument("--presence_penalty", type=float, help="above 0: more that is new")
     parser.add_argument("--suffix", help="what comes after the answer")
@@ -31,15 +28,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_continue)
     for word in ("chat.completions.create", "chat_completions.create"):
         parser = commands.add_parser(word, help="ask a model in a conversation")
-        parser.add_argument(
-            "-g",
-            "--message",
-            action="append",
-            nargs=2,
-            metavar=("ROLE", "CONTENT"),
-            required=True,
-            help="a message, such as  -g user 'Who are you?'  (once for each)",
-        )
+        what, parts = "a message, such as  -g user 'Who are you?'  (once for each)", ("ROLE", "CONTENT")
+        parser.add_argument("-g", "--message", action="append", nargs=2, metavar=parts, required=True, help=what)
         _add_options(parser)
         parser.set_defaults(run=_converse)
 
@@ -54,7 +44,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stream", action="store_true", help="show the answer as it comes")
 
 
-def _continue(arguments: argparse.Namespace) -> int:
+def _continue(arguments: argparse.Namespace) -> None:
     request = _request(arguments, _REQUESTED + _OF_PROMPTS) | {"prompt": arguments.prompt}
     shown = "" if arguments.echo else arguments.prompt
     choices = _print_answers(client_for(arguments).completions, request, arguments.stream, shown)
@@ -62,24 +52,18 @@ def _continue(arguments: argparse.Namespace) -> int:
         _print_logprobs(choice.logprobs for choice in choices)
     if choices and choices[-1].finish_reason == "length" and arguments.max_tokens is None:
         note("The answer was cut off: it may have 16 tokens unless you say more, for example  -M 100")
-    return 0
 
 
-def _converse(arguments: argparse.Namespace) -> int:
+def _converse(arguments: argparse.Namespace) -> None:
     request = _request(arguments, _REQUESTED)
     request["messages"] = [{"role": role, "content": content} for role, content in arguments.message]
     if arguments.max_tokens is not None:
         request["max_completion_tokens"] = arguments.max_tokens
     _print_answers(client_for(arguments).chat.completions, request, arguments.stream)
-    return 0
 
 
 def _request(arguments: argparse.Namespace, names: list[str]) -> dict[str, Any]:
-    """The model, and those of the options that were given.
-
-    Raises:
-        LessonError: several answers can't be shown as they come.
-    """
+    """The model, and those of the options that were given."""
     if arguments.stream and (arguments.n or 1) > 1:
         raise LessonError("Only one answer can be streamed. Leave out --stream, or -n.")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}

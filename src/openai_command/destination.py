@@ -1,7 +1,5 @@
 """Where the command `openai` goes: to OpenAI, too, where the learner set a key that looks like one of OpenAI's."""
 
-from __future__ import annotations
-
 import os
 
 from openai_lesson import local
@@ -10,15 +8,11 @@ from openai_lesson.other_hosts import OPENAI_URL, WHERE_KEYS_ARE, at, looks_real
 
 
 def for_command(base: str | None = None, key: str | None = None) -> Destination:
-    """Where the command `openai` goes.
+    """Where the command `openai` goes, by the address and the key that were typed.
 
-    Args:
-        base: the address that was typed, ``"local"`` or ``"openai"`` (nothing: that of ``OPENAI_BASE_URL``, or of
-            ``OPENAI_API_BASE``, as it was called in 2022).
-        key: the key that was typed (nothing: that of ``OPENAI_API_KEY``).
-
-    Raises:
-        LessonError: the service can't be started, or there is no key for the host.
+    Without an address (or ``"local"``, or ``"openai"``), that of ``OPENAI_BASE_URL`` counts, or of
+    ``OPENAI_API_BASE``, as it was called in 2022; without a key, that of ``OPENAI_API_KEY``. If the service
+    can't be started, or there is no key for the host, that is a `LessonError`.
     """
     local.go_directly()
     to = base or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""

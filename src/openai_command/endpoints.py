@@ -4,8 +4,6 @@ The service on this machine has the endpoint of 2022, so a model gets a name of 
 switched it off; there, what was asked for is said in today's words, or refused where nobody offers it any more.
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import binascii
@@ -38,12 +36,13 @@ _MOST_ON_A_PAGE = 100
 class Endpoint:
     """``/v1/fine-tunes`` of 2022, or ``/v1/fine_tuning/jobs`` of today. Both answer to the same few requests.
 
-    The official client has forgotten the older one, but still carries the requests.
+    The words ``fine_tunes.…`` speak to the older one where a host has it. The official client has forgotten that
+    one, but still carries the requests.
     """
 
-    def __init__(self, client: openai.OpenAI, *, of_2022: bool) -> None:
-        self.client, self.of_2022 = client, of_2022
-        self._path = "/fine-tunes" if of_2022 else "/fine_tuning/jobs"
+    def __init__(self, client: openai.OpenAI, group: str) -> None:
+        self.client, self.of_2022 = client, group == "fine_tunes" and host(client).local
+        self._path = "/fine-tunes" if self.of_2022 else "/fine_tuning/jobs"
 
     def get(self, id_: str) -> dict[str, Any]:
         """One fine-tune."""
@@ -82,11 +81,7 @@ class Endpoint:
             raise refusal(error, "openai -b local api fine_tunes.create …") from None
 
     def in_its_words(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options that were given, as the endpoint takes them.
-
-        Raises:
-            LessonError: something among them is not offered.
-        """
+        """The options that were given, as the endpoint takes them. What is not offered is a `LessonError`."""
         if self.of_2022:
             return options  # all went out under their own names
         given, there = dict(options), host(self.client)
@@ -108,11 +103,7 @@ class Endpoint:
         return request
 
     def results(self, id_: str) -> str:
-        """The first result file of a fine-tune: a CSV table, a row for each step.
-
-        Raises:
-            LessonError: there is none.
-        """
+        """The first result file of a fine-tune: a CSV table, a row for each step. Without one: `LessonError`."""
         fine_tune = self.get(id_)
         files = fine_tune.get("result_files") or []
         if not files:
@@ -129,10 +120,8 @@ class Endpoint:
     def follow(self, id_: str, arguments: argparse.Namespace) -> None:
         """Show the events of a fine-tune as they come, with a bar where there is a terminal.
 
-        Ctrl-C ends the showing, not the training. `arguments` are the command's, for what is suggested.
-
-        Raises:
-            LessonError: it failed or was cancelled, or the connection was lost for too long.
+        Ctrl-C ends the showing, not the training. `arguments` are the command's, for what is suggested. If it
+        failed or was cancelled, or the connection was lost for too long, that is a `LessonError`.
         """
         # What is suggested goes to the same host. A key is left out.
         command = f"openai -b {arguments.api_base} api" if arguments.api_base else "openai api"
@@ -169,7 +158,7 @@ class WatcherOf2022(Watcher):
         """What to tell of new events, oldest first."""
         if all(event.type == "metrics" for event in news):
             return []
-        events = Endpoint(self.client, of_2022=True).list(self.job.id, "events")["data"]
+        events = Endpoint(self.client, "fine_tunes").list(self.job.id, "events")["data"]
         new, self._told = events[self._told :], len(events)
         return [(event["created_at"], event["message"]) for event in new]
 
@@ -178,8 +167,3 @@ def _tell(created_at: float, message: str) -> None:
     """Print an event as in 2022: ``[2022-12-07 17:10:04] Fine-tune started``."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created_at))
     print(f"[{when}] {visible.line(message)}", flush=True)
-
-
-def endpoint(client: openai.OpenAI, group: str) -> Endpoint:
-    """What a group of words speaks to. For ``fine_tunes`` that is the older one where a host has it."""
-    return Endpoint(client, of_2022=group == "fine_tunes" and host(client).local)

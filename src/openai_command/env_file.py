@@ -5,8 +5,6 @@ is ``NAME=value``, with or without ``export`` and quotes; ``#`` begins a comment
 reads more: values over several lines, references to others. That is not needed for an address and a key.)
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -4,11 +4,10 @@ Those are ``fine_tuning.job.…`` of the package 0.28 and ``fine_tuning.jobs.…
 which requests that takes is in `endpoints`.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from openai_command.endpoints import Endpoint
 
-    Do = Callable[[Endpoint, argparse.Namespace], Any]
+Do = Callable[["Endpoint", argparse.Namespace], Any]
 
 _SMALL = 200_000
 """Bytes of a training file that the four passes of 2022 teach little."""
@@ -80,16 +79,11 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
     create.add_argument("--no_follow", action="store_true", help="start the training and do not wait for its end")
     for name, type_, help_ in _NUMBERS:
         create.add_argument(f"--{name}", type=type_, help=help_)
-    create.add_argument(
-        "--compute_classification_metrics",
-        action="store_true",
-        default=None,
-        help="count right classes in the validation file after each epoch",
-    )
+    measured = "count right classes in the validation file after each epoch"
+    create.add_argument("--compute_classification_metrics", action="store_true", default=None, help=measured)
     create.add_argument("--classification_positive_class", help="which of two classes precision and recall are of")
-    create.add_argument(
-        "--classification_betas", type=float, nargs="+", metavar="BETA", help="F-scores to work out besides F-1"
-    )
+    scores = "F-scores to work out besides F-1"
+    create.add_argument("--classification_betas", type=float, nargs="+", metavar="BETA", help=scores)
     job = commands.add_parser("fine_tuning.job.create", help="start a fine-tuning job")
     job.set_defaults(group="fine_tuning.jobs", hyperparameters={}, no_follow=True)
     job.add_argument("--n_epochs", type=int, help="how often the model reads all examples")
@@ -97,12 +91,10 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
     jobs.set_defaults(group="fine_tuning.jobs", check_if_files_exist=True, no_follow=True)
     example = """such as  '{"n_epochs": 3}'"""
     jobs.add_argument("-H", "--hyperparameters", type=_hyperparameters, default={}, metavar="JSON", help=example)
+    anew = "do not look whether the same file was uploaded before"
     for parser in (create, job):
         parser.add_argument(
-            "--no_check_if_files_exist",
-            dest="check_if_files_exist",
-            action="store_false",
-            help="do not look whether the same file was uploaded before",
+            "--no_check_if_files_exist", dest="check_if_files_exist", action="store_false", help=anew
         )
     older: tuple[tuple[str, ...], ...] = ("-t", "--training_file"), ("-v", "--validation_file"), ("--suffix",)
     newer: tuple[tuple[str, ...], ...] = ("-F", "--training-file"), ("-V", "--validation-file"), ("-s", "--suffix")
@@ -115,26 +107,27 @@ def _register_create(commands: argparse._SubParsersAction) -> None:
         parser.set_defaults(run=_create)
 
 
-def _ask(do: Do, client: openai.OpenAI, arguments: argparse.Namespace) -> Any:
-    from openai_command.endpoints import endpoint
+def _ask(do: Do, client: "openai.OpenAI", arguments: argparse.Namespace) -> Any:
+    from openai_command.endpoints import Endpoint
 
-    return do(endpoint(client, arguments.group), arguments)
+    return do(Endpoint(client, arguments.group), arguments)
 
 
-def _create(arguments: argparse.Namespace) -> int:
-    from openai_command.endpoints import endpoint
+def _create(arguments: argparse.Namespace) -> None:
+    from openai_command.endpoints import Endpoint
     from openai_command.training_files import TrainingFiles, require
 
     named = {"training_file": arguments.training_file, "validation_file": arguments.validation_file}
     require(*named.values())
     given = {name: value for name in _OPTIONS if (value := getattr(arguments, name, None)) is not None}
     given |= arguments.hyperparameters
-    at = endpoint(client_for(arguments), arguments.group)
+    at = Endpoint(client_for(arguments), arguments.group)
     options = at.in_its_words(given)
     files = TrainingFiles(at.client, note if arguments.no_follow else say, arguments.check_if_files_exist)
     made = at.create(options, {role: files.id_of(name) for role, name in named.items() if name})
     if arguments.no_follow:
-        return show(made)
+        show(made)
+        return
     print(
         f"Created fine-tune: {made['id']}\nStreaming events until fine-tuning is complete...\n\n"
         "(Ctrl-C will interrupt the stream, but not cancel the fine-tune)",
@@ -144,34 +137,30 @@ def _create(arguments: argparse.Namespace) -> int:
     size = sum(file["bytes"] for file in made.get("training_files", []))
     if arguments.n_epochs is None and 0 < size < _SMALL and at.get(made["id"])["status"] == "succeeded":
         note("\nThe model read the examples 4 times, as usual in 2022. It learns them better with:  --n_epochs 13")
-    return 0
 
 
 def _hyperparameters(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise LessonError(f"""-H takes an object in JSON, such as  '{{"n_epochs": 3}}' , not {text}""")
-    return found
+    with suppress(ValueError):
+        if isinstance(found := json.loads(text), dict):
+            return found
+    raise LessonError(f"""-H takes an object in JSON, such as  '{{"n_epochs": 3}}' , not {text}""")
 
 
-def _events(at: Endpoint, arguments: argparse.Namespace) -> Any:
+def _events(at: "Endpoint", arguments: argparse.Namespace) -> Any:
     if not arguments.stream:
         return at.list(arguments.id, "events", after=arguments.after, limit=arguments.limit)
     at.follow(arguments.id, arguments)
 
 
-def _checkpoints(at: Endpoint, arguments: argparse.Namespace) -> Any:
+def _checkpoints(at: "Endpoint", arguments: argparse.Namespace) -> Any:
     return at.list(arguments.id, "checkpoints", after=arguments.after, limit=arguments.limit)
 
 
-def _results(at: Endpoint, arguments: argparse.Namespace) -> None:
+def _results(at: "Endpoint", arguments: argparse.Namespace) -> None:
     print(at.results(arguments.id), end="")
 
 
-def _delete(at: Endpoint, arguments: argparse.Namespace) -> Any:
+def _delete(at: "Endpoint", arguments: argparse.Namespace) -> Any:
     model = at.get(arguments.id).get("fine_tuned_model")
     if not model:
         raise LessonError(f"The fine-tune {arguments.id} has made no model, so there is nothing to delete.")

@@ -5,8 +5,6 @@ the same environment. What is installed here, for another Jupyter (Navigator's b
 the Python of this environment with its whole path.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys
@@ -34,7 +32,7 @@ class Kernelspec:
     argv: tuple[str, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> Kernelspec:
+    def read(cls, folder: Path) -> "Kernelspec":
         """The one in a folder."""
         try:
             argv = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))["argv"]
@@ -64,16 +62,10 @@ class Kernelspec:
 
 
 def install(*, prefix: Path | None = None) -> Path:
-    """Write the kernelspec. One of the lesson's, or a stock Python kernel of that name, is replaced.
+    """Write the kernelspec, and return its folder. One of the lesson's, or a stock Python kernel, is replaced.
 
-    Args:
-        prefix: it goes to ``share/jupyter/kernels`` below (nothing: to the user's own kernels).
-
-    Returns:
-        Its folder.
-
-    Raises:
-        LessonError: the place can't be written to, or holds another kernel of that name.
+    It goes to ``share/jupyter/kernels`` below `prefix` (nothing: to the user's own kernels). If that place can't
+    be written to, or holds another kernel of that name, that is a `LessonError`.
     """
     with _changing(prefix) as target:
         # Under another name first: if the disk is full, the old one is still there.
@@ -91,11 +83,7 @@ def install(*, prefix: Path | None = None) -> Path:
 
 
 def remove(*, prefix: Path | None = None) -> Path:
-    """Take the kernelspec away. Returns the folder that is gone.
-
-    Raises:
-        LessonError: there is none, it is another kernel, or it can't be removed.
-    """
+    """Take the kernelspec away. Returns the folder that is gone; a `LessonError` says why it can't be."""
     with _changing(prefix) as target:
         if not target.is_dir():
             raise LessonError(

@@ -1,7 +1,5 @@
 """The command ``openai-lesson``: look at the machine, write data and notebooks, run them, install the kernel."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
@@ -40,9 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="write the lesson's questions and answers as a CSV file")
     data.add_argument("--larger", action="store_true", help="the Larger Catechism (196 questions)")
     data.add_argument("--modern", action="store_true", help="the wording in modern English")
-    data.add_argument(
-        "--to", type=Path, metavar="FILE", help="the file (default: Westminster_Catechism….csv here)"
-    )
+    usual = "Westminster_Catechism….csv here"
+    data.add_argument("--to", type=Path, metavar="FILE", help=f"the file (default: {usual})")
     data.add_argument("--overwrite", action="store_true", help="replace a file that has another content")
     data.set_defaults(run=_data)
 

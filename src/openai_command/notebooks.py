@@ -7,11 +7,7 @@ The learner's version has the same cells without solutions and without outputs. 
 cell with the tag ``solution``: a folded text with a block of code, behind the exercise's own cell.
 """
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +22,10 @@ from openai_data.errors import LessonError
 from openai_data.local_cli import output
 from openai_lesson.local import require_base, running
 
-ORDER = (
-    "00-start-here.ipynb",
-    "01-prepare-data.ipynb",
-    "02-train.ipynb",
-    "03-query.ipynb",
-    "04-verify.ipynb",
-    "05-your-own-data.ipynb",
-    "06-on-a-cluster.ipynb",
-    "07-at-openai.ipynb",
-)
+ORDER = """
+    00-start-here.ipynb 01-prepare-data.ipynb 02-train.ipynb 03-query.ipynb 04-verify.ipynb
+    05-your-own-data.ipynb 06-on-a-cluster.ipynb 07-at-openai.ipynb
+""".split()
 
 
 def find_notebooks() -> Path:
@@ -46,9 +36,7 @@ def find_notebooks() -> Path:
 def write_for_learners(folder: Path, *, overwrite: bool = False) -> int:
     """Write the learner's version of every notebook into a folder, which is made if need be. Returns how many.
 
-    Raises:
-        LessonError: one is there already, which may hold a learner's work, and must not be replaced; or it can't
-            be written.
+    One that is there already may hold a learner's work: without `overwrite` that is a `LessonError`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,13 +67,9 @@ def without_solutions(notebook: Any) -> Any:
 def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "openai") -> None:
     """Run the lesson. The last line that is printed is the recall.
 
-    Args:
-        folder: where data and finished notebooks go; made if need be.
-        notebooks: the folder that holds the notebooks (nothing: the lesson's own).
-        kernel: the name of the kernelspec.
-
-    Raises:
-        LessonError: a notebook is missing, its kernel is not installed, or one of its cells fails.
+    Data and finished notebooks go to `folder`, which is made if need be. The notebooks come from the folder
+    `notebooks` (nothing: the lesson's own). If one is missing, or one of its cells fails, or its kernel is not
+    installed, that is a `LessonError`.
     """
     source = notebooks or find_notebooks()
     for name in ORDER:
@@ -97,31 +81,23 @@ def run_lesson(folder: Path, *, notebooks: Path | None = None, kernel: str = "op
     print(f"The lesson runs in {folder.absolute()}", flush=True)
     require_base()
     echo = Echo()
-    with _own_service():
+    ran_before = running()
+    try:
         for name in ORDER:
             print(f"\n── {name} " + "─" * (70 - len(name)), flush=True)
             run_notebook(source / name, folder, kernel, echo)
+    finally:
+        if not ran_before:  # the service on this machine
+            output("stop")
     if echo.recall:
         print(f"\nThe notebooks as they were run, and all data, are in {folder.absolute()}")
         print(echo.recall)
 
 
-@contextmanager
-def _own_service() -> Iterator[None]:
-    """Stop the service on this machine at the end of the block, unless it ran before."""
-    ran_before = running()
-    try:
-        yield
-    finally:
-        if not ran_before:
-            output("stop")
-
-
-def run_notebook(path: Path, folder: Path, kernel: str, echo: Echo) -> None:
+def run_notebook(path: Path, folder: Path, kernel: str, echo: "Echo") -> None:
     """Run one notebook in `folder` and keep the result there under the same name.
 
-    Raises:
-        LessonError: a cell fails; the message names the cell, and what it said.
+    If a cell fails, that is a `LessonError` with the cell, and what it said.
     """
     notebook = nbformat.read(path, as_version=4)
     client = _EchoingClient(
@@ -200,7 +176,6 @@ class _EchoingClient(NotebookClient):
     echo: Echo
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        """Echo a message, then handle it as ever."""
         content = msg["content"]
         if msg["msg_type"] == "stream":
             self.echo.stream(content["name"], content["text"])

@@ -7,8 +7,6 @@ are handed to the next program called `openai`, if there is one.
 Exit codes: 0 when it was done, 1 after a sentence, 2 for words that can't be understood, 130 after Ctrl-C.
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import importlib.metadata
@@ -74,14 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser, ours = _parser()
     arguments, words = _words(argv)
     try:
-        if words and not _is_ours(words, ours):
+        known = len(words) < 2 or words[1].startswith("-") or " ".join(words[:2]) in ours
+        if words and not (known and words[0] in ("api", "tools")):
             return _hand_on(argv, words, ours)
         arguments, unknown = parser.parse_known_args(argv)
         if unknown:
             arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        code = arguments.run(arguments)
+        arguments.run(arguments)
         sys.stdout.flush()
-        return code
+        return 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to say at the exit
         return 1
@@ -103,11 +102,6 @@ def _words(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("words", nargs=argparse.REMAINDER)
     given, _ = parser.parse_known_args(argv)
     return given, given.words
-
-
-def _is_ours(words: Sequence[str], ours: Sequence[str]) -> bool:
-    known = len(words) == 1 or words[1].startswith("-") or " ".join(words[:2]) in ours
-    return known and words[0] in ("api", "tools")
 
 
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -132,13 +126,8 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
             word.set_defaults(parser=word)
             ours.append(f"{kind.prog.removeprefix('openai ')} {name}")
     for each in (parser, api, tools):
-        each.set_defaults(run=_print_help, parser=each)
+        each.set_defaults(run=lambda given: given.parser.print_help(), parser=each)
     return parser, ours
-
-
-def _print_help(arguments: argparse.Namespace) -> int:
-    arguments.parser.print_help()
-    return 0
 
 
 def _global_options() -> argparse.ArgumentParser:
@@ -148,9 +137,8 @@ def _global_options() -> argparse.ArgumentParser:
     version = f"openai {ours} (openai-lesson, with the client openai {client})"
     parser.add_argument("-V", "--version", action="version", version=version)
     parser.add_argument("-v", "--verbose", action="count", default=0, help="tell of each request; -vv tells more")
-    parser.add_argument(
-        "-b", "--api-base", metavar="URL", help="where to go: local (this machine), openai, or an address"
-    )
+    where = "where to go: local (this machine), openai, or an address"
+    parser.add_argument("-b", "--api-base", metavar="URL", help=where)
     parser.add_argument("-k", "--api-key", metavar="KEY", help="the key (better: set OPENAI_API_KEY)")
     parser.add_argument("-p", "--proxy", action="append", metavar="URL", help="go through a proxy")
     parser.add_argument("-o", "--organization", metavar="ORG", help="which organization pays, at OpenAI")

@@ -3,8 +3,6 @@
 It reads as it did in 2022. What it advises holds today.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -27,7 +25,7 @@ _MOST_VALID = 1000
 _CHAT_MODEL = "gpt-4.1-nano"
 
 
-def register(tools: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(tools: argparse._SubParsersAction) -> None:
     """Add the word to the parser of ``openai tools``."""
     word = tools.add_parser("fine_tunes.prepare_data", help="make a training file out of a table, and check it")
     file = "CSV, TSV, XLSX, JSON, JSONL, TXT or HTML file, or a web page's address"
@@ -51,24 +49,16 @@ def _share(text: str) -> float:
     return share
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the word. Returns the exit code.
-
-    Raises:
-        LessonError: the file can't be read or written; nothing was changed.
-    """
+def run(arguments: argparse.Namespace) -> None:
+    """Run the word. If the file can't be read or written, that is a `LessonError`."""
     if arguments.system and arguments.format != "chat":
         raise LessonError("--system needs --format chat: only conversations have a message of the system.")
     from openai_data.report import analyse  # pandas takes half a second, which the other words do not need
 
     dialog = Dialog(quiet=arguments.quiet or arguments.json, silent=arguments.json)
     dialog.say("Analyzing...\n")
-    report = analyse(
-        arguments.file,
-        form=arguments.format,
-        prompt_column=arguments.prompt_column,
-        completion_column=arguments.completion_column,
-    )
+    columns = {"prompt_column": arguments.prompt_column, "completion_column": arguments.completion_column}
+    report = analyse(arguments.file, form=arguments.format, **columns)
     dialog.say(*_findings(report))
     try:
         files = _Preparation(report, arguments, dialog).write()
@@ -78,10 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     if arguments.json:
         print(json.dumps(as_data(report, files), ensure_ascii=False, indent=2))
-    return 0
 
 
-def as_data(report: Report, files: list[Path]) -> dict[str, Any]:
+def as_data(report: "Report", files: list[Path]) -> dict[str, Any]:
     """A report, and the files that were written, as plain data for `json`."""
     from openai_data import costs
 
@@ -153,7 +142,7 @@ class Dialog:
         return input(f"{visible.sentence(question)} [Y/n]: ").strip().lower() not in ("n", "no")
 
 
-def _findings(report: Report) -> Iterator[str]:
+def _findings(report: "Report") -> Iterator[str]:
     """What was found, a line each."""
     table, lengths = report.table, report.lengths
     if table.format not in ("JSONL", "chat"):
@@ -174,7 +163,7 @@ def _findings(report: Report) -> Iterator[str]:
 class _Preparation:
     """Asks what to do and does it."""
 
-    def __init__(self, report: Report, arguments: argparse.Namespace, dialog: Dialog) -> None:
+    def __init__(self, report: "Report", arguments: argparse.Namespace, dialog: Dialog) -> None:
         self.report, self.arguments, self.dialog = report, arguments, dialog
         self.classes = report.kind == "classification"
         self.necessary = report.table.changes + [found.remedy for found in report.findings if found.necessary]
@@ -236,7 +225,7 @@ class _Preparation:
             self.dialog.say(f"\n`{usual[0]}` exists already and is left as it is. The new file gets another name.")
         return names
 
-    def _advise(self, examples: Examples, files: list[Path]) -> list[Path]:
+    def _advise(self, examples: "Examples", files: list[Path]) -> list[Path]:
         """Say the next command, what to keep in mind, how long and how dear. Returns the files."""
         say, report = self.dialog.say, self.report
         training, *rest = map(_typed, map(str, files))
@@ -251,7 +240,7 @@ class _Preparation:
         return files
 
 
-def divided(examples: Examples, share: float | None, seed: int) -> tuple[Examples, Examples]:
+def divided(examples: "Examples", share: float | None, seed: int) -> "tuple[Examples, Examples]":
     """The examples to train on, in random order, and those to keep for validation, in the file's order.
 
     They are those that pandas' ``sample`` gives with this seed, which the tool of 2022 used. `share` is the part
@@ -271,14 +260,14 @@ def _typed(text: str) -> str:
     return shlex.quote(text) if re.search(r'["$`!\x00-\x1f]|\\\Z', text) else f'"{text}"'
 
 
-def _metrics(examples: Examples) -> str:
+def _metrics(examples: "Examples") -> str:
     """The options with which a classification of 2022 was measured."""
     classes = examples.frame().completion.value_counts()
     told = f"positive_class {_typed(classes.index[0])}" if len(classes) == 2 else f"n_classes {len(classes)}"
     return f" --compute_classification_metrics --classification_{told}"
 
 
-def _reminders(report: Report, examples: Examples) -> Iterator[str]:
+def _reminders(report: "Report", examples: "Examples") -> Iterator[str]:
     """With what a prompt has to end, and where an answer ends, when the model is asked later."""
     from openai_data.findings import shown
 
@@ -292,7 +281,7 @@ def _reminders(report: Report, examples: Examples) -> Iterator[str]:
         yield f'Include `stop=["{shown(ending)}"]`, so that the answer comes without the ending.'
 
 
-def _costs(report: Report) -> Iterator[str]:
+def _costs(report: "Report") -> Iterator[str]:
     from openai_data import costs
 
     machine, total = report.machine, report.lengths.total

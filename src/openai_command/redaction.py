@@ -11,8 +11,6 @@ A secret is found as it is, and as HTML, JSON, Python's ``repr`` and addresses w
 is encoded otherwise (base64), spelled letter by letter, or shown as a picture.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import os
@@ -89,13 +87,11 @@ class Secrets:
 
     def spans(self, text: str) -> list[Span]:
         """Where the secrets are, from left to right."""
-        found = sorted([*self._known(text), *_of_a_keys_shape(text)])
         merged: list[Span] = []
-        for start, end in found:
+        for start, end in sorted([*self._known(text), *_of_a_keys_shape(text)]):
             if merged and start < merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-            else:
-                merged.append((start, end))
+                start, end = merged[-1][0], max(end, merged.pop()[1])
+            merged.append((start, end))
         return merged
 
     def unfinished(self, text: str) -> int:

@@ -1,16 +1,16 @@
-"""The files of a fine-tune: what ``-t`` and ``-v`` name is a file's id, a path, or an address on the web."""
-
-from __future__ import annotations
+"""Uploads, and the files of a fine-tune: ``-t`` and ``-v`` name a file's id, a path, or an address on the web."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import openai
+from openai.types import FileObject
+from tqdm import tqdm
 
 from openai_command.prepare_data import can_ask
-from openai_command.uploading import send
 from openai_data.downloading import download, is_url, name_of
 from openai_data.errors import LessonError
 
@@ -19,17 +19,18 @@ _RAW = (".csv", ".tsv", ".xlsx", ".txt", ".json")
 
 
 def require(*names: str | None) -> None:
-    """Look whether files that are named by their paths are there, before anything is begun.
-
-    Raises:
-        LessonError: one is not there, or it must be prepared first.
-    """
+    """Raise `LessonError` if a file that is named by its path is not there, or must be prepared first."""
     for name in names:
         if name is None or _is_id(name):
             continue
         path = Path(name_of(name)) if is_url(name) else Path(name)
         if not is_url(name) and not path.is_file():
-            raise LessonError(_missing(path))
+            if path.is_dir():
+                raise LessonError(f"{path} is a folder, not a file.")
+            instead = ". Make one from your data with:  openai tools fine_tunes.prepare_data -f YOUR_FILE"
+            if (prepared := path.with_name(f"{path.stem}_prepared.jsonl")).is_file():
+                instead = f", but there is {prepared}. Did you mean that?"
+            raise LessonError(f"There is no file {path} in {Path.cwd()}{instead}")
         if path.suffix.lower() in _RAW:
             raise LessonError(
                 f"{name} is not in the form that a fine-tune takes (JSONL). Prepare it first:  "
@@ -41,16 +42,18 @@ def _is_id(name: str) -> bool:
     return bool(re.fullmatch(r"file-\w+", name)) and not Path(name).exists()
 
 
-def _missing(path: Path) -> str:
-    if path.is_dir():
-        return f"{path} is a folder, not a file."
-    prepared = path.with_name(f"{path.stem}_prepared.jsonl")
-    if prepared.is_file():
-        return f"There is no file {path} in {Path.cwd()}, but there is {prepared}. Did you mean that?"
-    return (
-        f"There is no file {path} in {Path.cwd()}. Make one from your data with:  "
-        "openai tools fine_tunes.prepare_data -f YOUR_FILE"
-    )
+def send(client: openai.OpenAI, path: Path, *, name: str | None = None, purpose: str = "fine-tune") -> FileObject:
+    """Upload a file of any kind, read piece by piece as it goes out, with a bar where there is a terminal.
+
+    It is called `name` there (nothing: as here). Raises `LessonError` if it can't be read.
+    """
+    try:
+        file, size = path.open("rb"), path.stat().st_size
+    except OSError as error:
+        raise LessonError(f"{path} can't be read: {error.strerror}.") from None
+    what: Any = purpose
+    with file, tqdm.wrapattr(file, "read", size, desc="Upload progress", disable=None, leave=False) as reader:
+        return client.files.create(file=(name or path.name, reader), purpose=what)
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,7 @@ class TrainingFiles:
     check: bool = True
 
     def id_of(self, named: str) -> str:
-        """The id of a file that is there already, or that is uploaded now.
-
-        Raises:
-            LessonError: there is no such file, or it can't be read or fetched.
-        """
+        """The id of a file that is there already, or that is uploaded now. One that can't be: a `LessonError`."""
         if is_url(named):
             name = name_of(named) or "download"
             with download(named) as path:

@@ -5,8 +5,6 @@ extension was loaded stays as it was, and so does what the kernel sends while it
 no messages to mask: there, only the history is kept clean.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from openai_command.redaction import Secrets

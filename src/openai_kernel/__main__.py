@@ -1,7 +1,5 @@
 """Starts the kernel "OpenAI": IPython's own, with the lesson's additions."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

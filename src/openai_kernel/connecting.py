@@ -10,14 +10,11 @@ only. Clients for Azure, Bedrock and other providers are left alone. Programs th
 script.py``) are not connected; after `openai_lesson.connect()`, which sets the environment, they are.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -45,12 +42,27 @@ class Connection:
     def arrange(self) -> None:
         """Wrap the client's constructors, now or when they are imported."""
         if _MODULE in sys.modules:
-            self.wrap(sys.modules[_MODULE])
+            self._wrap(sys.modules[_MODULE])
         else:
-            sys.meta_path.insert(0, _WhenImported(self.wrap))
+            sys.meta_path.insert(0, self)
 
-    def wrap(self, module: ModuleType) -> None:
-        """Wrap the constructors in the client's module."""
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        """What Python asks at each import: the client's module is wrapped, once, right after it was imported."""
+        if fullname != _MODULE:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec and spec.loader:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                self._wrap(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def _wrap(self, module: ModuleType) -> None:
         for kind in (module.OpenAI, module.AsyncOpenAI):
             kind.__init__ = self._connected(kind.__init__)
 
@@ -66,12 +78,8 @@ class Connection:
 
         return connected
 
-    def destination(self, key: str | None = None) -> Destination:
-        """The address and the key for a client that was given no address.
-
-        Raises:
-            LessonError: the service can't be started, or there is no key for the address in the environment.
-        """
+    def destination(self, key: str | None = None) -> "Destination":
+        """The address and the key for a client that was given no address. Without any key: a `LessonError`."""
         from openai_command.destination import for_command
         from openai_lesson import connection
         from openai_lesson.other_hosts import looks_real
@@ -91,12 +99,12 @@ class Connection:
             return found
         return self._local
 
-    def _say(self, found: Destination) -> Destination:
+    def _say(self, found: "Destination") -> "Destination":
         """Tell a learner once what was chosen."""
-        remarks = [remark for remark in found.remarks if remark not in self._said]
-        self._said.update(remarks)
-        for remark in remarks:
-            print(remark)
+        for remark in found.remarks:
+            if remark not in self._said:
+                print(remark)
+        self._said.update(found.remarks)
         return found
 
 
@@ -111,7 +119,7 @@ def _needs_host(client: Any, given: dict[str, Any]) -> bool:
     return not any(kind.__module__.startswith("openai.lib") for kind in type(client).__mro__)
 
 
-def _lives(found: Destination) -> bool:
+def _lives(found: "Destination") -> bool:
     import openai
 
     from openai_lesson import local
@@ -120,25 +128,3 @@ def _lives(found: Destination) -> bool:
         return local.takes(found.url, found.key)
     except openai.APIError:
         return False
-
-
-class _WhenImported(MetaPathFinder):
-    """Calls a function with the client's module, once, right after that was imported."""
-
-    def __init__(self, then: Callable[[ModuleType], None]) -> None:
-        self._then = then
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
-        if fullname != _MODULE:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec and spec.loader:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                self._then(module)
-
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec

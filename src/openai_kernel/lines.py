@@ -6,8 +6,6 @@ the line. Whatever Python itself understands stays Python (``set = {1}``, ``cd -
 does all that stands in a string, in brackets, in a comment or behind ``%%``.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import shlex
@@ -58,17 +56,13 @@ def _call(lines: list[str], at: int) -> list[str]:
         name = pattern.match(command)
         if name and (found["dollar"] or _NEVER_PYTHON.match(command) or not _is_python(command)):
             rest = command[name.end() :].strip()
-            rest = _as_export(rest) if word == "set" else rest
+            if word == "set":  # on Windows all that stands behind the sign is the value, also spaces
+                variable, _, value = rest.strip('"').partition("=")
+                value = shlex.quote(value.strip().strip('"'))
+                rest = f"{variable}={value}"
             call = f"{found['indent']}get_ipython().run_line_magic({_MAGICS[word]!r}, {rest!r})\n"
             return [call, *["\n"] * (used - 1)]
     return []
-
-
-def _as_export(assignment: str) -> str:
-    """On Windows all that stands behind the sign is the value, also spaces."""
-    name, _, value = assignment.strip('"').partition("=")
-    value = value.strip().strip('"')
-    return f"{name}={shlex.quote(value)}"
 
 
 def _is_python(command: str) -> bool:
@@ -92,7 +86,6 @@ class _Reading:
         return not (self.depth or self.quote or self.continued)
 
     def read(self, line: str) -> None:
-        """Go past a line."""
         if self.between_statements and _IPYTHON.match(line):
             return  # a magic or a command of the shell: its quotes are not Python's
         text, rest = "", self._behind_string(line)

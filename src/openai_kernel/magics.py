@@ -4,16 +4,12 @@ Braces and dollar signs in the lines are not Python's here: what is typed goes t
 The client is imported when a magic needs it: the kernel starts faster so.
 """
 
-from __future__ import annotations
-
-import html
 import os
 import re
 import shlex
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -25,15 +21,11 @@ from IPython.utils.process import system
 from openai_command.redaction import SWITCH, Secrets
 from openai_data.errors import LessonError
 from openai_figures import visible
+from openai_figures.tables import Listing
 from openai_lesson import keys
 
 if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob
-
-_HERE = (
-    "The package openai {version} is here already, so it was not installed again. "
-    "The lesson is made for this version. To change it in spite of that:  %pip {line}"
-)
 
 
 @magics_class
@@ -77,7 +69,10 @@ class LessonMagics(Magics):
         if words[:1] != ["install"] or others == words:
             self.shell.run_line_magic("pip", line)
             return
-        print(_HERE.format(version=version("openai"), line=line))
+        print(
+            f"The package openai {version('openai')} is here already, so it was not installed again. "
+            f"The lesson is made for this version. To change it in spite of that:  %pip {line}"
+        )
         if any(not word.startswith("-") for word in others[1:]):
             self.shell.run_line_magic("pip", " ".join(others))
 
@@ -87,18 +82,20 @@ class LessonMagics(Magics):
         keys.ask(line.strip() or "openai")
 
     @line_magic
-    def jobs(self, line: str) -> Queue | None:
+    def jobs(self, line: str) -> Listing | None:
         """Show the training jobs:  %jobs   (the last ten)   or   %jobs 50"""
         import openai
+        import pandas as pd
 
         if line.strip() and not line.strip().isdigit():
             raise LessonError("%jobs takes a number:  %jobs 20")
         number = int(line.strip() or 10)
         found = openai.OpenAI().fine_tuning.jobs.list(limit=min(number, 100))
-        rows = [_row(job) for job in islice(found, number)]
-        if not rows:
+        table = pd.DataFrame([_row(job) for job in islice(found, number)])
+        if table.empty:
             print("There is no training job yet.")
-        return Queue(rows) if rows else None
+            return None
+        return Listing(table, tuple(max(map(len, [name, *table[name]])) for name in table))
 
     @magic_arguments()
     @argument("model", nargs="?", help="the model (nothing: the one that was trained last)")
@@ -150,41 +147,11 @@ def _output(found: re.Match[str]) -> str:
     return shlex.quote(done.stdout.strip())
 
 
-_TITLES = ("job", "created", "status", "model", "what comes of it")
-Row = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Queue:
-    """Training jobs, the newest first: a table in a notebook, lines elsewhere.
-
-    Not `openai_figures.html_table`: its columns are equally wide, and here all but the last are narrow.
-    """
-
-    rows: list[Row]
-
-    def __repr__(self) -> str:
-        """One line per job."""
-        table = [_TITLES, *(tuple(map(visible.line, row)) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
-
-    def _repr_html_(self) -> str:
-        def line(kind: str, cells: Row) -> str:
-            inner = (f'<{kind} style="text-align: left">{html.escape(cell)}</{kind}>' for cell in cells)
-            return f"<tr>{''.join(inner)}</tr>"
-
-        return f"<table>{line('th', _TITLES)}{''.join(line('td', row) for row in self.rows)}</table>"
-
-
-def _row(job: FineTuningJob) -> Row:
+def _row(job: "FineTuningJob") -> dict[str, str]:
+    prospect = job.fine_tuned_model or (job.error.message if job.error else "") or ""
+    if not prospect and job.estimated_finish is not None:  # it runs
+        prospect = f"ready in about {max(0, round(job.estimated_finish - time.time()))} s"
     created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.created_at))
-    return (job.id, created, job.status, job.model, job.fine_tuned_model or _prospect(job))
-
-
-def _prospect(job: FineTuningJob) -> str:
-    if job.error and job.error.message:
-        return job.error.message
-    if job.estimated_finish is None:  # it does not run
-        return ""
-    return f"ready in about {max(0, round(job.estimated_finish - time.time()))} s"
+    row = {"job": job.id, "created": created, "status": job.status, "model": job.model}
+    row["what comes of it"] = prospect
+    return {title: visible.line(text) for title, text in row.items()}

@@ -12,8 +12,6 @@ Not touched: what widgets send (``comm_…``: their values are theirs, so a secr
 requests, and pictures and sound.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import threading
@@ -31,6 +29,8 @@ _HELD_SECONDS = 1.0
 _REMEMBERED = 400
 """How much of what was sent is remembered: more than any key has characters."""
 _LEFT_ALONE = re.compile(r"image/(png|jpeg|gif|webp)|(audio|video)/|application/(pdf|vnd\.jupyter\.widget)")
+_UNMASKED = re.compile(r"(?!input_request\Z).*_request|comm_.*|status|kernel_info_reply", re.S)
+"""Kinds of messages that are sent as they are."""
 _SHOWN = {"display_data", "update_display_data", "execute_result", "error", "clear_output", "input_request"}
 
 
@@ -64,7 +64,7 @@ class MaskedSend:
             return self._print(stream, message, more)
         if kind in _SHOWN or (kind == "status" and body.get("execution_state") == "idle"):
             self.release()
-        if body and not self._secrets.shown and _is_masked(kind):
+        if body and not self._secrets.shown and not _UNMASKED.fullmatch(kind):
             self._secrets.refresh()
             body = masked(body, self._secrets.mask)
             if message:
@@ -138,12 +138,6 @@ def masked(value: Any, mask: Callable[[str], str]) -> Any:
     return [masked(part, mask) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _is_masked(kind: str) -> bool:
-    if kind.endswith("_request"):
-        return kind == "input_request"
-    return not kind.startswith("comm_") and kind not in ("status", "kernel_info_reply")
-
-
 def mask_history(shell: Any, secrets: Secrets) -> None:
     """Hide secrets in what a shell writes into its history.
 
@@ -188,11 +182,7 @@ _INSTEAD = f"__import__({__name__!r}, fromlist=['refuse']).refuse()\n"
 
 
 def refuse() -> NoReturn:
-    """Say why a cell did not run.
-
-    Raises:
-        LessonError: always.
-    """
+    """Raise the `LessonError` that says why a cell did not run."""
     raise LessonError(
         "This cell has a key in it, so it was not run: whoever gets the notebook gets the key.\n"
         "1. Delete the key from the cell.\n"

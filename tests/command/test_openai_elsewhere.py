@@ -1,7 +1,9 @@
 """The words fine_tunes.… at OpenAI, with a connection that goes nowhere: what is sent, and what is refused."""
 
 import base64
+import io
 import json
+import sys
 
 import httpx2
 import openai
@@ -35,6 +37,8 @@ class Host:
         if request.method == "POST" and path == "/fine_tuning/jobs" and self.refuses:
             error = {"code": "training_not_available", "message": "no"}
             return httpx2.Response(403, json={"error": error})
+        if path == "/files/file-large/content":
+            return httpx2.Response(200, content=self.large)
         if path.endswith("/content"):
             return httpx2.Response(200, content=base64.b64encode(b"step,train_loss\n1,2\n"))
         return httpx2.Response(200, json=self.answer(request.method, path))
@@ -118,6 +122,22 @@ def test_the_other_words_go_to_todays_endpoints(elsewhere, capsys):
     assert "\nstep,train_loss\n1,2\n" in shown, "OpenAI's result files come in base64"
     assert not [path for _, path, _ in elsewhere.sent if path.startswith("/fine-tunes")]
     assert ("DELETE", "/models/ft:gpt-4.1-nano-2025-04-14:me::1", b"") in elsewhere.sent
+
+
+def test_a_file_is_printed_as_it_comes(elsewhere, monkeypatch):
+    seen, printed = [], io.BytesIO()
+    stdout = io.TextIOWrapper(printed)
+
+    def pieces():
+        for _ in range(3):
+            seen.append(len(printed.getvalue()))
+            yield b"1234567890"
+
+    elsewhere.large = pieces()
+    with monkeypatch.context() as here:
+        here.setattr(sys, "stdout", stdout)
+        assert main(["api", "files.content", "-i", "file-large"]) == 0
+    assert seen == [0, 10, 20] and printed.getvalue() == b"1234567890" * 3
 
 
 def test_a_real_key_without_an_address_goes_to_openai(monkeypatch, capsys):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ from openai_figures.charts import Bar, bars
 from openai_figures.confidence import Token
 from openai_figures.progress import Progress
 from openai_figures.tables import Listing, text_table
-from openai_kernel.magics import Queue
+from openai_kernel.magics import _row
 from openai_lesson.playground import Pane
 
 ESC, CSI, BEL, BIDI = "\x1b", "\x9b", "\x07", "\u202e"
@@ -100,13 +101,14 @@ def test_figures_and_tables():
     pane.draw(True)
     pages = [
         Listing(pd.DataFrame([[HOSTILE] * 3], columns=["question", "base", "trained"]), (9, 9, 9))._repr_html_(),
-        Queue([(HOSTILE,) * 5])._repr_html_(),
         in_boxes([Box(HOSTILE, (1, 2), True)], HOSTILE, legend=True).html,
         pane.widget.value,
     ]
     for page in pages:
         assert not Reader(page).tags & {"img", "script"}
-    for text in (repr(Queue([(HOSTILE,) * 5])), in_boxes([Box(HOSTILE, (1,))], "", legend=False).text):
+    error = SimpleNamespace(message=HOSTILE)
+    job = SimpleNamespace(id="1", created_at=1, status="failed", model=HOSTILE, fine_tuned_model=None, error=error)
+    for text in (*_row(job).values(), in_boxes([Box(HOSTILE, (1,))], "", legend=False).text):
         assert not OBEYED.search(text)
 
 

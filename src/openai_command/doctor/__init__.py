@@ -8,8 +8,6 @@ Hidden are keys and tokens (as in the kernel's outputs), who logs in at a proxy,
 of the user and of the machine.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import platform
@@ -65,11 +63,7 @@ def examine() -> Iterator[Finding]:
 
 
 def write_report(path: Path, findings: Sequence[Finding]) -> None:
-    """Write the report, whole or not at all.
-
-    Raises:
-        LessonError: the folder does not exist or can't be written to.
-    """
+    """Write the report, whole or not at all: if it can't be written, that is a `LessonError`."""
     title = f"openai-lesson doctor, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     text = "\n".join([title, "", *map(str, findings), "", *_facts(), ""])
     write_whole(path, _without_names(without_secrets(text)))

@@ -4,8 +4,6 @@ What is needed stands in the package's own metadata. The versions that ``make`` 
 ``constraints.txt``.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

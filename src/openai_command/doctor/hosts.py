@@ -3,15 +3,14 @@
 Nothing is started and nothing is fetched: a service that does not run yet is as it should be. No key is shown.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPHandler, ProxyHandler, Request, build_opener, getproxies, proxy_bypass
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
 
 from openai_command import env_file
 from openai_command.doctor import remedies
@@ -64,25 +63,18 @@ def address() -> list[Finding]:
 
 def _chosen_address() -> tuple[str, str]:
     """The variable in which the learner set an address, and that; empty if there is none."""
-    for variable in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
-        url = os.environ.get(variable, "")
-        if url and not connection.found_here(url):
-            return variable, url
-    return "", ""
+    set_ = [(name, os.environ.get(name, "")) for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE")]
+    return next(((name, url) for name, url in set_ if url and not connection.found_here(url)), ("", ""))
 
 
 def _models(url: str, key: str) -> int | None:
     """How many models a host lists (0: it answers, but not to this key), or None if it does not answer."""
     here = connection.is_local(urlsplit(url).hostname or "")
-    opener = build_opener(HTTPHandler(), *([ProxyHandler({})] if here else []))
-    try:
-        # The address is the one that the client would use.
-        request = Request(f"{url}/models", headers={"Authorization": f"Bearer {key}"})  # noqa: S310
-        with opener.open(request, timeout=5) as answer:  # seconds
-            return len(json.load(answer)["data"])
-    except HTTPError:
-        return 0
-    except (OSError, ValueError, KeyError):
+    how: dict[str, Any] = {"timeout": 5, "trust_env": not here, "follow_redirects": True}  # seconds; no proxy here
+    try:  # at the address that the client would use
+        answer = httpx2.get(f"{url}/models", headers={"Authorization": f"Bearer {key}"}, **how)
+        return len(answer.json()["data"]) if answer.is_success else 0
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError):
         return None
 
 

@@ -5,8 +5,6 @@ environment's or the user's own (which of the two comes first depends on how Jup
 system's. So Jupyter itself is asked. Where a learner works with the Jupyter of another environment, that one is.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ On Linux the limit of a control group counts as well (a cluster's job, a contain
 Each folder is tried with a real file, which is gone again at once.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os
@@ -110,14 +108,11 @@ def processor() -> Finding:
 def _features() -> set[str] | None:
     """The processor's features in lower case, or None if the system does not tell."""
     try:
-        if sys.platform == "darwin":
-            names = ["machdep.cpu.features", "machdep.cpu.leaf7_features"]
-            return set(subprocess.check_output(["sysctl", "-n", *names], text=True).lower().split())
         if sys.platform == "win32":
             present = ctypes.windll.kernel32.IsProcessorFeaturePresent(_AVX2_ON_WINDOWS)
             return {"avx2"} if present else set()
         lines = PROCESSOR.read_text().splitlines()
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return None
     return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), None)
 

@@ -6,8 +6,6 @@ it can be copied into any terminal. Paths are written with ``~`` for the user's 
 understands that.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

@@ -9,8 +9,6 @@ before llama.cpp gets it: that would end the whole process. A file that was look
 long as it is the same, by its size and its time of change.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import math
@@ -30,15 +28,9 @@ from openai_local.models.architectures import ARCHITECTURES, find_architecture, 
 from openai_local.models.base_models import FETCH_AGAIN, file_state
 from openai_local.models.gguf_header import Header, check_entries, read_header, read_numbers
 
-_NAMES = {
-    "q_proj": "attn_q",
-    "k_proj": "attn_k",
-    "v_proj": "attn_v",
-    "o_proj": "attn_output",
-    "gate_proj": "ffn_gate",
-    "up_proj": "ffn_up",
-    "down_proj": "ffn_down",
-}
+_NAMES = {f"{letter}_proj": f"attn_{letter}" for letter in "qkv"} | {"o_proj": "attn_output"}
+_NAMES |= {f"{name}_proj": f"ffn_{name}" for name in ("gate", "up", "down")}
+"""The linear layers: transformers' names for them, and GGUF's."""
 SHA256 = "openai_local.sha256"
 _MATRIX = re.compile(rf"blk\.\d{{1,4}}\.({'|'.join(_NAMES.values())})\.weight\.lora_[ab]")
 _TYPES = {
@@ -93,11 +85,8 @@ def write_adapter(
 ) -> None:
     """Write a GGUF adapter, whole or not at all.
 
-    Args:
-        path: where it goes.
-        factors: for each (layer number, transformers' module name such as ``q_proj``) its matrices.
-        config: the base model's ``config.json``.
-        alpha: LoRA's alpha; the product B·A is scaled by alpha / rank.
+    `factors` has its matrices for each (layer number, transformers' module name such as ``q_proj``), and `config`
+    is the base model's ``config.json``. The product B·A is scaled by alpha / rank.
     """
     heads, digest = _heads(config), hashlib.sha256()
     with arriving(path) as part, contextlib.closing(gguf.GGUFWriter(part, config["model_type"])) as writer:

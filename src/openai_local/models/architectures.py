@@ -7,9 +7,7 @@ Llama's q and k they also keep the rows in different orders.
 Left out: networks that differ more (mixtures of experts, sliding windows, other activations).
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +41,18 @@ ARCHITECTURES = {
 }
 
 
+SIZES = {
+    "hidden_size": "embedding_length",
+    "head_dim": "attention.key_length",
+    "intermediate_size": "feed_forward_length",
+    "max_position_embeddings": "context_length",
+    "num_attention_heads": "attention.head_count",
+    "num_hidden_layers": "block_count",
+    "num_key_value_heads": "attention.head_count_kv",
+}
+"""How large a network is: transformers' names for it, and GGUF's behind the architecture's name and a dot."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One tensor of a network: its name in GGUF, its name in transformers, its shape in numpy's order.
@@ -71,13 +81,21 @@ def is_count(value: Any) -> bool:
     return type(value) is int and 1 <= value <= 1 << 24
 
 
-def check_heads(heads: int, kv_heads: int, head_dim: int, where: str) -> None:
-    """Raise `LocalError` unless heads share keys and values evenly and their numbers can be turned in pairs."""
+def read_sizes(count: Callable[[str, int | None], int], where: str) -> dict[str, int]:
+    """The sizes of a network. `count` finds one by transformers' name for it and what it usually is.
+
+    Heads must share keys and values evenly, and their numbers must be such as can be turned in pairs.
+    """
+    width, heads = count("hidden_size", None), count("num_attention_heads", None)
+    usual = {"head_dim": width // heads, "num_key_value_heads": heads}
+    sizes = {name: count(name, usual.get(name)) for name in SIZES}
+    kv_heads, head_dim = sizes["num_key_value_heads"], sizes["head_dim"]
     if heads % kv_heads or head_dim % 2:
         raise LocalError(
             f"{where} can't be used: it has {heads} heads of {head_dim} numbers, and {kv_heads} for keys and "
             "values."
         )
+    return sizes
 
 
 def tensors(config: dict[str, Any]) -> Iterator[Tensor]:

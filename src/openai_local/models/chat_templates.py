@@ -6,8 +6,6 @@ deep, or that calls itself, would end the process. So its form is checked here, 
 Left out: how long a template takes. One that loops for hours keeps the model that it belongs to from answering.
 """
 
-from __future__ import annotations
-
 import re
 
 from jinja2 import TemplateError, nodes

@@ -13,11 +13,10 @@ is trained and what answers are the same numbers. Rows that 32 does not divide s
 Left out: architectures that `architectures` does not have, scaled rotary angles, and files in several parts.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,19 @@ import numpy as np
 
 from openai_local.errors import LocalError
 from openai_local.models.architectures import (
+    SIZES,
     Tensor,
-    check_heads,
     check_tensors,
     find_architecture,
     is_count,
     permute,
+    read_sizes,
     tensors,
     unpermute,
 )
 from openai_local.models.gguf_header import Header, Stored, check_entries, read_header, read_numbers
-from openai_local.models.hugging_face import Weights, chat_template, end_token, read_config, read_json, token_named
-from openai_local.models.vocabulary import KINDS, from_folder, from_gguf
+from openai_local.models.hugging_face import Weights, read_config
+from openai_local.models.vocabulary import KINDS, describe_tokenizer, from_gguf
 
 _Q8, _F16, _F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32
 
@@ -88,25 +88,16 @@ def _config(header: Header, where: str) -> dict[str, Any]:
     def token(key: str) -> int:
         return entry(f"tokenizer.ggml.{key}", None, lambda value: type(value) is int and 0 <= value < size)
 
-    heads, width = count("attention.head_count"), count("embedding_length")
     size, pre = len(fields.get("tokenizer.ggml.tokens", [])), fields.get("tokenizer.ggml.pre")
-    head_dim = count("attention.key_length", width // heads)
-    if count("rope.dimension_count", head_dim) != head_dim:
+    sizes = read_sizes(lambda name, default: count(SIZES[name], default), where)
+    if count("rope.dimension_count", sizes["head_dim"]) != sizes["head_dim"]:
         raise LocalError(f"{where} turns only a part of each head, which can't be trained here.")
-    kv_heads = count("attention.head_count_kv", heads)
-    check_heads(heads, kv_heads, head_dim, where)
     starts = KINDS[pre].starts if pre in KINDS else False
     return {
         "architectures": [kind.model],
         "model_type": kind.name,
         "hidden_act": "silu",
-        "hidden_size": width,
-        "head_dim": head_dim,
-        "intermediate_size": count("feed_forward_length"),
-        "max_position_embeddings": count("context_length"),
-        "num_attention_heads": heads,
-        "num_hidden_layers": count("block_count"),
-        "num_key_value_heads": kv_heads,
+        **sizes,
         "rms_norm_eps": number("attention.layer_norm_rms_epsilon"),
         "rope_theta": number("rope.freq_base", 10000.0),
         "tie_word_embeddings": "output.weight" not in header.tensors,
@@ -182,9 +173,9 @@ def write_gguf(folder: Path, target: Path, title: str) -> None:
     if config["tie_word_embeddings"]:
         weights.shapes.pop("lm_head.weight", None)  # some folders have the embedding twice
     check_tensors(config, weights.shapes, str(folder), gguf=False)
-    writer = gguf.GGUFWriter(target, config["model_type"])
-    try:
-        _describe(writer, config, folder, title)
+    with closing(gguf.GGUFWriter(target, config["model_type"])) as writer:
+        _describe(writer, config, title)
+        describe_tokenizer(writer, folder, config)
         for tensor in tensors(config):
             kind = _type(tensor)
             shape = gguf.quant_shape_to_byte_shape(tensor.shape, kind) if kind == _Q8 else tensor.shape
@@ -200,8 +191,6 @@ def write_gguf(folder: Path, target: Path, title: str) -> None:
             if tensor.heads:
                 array = permute(array, tensor.heads)
             writer.write_tensor_data(gguf.quantize(np.ascontiguousarray(array), _type(tensor)))
-    finally:
-        writer.close()
 
 
 def _type(tensor: Tensor) -> gguf.GGMLQuantizationType:
@@ -210,36 +199,15 @@ def _type(tensor: Tensor) -> gguf.GGMLQuantizationType:
     return _Q8 if tensor.shape[1] % 32 == 0 else _F16
 
 
-def _describe(writer: gguf.GGUFWriter, config: dict[str, Any], folder: Path, title: str) -> None:
-    """Write the metadata: what the network and its tokenizer are like."""
+def _describe(writer: gguf.GGUFWriter, config: dict[str, Any], title: str) -> None:
+    """Write what the network is like."""
     writer.add_name(title)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(config["vocab_size"])
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(config["head_dim"])
+    for name, key in SIZES.items():
+        writer.add_uint32(f"{config['model_type']}.{key}", config[name])
     writer.add_value_length(config["head_dim"])
     writer.add_rope_dimension_count(config["head_dim"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_theta"])
-    vocabulary = from_folder(folder, config["vocab_size"])
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(vocabulary.pre)
-    writer.add_token_list(vocabulary.tokens)
-    writer.add_token_types(vocabulary.types)
-    writer.add_token_merges(vocabulary.merges)
-    writer.add_add_bos_token(vocabulary.start is not None)
-    told = read_json(folder / "tokenizer_config.json", optional=True)
-    start = vocabulary.start
-    if start is None:
-        start = token_named(told.get("bos_token"), vocabulary.tokens)
-    if start is not None:
-        writer.add_bos_token_id(start)
-    writer.add_eos_token_id(end_token(told, config["eos_token_id"], vocabulary.tokens, folder))
-    if template := chat_template(folder, told):
-        writer.add_chat_template(template)

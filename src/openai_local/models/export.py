@@ -5,8 +5,6 @@ at its top that model hubs show. It holds numbers, names and hashes; the user's 
 stand in it.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -102,17 +100,11 @@ class Exported(NamedTuple):
 
 
 def export(source: Source, form: str, to: Path, *, replace: bool = False) -> Exported:
-    """Write a fine-tune into a new folder.
+    """Write a fine-tune in one of the forms in `WRITERS` into a new folder.
 
-    Args:
-        source: the model.
-        form: one of `WRITERS`.
-        to: the folder; it may exist if it is empty.
-        replace: whether it may also hold an earlier export, which then goes.
-
-    Raises:
-        LocalError: there is something else in the folder, or it can't be written. Nothing of the new one is left
-            then, and nothing that was there is changed.
+    It may exist if it is empty or, with `replace`, if it holds an earlier export, which then goes. If there is
+    something else in it, or it can't be written, that is a `LocalError`: nothing of the new one is left then, and
+    nothing that was there is changed.
     """
     target = to.expanduser().absolute()
     # What it may be called elsewhere.
@@ -127,7 +119,12 @@ def export(source: Source, form: str, to: Path, *, replace: bool = False) -> Exp
             target.rename(old)
         temporary.rename(target)
     except (OSError, SafetensorError) as error:
-        raise LocalError(_why(error, to)) from None
+        why = getattr(error, "strerror", None) or str(error)
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in why or "os error 28" in why:
+            raise LocalError(
+                f"The disk is full: {to} can't be made, and nothing of it is left. Free some space and try again."
+            ) from None
+        raise LocalError(f"{to} can't be made: {why}. Choose another folder.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if old.exists() and not target.exists():
@@ -149,14 +146,6 @@ def _require_free(target: Path, to: Path, replace: bool) -> None:
         return
     instead = ", or add --replace (in Python replace=True), as an earlier export made it" if ours else ""
     raise LocalError(f"{to} is there already. Nothing was changed. Name another folder, such as {to}-2{instead}.")
-
-
-def _why(error: OSError | SafetensorError, to: Path) -> str:
-    reason = getattr(error, "strerror", None) or str(error)
-    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in reason or "os error 28" in reason
-    if full:
-        return f"The disk is full: {to} can't be made, and nothing of it is left. Free some space and try again."
-    return f"{to} can't be made: {reason}. Choose another folder."
 
 
 def _command(source: Source, form: str, folder: str, name: str) -> str:

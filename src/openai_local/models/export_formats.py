@@ -11,8 +11,6 @@ stays the same. PEFT has ``rank_pattern`` for this, but vLLM does not read it an
 Left out: files of old loaders (``vocab.json``, ``merges.txt``); ``tokenizer.json`` holds all of it.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

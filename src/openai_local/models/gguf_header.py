@@ -12,8 +12,6 @@ Left out: what the numbers mean for training (`conversion`), big-endian files, a
 the format.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from dataclasses import dataclass, replace
@@ -26,27 +24,15 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, TokenType
 from openai_local.errors import LocalError
 from openai_local.models.chat_templates import check_template
 
-_SCALARS = {
-    0: ("u8", "<B"),
-    1: ("i8", "<b"),
-    2: ("u16", "<H"),
-    3: ("i16", "<h"),
-    4: ("u32", "<I"),
-    5: ("i32", "<i"),
-    6: ("f32", "<f"),
-    7: ("bool", "<?"),
-    10: ("u64", "<Q"),
-    11: ("i64", "<q"),
-    12: ("f64", "<d"),
-}
-"""GGUF's numbers for the types of values: a short name, and the form for `struct` and numpy."""
+_NAMES = "u8 i8 u16 i16 u32 i32 f32 bool str array u64 i64 f64".split()
+"""Short names of the types of values, in the order of GGUF's numbers for them."""
+_FORMS = {kind: f"<{letter}" for kind, letter in enumerate("BbHhIif?  Qqd") if letter != " "}
+"""How the types of numbers are written, for `struct` and numpy."""
 _STRING, _ARRAY = 8, 9
 _MOST_KEYS, _MOST_TENSORS, _MOST_DIMENSIONS = 65_536, 65_536, 4
 _LONGEST_KEY, _LONGEST_NAME = 255, 63
 _MOST_BYTES = 32_000_000
 """Of a head. Half a million tokens and as many merges take half of that, and in memory up to eight times."""
-
-
 _TYPES = {
     "str": """general.architecture general.type general.name tokenizer.ggml.model tokenizer.ggml.pre
         tokenizer.chat_template tokenizer.huggingface.json *.tensor_data_layout *.rope.scaling.type""",
@@ -81,10 +67,9 @@ _ONLY = {
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file.
+    """A tensor in a file: its `shape` in numpy's order, and as `kind` how its numbers are kept.
 
-    Its `shape` is in numpy's order, and `kind` says how its numbers are kept. They begin `start` bytes from the
-    beginning of the file, and take `n_bytes`.
+    They begin `start` bytes from the beginning of the file, and take `n_bytes`.
     """
 
     name: str
@@ -145,22 +130,19 @@ class _Head:
             raise _UnsoundError(f"its version is {version}, and only 2 and 3 are known")
         if n_keys > _MOST_KEYS or n_tensors > _MOST_TENSORS:
             raise _UnsoundError(f"it claims {n_keys:,} entries and {n_tensors:,} tensors")
-        fields: dict[str, Any] = {}
-        types: dict[str, str] = {}
+        head, end = Header({}, {}, {}), 0
         for _ in range(n_keys):
-            key = self._name(fields, _LONGEST_KEY)
-            types[key], fields[key] = self._entry(key)
-        tensors: dict[str, Stored] = {}
-        end = 0
+            key = self._name(head.fields, _LONGEST_KEY)
+            head.types[key], head.fields[key] = self._entry(key)
         for _ in range(n_tensors):
-            tensor = self._tensor(tensors, end)
-            tensors[tensor.name] = tensor
+            tensor = self._tensor(head.tensors, end)
+            head.tensors[tensor.name] = tensor
             end = tensor.start + self._aligned(tensor.n_bytes)
         start = self._aligned(self.place)  # from here on the tensors' places are counted
-        for tensor in tensors.values():
+        for tensor in head.tensors.values():
             self._require(start + tensor.start + tensor.n_bytes)
-            tensors[tensor.name] = replace(tensor, start=start + tensor.start)
-        return Header(fields, types, tensors)
+            head.tensors[tensor.name] = replace(tensor, start=start + tensor.start)
+        return head
 
     def _require(self, needed: int) -> None:
         if needed > self.size:
@@ -175,21 +157,17 @@ class _Head:
         if kind == _ARRAY:
             inner, count = self._unpack("<IQ")
             values = self._values(inner, count)
-            return f"[{self._type(inner)}]", values
+            return f"[{_NAMES[inner]}]", values
         (value,) = self._values(kind, 1)
         if key == "general.alignment":
             if kind != 4 or value not in (1 << power for power in range(5, 17)):
                 # llama.cpp ends the process where numbers do not begin at a multiple of 32.
                 raise _UnsoundError("its alignment is no power of two from 32 to 65,536")
             self.alignment = value
-        return self._type(kind), value
-
-    def _type(self, kind: int) -> str:
-        return "str" if kind == _STRING else _SCALARS[kind][0]
+        return _NAMES[kind], value
 
     def _values(self, kind: int, count: int) -> list[Any]:
-        if kind in _SCALARS:
-            form = _SCALARS[kind][1]
+        if form := _FORMS.get(kind):
             if count == 1:
                 return list(self._unpack(form))
             return np.frombuffer(self._take(count * struct.calcsize(form)), dtype=form).tolist()
@@ -208,15 +186,14 @@ class _Head:
         shape = self._unpack(f"<{n_dimensions}Q")
         kind, offset = self._unpack("<IQ")
         try:
-            known_kind = GGMLQuantizationType(kind)
-            block, block_bytes = GGML_QUANT_SIZES[known_kind]
+            block, block_bytes = GGML_QUANT_SIZES[kind := GGMLQuantizationType(kind)]
         except (ValueError, KeyError):
             raise _UnsoundError(f"the tensor {name} has the unknown type {kind}") from None
         n_bytes = math.prod(shape) // block * block_bytes
         self._require(offset + n_bytes)
         if not n_bytes or shape[0] % block or offset != end:
             raise _UnsoundError(f"the tensor {name} has a shape or a place that can't be")
-        return Stored(name, shape[::-1], known_kind, offset, n_bytes)
+        return Stored(name, shape[::-1], kind, offset, n_bytes)
 
     def _name(self, known: dict[str, Any], longest: int) -> str:
         (length,) = self._unpack("<Q")
@@ -261,9 +238,9 @@ def check_entries(header: Header, architecture: str, where: str) -> None:
             expected = "str"
         elif key.startswith("tokenizer.ggml.") and key.endswith("_token_id"):
             expected = "u32"
-        if expected is None and group not in ("tokenizer", architecture):
-            continue
         if expected is None:
+            if group not in ("tokenizer", architecture):
+                continue
             raise LocalError(
                 f"{where} has the entry {key}, which a plain {architecture} has not, so it can't be trained here."
             )

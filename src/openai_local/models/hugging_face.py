@@ -6,8 +6,6 @@ read, and nothing is mapped. A link counts only if it leads to a file of the sam
 in Hugging Face's cache: else somebody else's folder could make a private file of the user part of a model.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from openai_local.errors import LocalError
-from openai_local.models.architectures import check_heads, find_architecture, is_count
+from openai_local.models.architectures import find_architecture, is_count, read_sizes
 
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _LONGEST_NAME = 255
@@ -119,11 +117,9 @@ def _files(folder: Path) -> list[Path]:
     if found := sorted(folder.glob("*.safetensors")):
         return [find(folder, path.name) for path in found]
     others = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
-    why = (
-        f"{others[0].name} is not opened: such a file can run programs. Save the model as safetensors"
-        if others
-        else "Name a folder that has some, or a .gguf file"
-    )
+    why = "Name a folder that has some, or a .gguf file"
+    if others:
+        why = f"{others[0].name} is not opened: such a file can run programs. Save the model as safetensors"
     raise LocalError(f"{folder} has no weights in *.safetensors. {why}.")
 
 
@@ -197,18 +193,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise LocalError(f"{path} can't be used: its {key} is {str(value)[:40]}.")
         return float(value)
 
-    heads, width = count("num_attention_heads"), count("hidden_size")
-    head_dim, kv_heads = count("head_dim", width // heads), count("num_key_value_heads", heads)
-    check_heads(heads, kv_heads, head_dim, str(path))
     return {
         "model_type": kind.name,
-        "hidden_size": width,
-        "head_dim": head_dim,
-        "intermediate_size": count("intermediate_size"),
-        "max_position_embeddings": count("max_position_embeddings"),
-        "num_attention_heads": heads,
-        "num_hidden_layers": count("num_hidden_layers"),
-        "num_key_value_heads": kv_heads,
+        **read_sizes(count, str(path)),
         "rms_norm_eps": number("rms_norm_eps", told.get("rms_norm_eps")),
         "rope_theta": number("rope_theta", told.get("rope_theta") or rope.get("rope_theta") or 10000.0),
         "tie_word_embeddings": bool(told.get("tie_word_embeddings", False)),

@@ -6,19 +6,18 @@ has a name for each way, and llama.cpp the rule; a Hugging Face folder has the r
 Left out: other tokenizers (SentencePiece, WordPiece), and the rules of other models.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gguf import TokenType
+from gguf import GGUFWriter, TokenType
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from openai_local.errors import LocalError
-from openai_local.models.hugging_face import read_json
+from openai_local.models.hugging_face import chat_template, end_token, read_json, token_named
 
 
 @dataclass(frozen=True)
@@ -34,29 +33,22 @@ class Kind:
     starts: bool = False
 
 
+_sequence, _bytes = pre_tokenizers.Sequence, partial(pre_tokenizers.ByteLevel, add_prefix_space=False)
+
+
 def _rule(digits: str) -> Callable[[], pre_tokenizers.PreTokenizer]:
     """GPT-4's way to cut, with its rule for digits."""
     rule = (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + digits + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|"
         r"\s*[\r\n]+|\s+(?!\S)|\s+"
     )
-    return lambda: pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(rule), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-
-
-def _smollm() -> pre_tokenizers.PreTokenizer:
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    return lambda: _sequence([pre_tokenizers.Split(Regex(rule), "isolated"), _bytes(use_regex=False)])
 
 
 # By llama.cpp's names for them (llama-vocab.cpp: LLAMA_VOCAB_PRE_TYPE_*).
 KINDS = {
-    "gpt-2": Kind(lambda: pre_tokenizers.ByteLevel(add_prefix_space=False)),
-    "smollm": Kind(_smollm),
+    "gpt-2": Kind(_bytes),
+    "smollm": Kind(lambda: _sequence([pre_tokenizers.Digits(individual_digits=True), _bytes()])),
     "qwen2": Kind(_rule(r"\p{N}")),
     "llama-bpe": Kind(_rule(r"\p{N}{1,3}"), whole=True, starts=True),
 }
@@ -91,25 +83,14 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """What GGUF keeps of a tokenizer. `start` is the token that is put before each text, if one is."""
-
-    pre: str
-    tokens: list[str]
-    types: list[int]
-    merges: list[str]
-    start: int | None
-
-
 def tokenizer_of(folder: Path) -> Tokenizer:
     """The tokenizer in a Hugging Face folder, without what would cut or fill up texts."""
     return _load(folder / "tokenizer.json")[0]
 
 
-def from_folder(folder: Path, size: int) -> Vocabulary:
-    """What GGUF has to keep of such a tokenizer. The model has `size` tokens; those that are lacking get names."""
-    path = folder / "tokenizer.json"
+def describe_tokenizer(writer: GGUFWriter, folder: Path, config: dict[str, Any]) -> None:
+    """Write what GGUF has to keep of such a tokenizer. Tokens that it lacks, and the model has, get names."""
+    path, size = folder / "tokenizer.json", config["vocab_size"]
     tokenizer, pre, pairs = _load(path)
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     if any(number >= size for number in vocabulary.values()):
@@ -122,7 +103,24 @@ def from_folder(folder: Path, size: int) -> Vocabulary:
     for number, added in tokenizer.get_added_tokens_decoder().items():
         types[number] = int(TokenType.CONTROL if added.special else TokenType.USER_DEFINED)
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in pairs]
-    return Vocabulary(pre, tokens, types, merges, _start(tokenizer, path))
+    told = read_json(folder / "tokenizer_config.json", optional=True)
+    bare, whole = tokenizer.encode("a", add_special_tokens=False).ids, tokenizer.encode("a").ids
+    if bare not in (whole, whole[1:]):
+        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
+    start = None if whole == bare else whole[0]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    writer.add_add_bos_token(start is not None)
+    if start is None:
+        start = token_named(told.get("bos_token"), tokens)
+    if start is not None:
+        writer.add_bos_token_id(start)
+    writer.add_eos_token_id(end_token(told, config["eos_token_id"], tokens, folder))
+    if template := chat_template(folder, told):
+        writer.add_chat_template(template)
 
 
 def _load(path: Path) -> tuple[Tokenizer, str, list[Any]]:
@@ -157,7 +155,10 @@ def _kind(read: dict[str, Any], path: Path) -> str:
     plain = normalizer in (None, {"type": "NFC"})
     if isinstance(model, dict) and _is_bpe(model) and plain:
         for name, kind in KINDS.items():
-            if cut == _plain(_written(kind.cut())) and bool(model.get("ignore_merges")) == kind.whole:
+            if (
+                cut == _plain(json.loads(kind.cut().__getstate__()))
+                and bool(model.get("ignore_merges")) == kind.whole
+            ):
                 return name
     raise LocalError(
         f"The tokenizer in {path} is not one that works here: byte-level BPE that cuts texts as one of "
@@ -199,25 +200,8 @@ def _is_bpe(model: dict[str, Any]) -> bool:
     )
 
 
-def _written(cut: pre_tokenizers.PreTokenizer) -> Any:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = cut
-    return json.loads(tokenizer.to_str())["pre_tokenizer"]
-
-
 def _plain(cut: Any) -> Any:
     """The rule without what has no influence on tokens."""
     if isinstance(cut, dict):
         return {key: _plain(value) for key, value in cut.items() if key != "trim_offsets"}
     return [_plain(item) for item in cut] if isinstance(cut, list) else cut
-
-
-def _start(tokenizer: Tokenizer, path: Path) -> int | None:
-    """The token that is put before each text, if one is."""
-    bare = tokenizer.encode("a", add_special_tokens=False).ids
-    whole = tokenizer.encode("a").ids
-    if whole == bare:
-        return None
-    if whole[1:] != bare:
-        raise LocalError(f"The tokenizer in {path} adds other tokens to a text than one at its start.")
-    return whole[0]
