@@ -60,11 +60,7 @@ class Table:
 
 
 def from_frame(frame: pd.DataFrame) -> Table:
-    """The table in a data frame with the columns ``prompt`` and ``completion``.
-
-    Raises:
-        LessonError: it lacks one of them.
-    """
+    """The table in a data frame. Raises `LessonError` if that lacks the column ``prompt`` or ``completion``."""
     if missing := [column for column in COLUMNS if column not in frame.columns]:
         found = ", ".join(map(str, frame.columns))
         raise LessonError(f"The table has no column {' and no column '.join(missing)}. Its columns are: {found}.")

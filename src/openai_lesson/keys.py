@@ -42,11 +42,7 @@ def save(name: str, key: str) -> None:
 
 
 def ask(name: str = "openai") -> None:
-    """Ask for a key with a hidden prompt and keep it under a name.
-
-    Raises:
-        LessonError: nothing was typed.
-    """
+    """Ask for a key with a hidden prompt and keep it under a name. Raises `LessonError` if nothing was typed."""
     key = getpass.getpass(f"Key for {name} (it will not be shown): ").strip()
     if not key:
         raise LessonError("No key was typed, so nothing was kept.")
