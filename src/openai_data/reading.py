@@ -79,7 +79,7 @@ def _check(path: Path) -> None:
 
 
 def checked(table: Table) -> Table:
-    """The same table. Raises `LessonError` if it has no rows, or a cell is far too long or holds a NUL character."""
+    """The same table. Raises `LessonError` if it has no rows, or a cell that is far too long or has a NUL."""
     if not len(table):
         raise LessonError(f"{table.name} has no rows of data. Put a question and its answer into each row.")
     for texts in (table.prompts, table.completions):

@@ -86,7 +86,7 @@ def read_lines(path: Path, _: Choose) -> Table:
 
 
 def read_delimited(path: Path, choose: Choose) -> Table:
-    """Read a CSV or TSV file. Raises `LessonError` if rows or quotation marks are broken, or the columns unclear."""
+    """Read a CSV or TSV file. Raises `LessonError` if rows or quotation marks are broken, or columns unclear."""
     encoding, form = find_encoding(path), path.suffix[1:].upper()
     usual = "\t" if form == "TSV" else ","
     csv.field_size_limit(2**31 - 1)  # a cell that is too long is refused later, with its row

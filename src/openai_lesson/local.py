@@ -57,7 +57,7 @@ def find() -> Service:
 
 
 def running() -> Service | None:
-    """The service on this machine if it runs; nothing is started. Raises `LessonError` if its home can't be read."""
+    """The service on this machine if it runs. Raises `LessonError` if its home can't be read."""
     status = _status()
     return Service(status["url"], status["home"]) if status["url"] else None
 
