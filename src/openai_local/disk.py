@@ -4,8 +4,6 @@ A disk is full, a folder is read-only, a database is damaged: that is nobody's b
 So it is told in a sentence, what was there stays, and the same thing is tried again later.
 """
 
-from __future__ import annotations
-
 import errno
 import sqlite3
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What training will be like on this machine: how many epochs, how fast."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 from statistics import median

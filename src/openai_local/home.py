@@ -4,8 +4,6 @@ The home holds what must not be lost: the database, uploaded files, jobs and tra
 what can be fetched again: base models. Both are private to the user.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -95,12 +93,12 @@ class Home:
         self.running = path / "service.json"  # address and process number of the running service
 
     @classmethod
-    def at(cls, path: Path | None = None) -> Home:
+    def at(cls, path: Path | None = None) -> "Home":
         """The home at `path` (default: `default_home`), whether its folders are there or not."""
         return cls((path or default_home()).expanduser().absolute())
 
     @classmethod
-    def open(cls, path: Path | None = None) -> Home:
+    def open(cls, path: Path | None = None) -> "Home":
         """The home at `path` (default: `default_home`), with its folders made.
 
         Raises:

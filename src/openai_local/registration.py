@@ -5,8 +5,6 @@ must cut the same texts into the same tokens, and make the same prompt of a conv
 get its name, so nothing is registered by halves.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

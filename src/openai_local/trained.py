@@ -3,8 +3,6 @@
 The service need not run. The database is read beside it; nothing in the home is changed.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 from typing import Any

@@ -8,8 +8,6 @@ chat template makes the prompt. llama.cpp's own ``/v1/chat/completions`` is not 
 thoughts in the answer, and fails where a small model writes something that only resembles them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

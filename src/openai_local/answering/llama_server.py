@@ -15,8 +15,6 @@ xllamacpp passes on the answers of llama.cpp's server, but not its small questio
 texts, the size of the vocabulary). They are asked where the server listens.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import itertools
@@ -58,7 +56,7 @@ class Server:
 
     handle: Any
     adapters: tuple[Path, ...]
-    loopback: Loopback
+    loopback: "Loopback"
     asker: str | None = None
     socket: Path | None = None
 

@@ -18,8 +18,6 @@ A lane starts when it is needed, and takes about 100 MB besides its adapters. On
 the other needs one.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 from collections.abc import Callable, Iterator

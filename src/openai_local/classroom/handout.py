@@ -5,8 +5,6 @@ hand-out holds those that were made just now; it lies in the home, and only its 
 strip has a sheet of its own, so that it does not go round by mistake.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -7,8 +7,6 @@ refused a minute later at the latest. No token is ever kept, logged or put into 
 A browser is not sent to the Hub to log in (OAuth): the page asks for a key, and a token of the Hub is one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import os
@@ -56,7 +54,7 @@ class HubDoor:
         self._client = httpx2.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS)
 
     @classmethod
-    def from_environment(cls) -> HubDoor:
+    def from_environment(cls) -> "HubDoor":
         """The door of the Hub that started this process.
 
         ``OPENAI_LOCAL_INSTRUCTORS`` may name other groups than ``instructors``, with commas between them.

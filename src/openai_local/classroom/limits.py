@@ -4,8 +4,6 @@ Whoever is at a limit gets 429 with ``Retry-After``. The official client waits s
 minutes on it gives up at once.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter

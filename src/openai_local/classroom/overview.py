@@ -4,8 +4,6 @@ It is looked up once for all who ask within a second, in few queries, so that a 
 seconds. What somebody may see of it is cut out for each.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import time

@@ -12,8 +12,6 @@ kept, so they can't be shown again.
 It is not the lesson's reader of tables: that looks for questions and answers, and is another package.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import hashlib

@@ -3,8 +3,6 @@
 The page is static files only; what they show comes from ``/v1``, with a key.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

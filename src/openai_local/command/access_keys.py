@@ -4,8 +4,6 @@ They work on the database, whether the service runs or not. It looks there at ea
 once, and so does it that one was revoked.
 """
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import json

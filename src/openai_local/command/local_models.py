@@ -1,7 +1,5 @@
 """``openai-local bases``, ``estimate``, ``tokens`` and ``export``: models on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -4,8 +4,6 @@ What was typed becomes the service's `Settings`. Before it listens beyond this m
 keys, and for a class it makes them. Standard output is left to the one line with the address.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import ipaddress

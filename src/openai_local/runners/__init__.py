@@ -4,8 +4,6 @@ A runner gets a job's directory and nothing else, so that one can take another's
 looks at it again and again, and stops it; what the job does it tells in its directory (`training.job_folder`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, Protocol
 

@@ -5,8 +5,6 @@ file, and so do we. ``docs/site.toml`` is one to start from. What is written the
 each word is checked first: it must be what it says, and must not be able to leave its line.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

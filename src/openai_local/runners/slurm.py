@@ -11,8 +11,6 @@ preemption as failures, and what has failed does not come back. We need those to
 over the death of the service.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from pathlib import Path

@@ -5,8 +5,6 @@ asked once in two seconds at most, however many jobs are looked at. When it does
 (`SilentError`), and never taken for "there is no such job".
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import time

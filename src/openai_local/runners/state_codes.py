@@ -4,8 +4,6 @@ They are read by learners, who did not write ``site.toml`` and can't mend it. So
 told to ask their instructor.
 """
 
-from __future__ import annotations
-
 from openai_local.errors import LocalError
 from openai_local.runners import Status
 from openai_local.runners.squeue import Seen

@@ -4,8 +4,6 @@ Names and types have been checked before (`contract`). Here are ranges and sizes
 endpoints for answers have in common; each of them reads what is its own. Nothing behind them sees the body.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator, Sequence

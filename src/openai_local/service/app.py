@@ -1,7 +1,5 @@
 """The web application, and the process that serves it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -4,8 +4,6 @@ A key is shown once, when it is made; the database keeps its SHA-256 only. (A ke
 hash is enough: there is nothing to guess.)
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import secrets

@@ -13,8 +13,6 @@ Each connection takes a file handle, and a program gets so many of them. The las
 connections: without them the service could not open a file.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

@@ -1,7 +1,5 @@
 """What the routes share: the parts of one running service, who is asking, and answers in OpenAI's form."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any

@@ -8,8 +8,6 @@ A request that is wrong in a million places must not cost more than one that is 
 to their first mistake; bodies, lists and tables have an end. Numbers that JSON does not know (NaN) are refused.
 """
 
-from __future__ import annotations
-
 import collections.abc
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin

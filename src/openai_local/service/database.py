@@ -13,8 +13,6 @@ few dozen transactions in a second. So who writes while others wait for their tu
 they become one transaction, and go together ("group commit").
 """
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import time

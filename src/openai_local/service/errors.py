@@ -4,8 +4,6 @@
 the exception a user expects: 400 BadRequestError, 401 AuthenticationError, 404 NotFoundError, and so on.
 """
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from collections.abc import Hashable

@@ -4,8 +4,6 @@ They go out in bursts. The first one goes at once. Later ones wait a little for 
 time from the cores that write the answer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections import deque

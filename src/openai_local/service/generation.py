@@ -5,8 +5,6 @@ put together from the same pieces as a streamed one, so the two are alike in eve
 at the end of the answer is in neither.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -84,7 +82,7 @@ class Generation:
     asked: AnswerRequest
 
     @classmethod
-    async def of(cls, request: Request, asked: AnswerRequest) -> Generation:
+    async def of(cls, request: Request, asked: AnswerRequest) -> "Generation":
         """Find what is asked, and see whether there is room for its answers. Notes that somebody asked.
 
         Raises:

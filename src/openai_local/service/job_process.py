@@ -4,8 +4,6 @@ The queue calls `JobProcess.look` twice a second; nothing here waits. All goes b
 directory say, so a service that was stopped at any point goes on where it was.
 """
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

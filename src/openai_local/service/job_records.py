@@ -4,8 +4,6 @@ The training process writes a job's directory; this copies what stands there. Ev
 service may have been killed after the first time), because ids are derived from the job and the step.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Collection, Mapping

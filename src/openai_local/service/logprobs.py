@@ -8,8 +8,6 @@ Left as it is: a character that the model wrote in several tokens (an emoji, say
 log-probability of its last token. llama.cpp tells no more.
 """
 
-from __future__ import annotations
-
 import codecs
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ One thread checks files. Another starts jobs, as many at once as the runner take
 what the database says, so a service that was stopped at any point goes on where it was.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time

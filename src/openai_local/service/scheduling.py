@@ -4,8 +4,6 @@ Next is always the learner whose last job was started longest ago, or never, wit
 may put a job before or behind all others.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping

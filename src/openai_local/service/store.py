@@ -11,8 +11,6 @@ its name back; what it does not know is removed (`settle`). So nothing that was 
 half-written is ever seen.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import time

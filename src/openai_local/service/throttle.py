@@ -4,8 +4,6 @@ Of one learner's answers in a class only a few are made at the same time, and a 
 places stay free, however much somebody asks for.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -50,13 +48,13 @@ def too_much(message: str, seconds: int) -> APIError:
 class Load:
     """The answers of one service, or of one learner. Each has a place, and a thread while it is made."""
 
-    def __init__(self, most: int = MOST, *, at_once: int = MOST, whole: Load | None = None) -> None:
+    def __init__(self, most: int = MOST, *, at_once: int = MOST, whole: "Load | None" = None) -> None:
         """`most` may be made or wait, `at_once` be made at a time. A learner's load is part of the `whole`."""
         self._most, self._whole, self._busy = most, whole, 0
         self._turns = anyio.CapacityLimiter(at_once)
         self._shares: dict[str, Load] = {}
 
-    def share(self, name: str, most: int) -> Load:
+    def share(self, name: str, most: int) -> "Load":
         """The part of this load that one learner may use; `most` of their answers may be made or wait."""
         return self._shares.setdefault(name, Load(most, at_once=AT_ONCE, whole=self))
 

@@ -6,8 +6,6 @@ turned away before that: by the name in ``Host``, and by ``Origin`` and ``Sec-Fe
 whose page asks. And each answer tells the browser that it is for no other page, and not to be kept.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from urllib.parse import urlsplit
 

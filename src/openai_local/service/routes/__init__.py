@@ -1,7 +1,5 @@
 """The service's addresses, a module for each group; and routes below a path, for which Starlette's won't do."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """``/v1/chat/completions``: the assistant's next message."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

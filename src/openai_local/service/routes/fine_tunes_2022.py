@@ -4,8 +4,6 @@ A fine-tune is a job of today, shown as it was then. Nothing is kept twice. What
 beside its job, under ``of_2022``; a job that was started in today's API has none of it and is shown all the same.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import random

@@ -4,8 +4,6 @@ What the API of 2022 (`fine_tunes_2022`) does alike is here too: putting a job i
 it.
 """
 
-from __future__ import annotations
-
 import random
 import re
 import secrets

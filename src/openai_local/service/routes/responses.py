@@ -7,8 +7,6 @@ A response here has one message with one text. When it is streamed, the events c
 is created and in progress, an item and a part of it begin, the text comes in deltas, and all of them end again.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any, Required

@@ -1,7 +1,5 @@
 """``/v1/files``: upload, list, retrieve, content, delete."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import AsyncGenerator, Callable
