@@ -27,6 +27,7 @@ PartitionName=ending Nodes={host} PriorityTier=0 PreemptMode=CANCEL State=UP
 PartitionName=urgent Nodes={host} PriorityTier=1 State=UP
 """
 SITE = Site(cores=1, memory="500M", time="10")
+GOES_ON = "It goes on from its last snapshot, in a new Slurm job."
 EPOCHS, EPOCH = 500, 300
 """Of the long training, and its steps in one. No test sees its end, unless it shortens it."""
 
@@ -290,8 +291,8 @@ def test_preempted_it_goes_on(runner, new_journal):
     urgent = f"--cpus-per-task={idle + 2}"
     ask("sbatch", "--partition=urgent", urgent, "--output=/dev/null", "--wrap", "sleep 3")
     status = over(runners[ending], ending)
-    said = "It had to make way for a more urgent job. It goes on from its last snapshot, in a new Slurm job."
-    assert status == Status(False, ended="again", said=said)
+    said = "It had to make way for a more urgent job."
+    assert status == Status(False, ended="again", said=said, then=GOES_ON)
     waiting(runners[yielding], yielding, "It was interrupted")
     last = {journal: steps(journal)[-1] for journal in runners}
     runners[ending].start(ending)
@@ -360,10 +361,8 @@ def test_the_time_is_over_and_it_goes_on(hurried):
     """Slurm looks at the clock twice a minute, so this may take half a minute longer than the minute."""
     runner, journal, begun = hurried
     status = over(runner, journal, 130 - (time.monotonic() - begun))
-    said = (
-        "The time that Slurm gave it (00:01:00) was over. It goes on from its last snapshot, in a new Slurm job."
-    )
-    assert status == Status(False, ended="again", said=said)
+    said = "The time that Slurm gave it (00:01:00) was over."
+    assert status == Status(False, ended="again", said=said, then=GOES_ON)
 
     # What is left would take minutes, so the job is made shorter: it ends with the epoch in which it is.
     last = steps(journal)[-1]

@@ -123,7 +123,7 @@ def test_a_job_that_lives(word, waits):
 )
 def test_how_a_job_ended(word, more, ended, said):
     found = status(word, last_line="the end", **more)
-    assert not found.alive and found.ended == ended and said in found.said
+    assert not found.alive and found.ended == ended and said in f"{found.said} {found.then}"
 
 
 def test_a_job_that_was_done_is_left_to_its_result():

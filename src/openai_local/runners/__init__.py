@@ -21,7 +21,8 @@ class Status:
     alive: bool  # it works, or waits for a computer
     waits: str | None = None  # why it does not work yet, in a sentence; None if it works, or is gone
     ended: Literal["again", "cancelled", "failed"] | None = None
-    said: str | None = None  # what to tell people about the end, in a sentence
+    said: str | None = None  # how it ended, for people, in a sentence
+    then: str = ""  # what comes after that, in another
 
 
 class Runner(Protocol):

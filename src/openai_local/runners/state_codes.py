@@ -41,13 +41,14 @@ _DOWN = "Nodes required for job are DOWN"
 _LIMITS = ("QOS", "Assoc", "MaxJobs", "MaxSubmit", "MaxCpu", "MaxMem")
 
 _GOES_ON = "It goes on from its last snapshot, in a new Slurm job."
+_AGAIN = "It is submitted again."
 _ENDS = {
-    "TIMEOUT": f"The time that Slurm gave it ({{limit}}) was over. {_GOES_ON}",
-    "PREEMPTED": f"It had to make way for a more urgent job. {_GOES_ON}",
-    "NODE_FAIL": f"The computer that trained it broke down. {_GOES_ON}",
-    "BOOT_FAIL": "The computer that was to train it did not start. It is submitted again.",
-    "LAUNCH_FAILED": "Slurm could not start it on the computer that was chosen. It is submitted again.",
-    "FORGOTTEN": f"Slurm does not know it any more: it remembers a job for some minutes only. {_GOES_ON}",
+    "TIMEOUT": ("The time that Slurm gave it ({limit}) was over.", _GOES_ON),
+    "PREEMPTED": ("It had to make way for a more urgent job.", _GOES_ON),
+    "NODE_FAIL": ("The computer that trained it broke down.", _GOES_ON),
+    "BOOT_FAIL": ("The computer that was to train it did not start.", _AGAIN),
+    "LAUNCH_FAILED": ("Slurm could not start it on the computer that was chosen.", _AGAIN),
+    "FORGOTTEN": ("Slurm does not know it any more: it remembers a job for some minutes only.", _GOES_ON),
 }
 _FAILS = {
     "OUT_OF_MEMORY": "Slurm job {number} needed more memory than site.toml asks for. Use a smaller batch_size or "
@@ -78,7 +79,8 @@ def status(seen: Seen, *, began: bool, last_line: str) -> Status:
     if seen.word == "CANCELLED":
         return Status(False, ended="cancelled", said=f"Somebody cancelled it in Slurm (scancel {seen.number}).")
     if seen.word in _ENDS:
-        return Status(False, ended="again", said=_ENDS[seen.word].format(limit=seen.limit))
+        said, then = _ENDS[seen.word]
+        return Status(False, ended="again", said=said.format(limit=seen.limit), then=then)
     if seen.word in _FAILS:
         return Status(False, ended="failed", said=_FAILS[seen.word].format(number=seen.number))
     return _failed(seen, last_line)
@@ -86,10 +88,10 @@ def status(seen: Seen, *, began: bool, last_line: str) -> Status:
 
 def _failed(seen: Seen, last_line: str) -> Status:
     if seen.exit_code == STOPPED or seen.signal == _TERMINATED:
-        return Status(False, ended="again", said=f"Slurm told it to end before it was done. {_GOES_ON}")
+        return Status(False, ended="again", said="Slurm told it to end before it was done.", then=_GOES_ON)
     if seen.exit_code == BUSY:
-        said = "Another process was at it still, perhaps on a computer that broke down. It is submitted again."
-        return Status(False, ended="again", said=said)
+        said = "Another process was at it still, perhaps on a computer that broke down."
+        return Status(False, ended="again", said=said, then=_AGAIN)
     last = f" Its last line: {last_line}" if last_line else " It printed nothing."
     if seen.signal == _KILLED:
         how = "was killed, which often means that memory was not enough"

@@ -101,7 +101,8 @@ class JobProcess:
             self.records.fail(self.id, "server_error", _last_words(self.journal, status))
             return True
         if self._steps >= 0 or status.said:
-            said = status.said or "The training process ended without a result and is started again."
+            said = "The training process ended without a result and is started again."
+            said = f"{status.said} {status.then}".strip() if status.said else said
             self.records.tell(self.id, said, level="warn", key=f"again {self._mark} {done} {tries}")
         try:
             self.runner.start(self.journal)
@@ -143,8 +144,8 @@ def not_so_long(how_long: str, most_minutes: int) -> str:
 def _last_words(journal: Journal, status: Status) -> str:
     """What to tell of a process that got nowhere."""
     if status.said:
-        why = status.said.split(". ")[0].removesuffix(".")
-        return f"{why}. That happened {TRIES} times, and the training got no further. The log is {journal.log}."
+        again = f"That happened {TRIES} times, and the training got no further."
+        return f"{status.said} {again} The log is {journal.log}."
     log = journal.log.read_text(encoding="utf-8", errors="replace").strip() if journal.log.exists() else ""
     said = f" Its last words: {log.splitlines()[-1]}" if log else ""
     return f"The training process ended twice without a result.{said} The log is {journal.log}."
