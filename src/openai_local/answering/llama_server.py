@@ -41,77 +41,38 @@ from openai_local.errors import LocalError
 CONTEXT_TOKENS = 4096
 _SECONDS = 60
 _PREFIX = "openai-local-"
-_LONGEST = 100
-"""Bytes that a socket's path may have: four less than where it may have the fewest, on macOS."""
+_LONGEST = 100  # bytes that a socket's path may have: four less than where it may have the fewest, on macOS
+
+
+class AnswerError(LocalError):
+    """llama.cpp can't answer: with the HTTP status for it, OpenAI's code, and the parameter that is to blame."""
+
+    def __init__(self, message: str, status: int, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param = status, code, param
 
 
 @dataclass(eq=False)
 class Server:
-    """A server that runs, as long as anybody holds `handle`.
+    """A server that runs, as long as anybody holds `handle`. Its methods are llama.cpp's small questions.
 
-    `adapters` are those that it can answer with, in llama.cpp's order; `loopback` asks its small questions.
-    `asker` had the last answer. What llama.cpp remembers of that prompt makes the next one quicker if it begins
-    alike, and that must not tell anybody what somebody else has asked. `socket` is the file where it listens.
+    `adapters` are those that it can answer with, in llama.cpp's order. It listens at the `address`
+    ``http://127.0.0.1:…`` or ``unix:///…``; then `socket` is the file. `asker` had the last answer. What llama.cpp
+    remembers of that prompt makes the next one quicker if it begins alike, and that must not tell anybody what
+    somebody else has asked.
     """
 
     handle: Any
     adapters: tuple[Path, ...]
-    loopback: "Loopback"
-    asker: str | None = None
+    address: str
+    key: str
     socket: Path | None = None
+    asker: str | None = None
 
     @property
     def reachable(self) -> bool:
         """Whether its small questions can be asked. Some systems delete old files where its socket lies."""
         return self.socket is None or self.socket.exists()
-
-
-def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
-    """Start a server for a base model and the adapters that it may be asked for. This takes about half a second.
-
-    So many threads work on an answer. Raises `LocalError` if a file is not sound, or llama.cpp can't load it.
-    """
-    from openai_local.models.adapter import require_sound  # late: numpy takes a moment, and a service must start
-
-    require_sound(gguf, adapters)
-    params, key = xllamacpp.CommonParams(), secrets.token_urlsafe(32)
-    params.model.path = str(gguf)
-    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
-    params.lora_init_without_apply = True
-    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, 1, True
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.fit_params = False  # else it reads the model twice, to see what of it fits on a graphics card
-    params.cache_ram_mib = 0  # what it remembers of a prompt is for one asker, and forgotten with the next
-    params.warmup = False
-    params.verbosity = -1
-    params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
-    file = SOCKETS.new()
-    params.hostnames, params.port, params.n_threads_http = [str(file or "127.0.0.1")], 0, 1
-    params.api_keys, params.ui, params.endpoint_slots = [key], False, False
-    try:
-        handle = xllamacpp.Server(params)
-    except RuntimeError:
-        raise LocalError(
-            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
-        ) from None
-    loopback = Loopback(handle.listening_address, key)
-    loopback.wait_for_loop()  # a server that is let go of before its loop has begun would never end
-    server = Server(handle, tuple(adapters), loopback, socket=file)
-    if file:
-        weakref.finalize(server, file.unlink, missing_ok=True)
-    return server
-
-
-class LoopbackError(Exception):
-    """llama.cpp refused a question; the message is its own."""
-
-
-@dataclass
-class Loopback:
-    """Where one llama.cpp server listens: ``http://127.0.0.1:…`` or ``unix:///…``."""
-
-    address: str
-    key: str
 
     def wait_for_loop(self) -> None:
         """Wait until the thread works that answers come from: the question for adapters goes through it."""
@@ -148,8 +109,43 @@ class Loopback:
             answer = connection.getresponse()
             content = answer.read()
         if answer.status != http.HTTPStatus.OK:
-            raise LoopbackError(_message(content))
+            raise AnswerError(_message(content), 400)
         return json.loads(content)
+
+
+def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
+    """Start a server for a base model and the adapters that it may be asked for. This takes about half a second.
+
+    So many threads work on an answer. Raises `LocalError` if a file is not sound, or llama.cpp can't load it.
+    """
+    from openai_local.models.adapter import require_sound  # late: numpy takes a moment, and a service must start
+
+    require_sound(gguf, adapters)
+    params, key = xllamacpp.CommonParams(), secrets.token_urlsafe(32)
+    params.model.path = str(gguf)
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 0.0) for adapter in adapters]
+    params.lora_init_without_apply = True
+    params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, 1, True
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.fit_params = False  # else it reads the model twice, to see what of it fits on a graphics card
+    params.cache_ram_mib = 0  # what it remembers of a prompt is for one asker, and forgotten with the next
+    params.warmup = False
+    params.verbosity = -1
+    params.prefill_assistant = False  # an answer is a new message, even after one of the assistant
+    file = SOCKETS.new()
+    params.hostnames, params.port, params.n_threads_http = [str(file or "127.0.0.1")], 0, 1
+    params.api_keys, params.ui, params.endpoint_slots = [key], False, False
+    try:
+        handle = xllamacpp.Server(params)
+    except RuntimeError:
+        raise LocalError(
+            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
+        ) from None
+    server = Server(handle, tuple(adapters), handle.listening_address, key, file)
+    server.wait_for_loop()  # a server that is let go of before its loop has begun would never end
+    if file:
+        weakref.finalize(server, file.unlink, missing_ok=True)
+    return server
 
 
 class _Connection(http.client.HTTPConnection):
@@ -232,5 +228,4 @@ def _clear(parent: Path) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-SOCKETS = Sockets()
-"""Those of this process."""
+SOCKETS = Sockets()  # those of this process

@@ -34,8 +34,7 @@ from openai_local.errors import LocalError
 LANES = 6
 WIDE_THREADS = 8
 LANE_BYTES, WIDE_BYTES = 64 << 20, 192 << 20
-LOOK_SECONDS = 0.5
-"""How often somebody who waits is asked whether they still do."""
+LOOK_SECONDS = 0.5  # how often somebody who waits is asked whether they still do
 
 
 class GoneError(Exception):
@@ -88,9 +87,8 @@ class Lanes:
     def take(self, adapter: Path | None = None, gone: Callable[[], bool] = here) -> Iterator[Server]:
         """A server that has `adapter` (None: the base model), for the caller alone. Waits for it.
 
-        Raises:
-            LocalError: llama.cpp can't load a file.
-            GoneError: whoever asked left before it was their turn, as `gone` says.
+        Raises `LocalError`: llama.cpp can't load a file; `GoneError`: whoever asked left before it was their turn,
+        as `gone` says.
         """
         lane = self._wait(_Request(adapter, gone))
         try:
@@ -107,7 +105,7 @@ class Lanes:
                 self._assign()
 
     def any(self) -> Server:
-        """A server that may be answering somebody, for the questions that `Loopback` asks."""
+        """A server that may be answering somebody, for llama.cpp's small questions."""
         for lane in (self._wide, *self._lanes):
             if (server := lane.server) and server.reachable:
                 return server
