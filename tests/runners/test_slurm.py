@@ -12,10 +12,9 @@ import pytest
 import slurm_here
 from openai_local.errors import LocalError
 from openai_local.models.base_models import SMOLLM2
-from openai_local.runners import Status, slurm, squeue
+from openai_local.runners import Status, slurm
 from openai_local.runners.site import Site
-from openai_local.runners.slurm import SlurmRunner
-from openai_local.runners.squeue import SILENT
+from openai_local.runners.slurm import SILENT, SlurmRunner
 from openai_local.training.job_folder import Job, Journal
 from slurm_here import ask, wait_for
 
@@ -324,7 +323,7 @@ def test_slurm_falls_silent(runner, new_journal, monkeypatch, tmp_path):
     elsewhere = tmp_path / "slurm.conf"
     lines = (line for line in Path(settings).read_text().splitlines() if not line.startswith("SlurmctldPort"))
     elsewhere.write_text("\n".join([*lines, "SlurmctldPort=1", "MessageTimeout=2", ""]))
-    monkeypatch.setattr(squeue, "LASTING", 0.5)
+    monkeypatch.setattr(slurm, "LASTING", 0.5)
     monkeypatch.setattr(slurm, "AGAIN_SECONDS", 1.0)
     runs, new = new_journal("told"), new_journal("not-told")
     runner.start(runs)
@@ -339,7 +338,7 @@ def test_slurm_falls_silent(runner, new_journal, monkeypatch, tmp_path):
     assert runner.look(runs).alive
 
     monkeypatch.setenv("SLURM_CONF", settings)
-    monkeypatch.setattr(squeue, "LASTING", 60.0)
+    monkeypatch.setattr(slurm, "LASTING", 60.0)
     wait_for(lambda: (new.folder / "slurm").exists() or (runner.look(new), False)[1])
     training(runner, new)
 

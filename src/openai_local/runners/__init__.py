@@ -28,16 +28,13 @@ class Status:
 class Runner(Protocol):
     """Starts training processes and knows how they are."""
 
-    place: str
-    """Where jobs run, in words that follow "is trained"."""
-    at_once: int
-    """How many jobs may be started at the same time; more wait in the service's own queue."""
+    place: str  # where jobs run, in words that follow "is trained"
+    at_once: int  # how many jobs may be started at the same time; more wait in the service's own queue
 
     def start(self, journal: Journal) -> None:
         """Start the training process, unless one is at this job already.
 
-        Raises:
-            LocalError: it can't be started, and another try would not help.
+        Raises `LocalError`: it can't be started, and another try would not help.
         """
 
     def look(self, journal: Journal) -> Status:

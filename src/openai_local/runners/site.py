@@ -70,8 +70,8 @@ _FORMS = {
 def read_site(path: Path) -> Site:
     """The site that a file describes. All words may be left out.
 
-    Raises:
-        LocalError: there is no such file, or it says something that can't be used; the message names the word.
+    Raises `LocalError`: there is no such file, or it says something that can't be used; the message names the
+    word.
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -123,11 +123,7 @@ def script(folder: Path, site: Site) -> str:
 def _head(site: Site) -> Iterator[str]:
     yield "#!/bin/bash -l"
     asked = {
-        "partition": site.partition,
-        "account": site.account,
-        "qos": site.qos,
-        "reservation": site.reservation,
-        "time": site.time,
+        **{name: getattr(site, name) for name in ("partition", "account", "qos", "reservation", "time")},
         "cpus-per-task": site.cores,
         "mem": site.memory,
         "gres": f"gpu:{site.gpus}" if site.gpus else "",

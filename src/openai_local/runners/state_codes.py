@@ -1,17 +1,23 @@
-"""What Slurm's words mean, in sentences: why a job waits, how it ended, why it was refused.
+"""What Slurm says of a job, read, and in sentences: why it waits, how it ended, why it was refused.
 
 They are read by learners, who did not write ``site.toml`` and can't mend it. So where it must be mended, they are
 told to ask their instructor.
 """
 
+import re
+from dataclasses import dataclass
+
 from openai_local.errors import LocalError
 from openai_local.runners import Status
-from openai_local.runners.squeue import Seen
 
-STOPPED = 4
-"""The training process was told to end, and has written down where it is (`training.__main__`)."""
-BUSY = 3
-"""Another process is at the job (`training.__main__`)."""
+STOPPED = 4  # the training process was told to end, and has written down where it is (`training.__main__`)
+BUSY = 3  # another process is at the job (`training.__main__`)
+
+ENDED = frozenset(
+    """COMPLETED FAILED CANCELLED TIMEOUT OUT_OF_MEMORY NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE REVOKED
+    LAUNCH_FAILED FORGOTTEN""".split()
+)
+"""States of a job that is over. ``FORGOTTEN`` is ours: Slurm does not know the job any more."""
 
 _NEVER = "so it will never start. Ask your instructor: in site.toml, {word} must be smaller. Cancel this job"
 _REASONS = {
@@ -68,6 +74,48 @@ _REFUSALS = (
     ("generic resource", "Mend gpus in site.toml. List what there is:  sinfo -o '%P %G'"),
     ("memory", "Ask for less in site.toml: memory."),
 )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job as Slurm shows it."""
+
+    number: str  # Slurm's number of it
+    word: str  # its state, such as ``PENDING``
+    reason: str = ""  # why it is so, in Slurm's word
+    name: str = ""  # the name under which it was submitted
+    exit_code: int = 0  # what its program ended with
+    signal: int = 0  # the number of the signal that ended its program; 0 for none
+    limit: str = ""  # the time that it may take
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over."""
+        return self.word in ENDED
+
+
+def listed(said: str) -> list[Seen]:
+    """The jobs in what ``squeue`` printed. Lines that are none, such as warnings, are left out."""
+    rows = (line.split("|", 3) for line in said.splitlines())
+    return [Seen(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+
+
+def remembered(number: str, said: str) -> Seen:
+    """A job in what ``scontrol --oneliner show job`` printed."""
+    # A path may hold such words as well, but paths come last.
+    facts: dict[str, str] = {}
+    for word, value in re.findall(r"(\w+)=(\S*)", said):
+        facts.setdefault(word, value)
+    code, _, signal = facts.get("ExitCode", "0:0").partition(":")
+    return Seen(
+        number,
+        facts.get("JobState", "FORGOTTEN"),
+        facts.get("Reason", ""),
+        facts.get("JobName", ""),
+        int(code) if code.isdigit() else 0,
+        int(signal) if signal.isdigit() else 0,
+        facts.get("TimeLimit", ""),
+    )
 
 
 def status(seen: Seen, *, began: bool, last_line: str) -> Status:
