@@ -101,8 +101,7 @@ class Home:
     def open(cls, path: Path | None = None) -> "Home":
         """The home at `path` (default: `default_home`), with its folders made.
 
-        Raises:
-            LocalError: they can't be made.
+        Raises `LocalError`: they can't be made.
         """
         home = cls.at(path)
         try:
@@ -115,15 +114,10 @@ class Home:
             raise LocalError(message) from None
         return home
 
-    def hidden(self, text: str) -> str:
-        """A text for those who call the service. Where its home lies is not their business."""
-        return text.replace(str(self.path), "HOME")
-
     def require_room(self) -> None:
         """See whether a megabyte can be written, as a service that can't would be of little use.
 
-        Raises:
-            OSError: it can't; `disk.sentence` says it.
+        Raises `OSError`: it can't; `disk.sentence` says it.
         """
         probe = self.path / f".probe.{os.getpid()}"
         try:

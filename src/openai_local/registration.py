@@ -48,18 +48,11 @@ def register(
     licence: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Base:
-    """Register a base model.
+    """Register a base model among `bases`, under the `name` that the API will have for it.
 
-    Args:
-        bases: where.
-        name: what the API will call it.
-        source: a ``.gguf`` file or a Hugging Face folder. It is not needed afterwards.
-        title: what people call it; its name if nothing is said.
-        licence: the name of its licence.
-        tell: called with sentences about what is found on the way.
-
-    Raises:
-        LocalError: the name or the model can't be used. Nothing is kept then.
+    The `source` is a ``.gguf`` file or a Hugging Face folder, and not needed afterwards. People call the model by
+    its `title`, if not by its name, and its `licence` by a name too. `tell` is called with sentences about what is
+    found on the way. Raises `LocalError` if the name or the model can't be used. Nothing is kept then.
     """
     bases.check_new(name)
     source, title, part = source.expanduser(), title or name, bases.folder / f".{name}.part"

@@ -103,9 +103,9 @@ def test_learners_take_turns_and_know_their_places_and_an_instructor_decides(roo
     assert [place.ahead for place in service.queue.places().values()] == [1, 2, 3]
     assert any(m.startswith("Jobs ahead in the queue: 1. This one starts in about") for m in messages(bob, bobs))
 
-    service.queue.put_last(service.store.get(FineTuningJob, bobs))
+    service.queue.put(service.store.get(FineTuningJob, bobs), first=False)
     wait(lambda: order() == [second, third, bobs])
-    service.queue.put_first(service.store.get(FineTuningJob, third))
+    service.queue.put(service.store.get(FineTuningJob, third), first=True)
     wait(lambda: order() == [third, second, bobs])
     assert "The job was put before all others." in messages(ada, third)
 

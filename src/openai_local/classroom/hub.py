@@ -38,13 +38,10 @@ class HubDoor:
     advice = "Make a token on the Hub's page 'Token'; a notebook that the Hub has started has one already."
 
     def __init__(self, api: str, service: str, *, instructors: frozenset[str], prefix: str = "") -> None:
-        """A Hub to ask.
+        """A Hub to ask, at its `api`, such as ``http://127.0.0.1:8081/hub/api``, where this is called `service`.
 
-        Args:
-            api: the address of the Hub's API, such as ``http://127.0.0.1:8081/hub/api``.
-            service: what this service is called at the Hub.
-            instructors: groups at the Hub whose members are instructors. The Hub's administrators always are.
-            prefix: the path under which the Hub's proxy has this service, without a slash at its end.
+        Members of the groups `instructors` are such, as the Hub's administrators always are. The Hub's proxy has
+        this service under the path `prefix`, without a slash at its end.
         """
         self.prefix = prefix
         self._api, self._instructors = api.rstrip("/"), instructors
@@ -57,10 +54,8 @@ class HubDoor:
     def from_environment(cls) -> "HubDoor":
         """The door of the Hub that started this process.
 
-        ``OPENAI_LOCAL_INSTRUCTORS`` may name other groups than ``instructors``, with commas between them.
-
-        Raises:
-            LocalError: a variable is missing that the Hub sets.
+        ``OPENAI_LOCAL_INSTRUCTORS`` may name other groups than ``instructors``, with commas between them. Raises
+        `LocalError`: a variable is missing that the Hub sets.
         """
         api, service, prefix = map(_required, ("API_URL", "SERVICE_NAME", "SERVICE_PREFIX"))
         groups = os.environ.get("OPENAI_LOCAL_INSTRUCTORS", "instructors").split(",")
@@ -70,8 +65,7 @@ class HubDoor:
     async def identify(self, key: str) -> Identity | None:
         """Whose token it is, or None if the Hub does not know it.
 
-        Raises:
-            APIError: 503, the Hub does not answer; 403, the token is not for this service.
+        Raises `APIError`: 503, the Hub does not answer; 403, the token is not for this service.
         """
         if key.startswith(PREFIX) or not _A_TOKEN.fullmatch(key):
             return None

@@ -8,20 +8,18 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
 
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openai_local.service.auth import Identity
-from openai_local.service.errors import APIError, respond
+from openai_local.service.errors import too_much
 from openai_local.service.job_records import ALIVE
 from openai_local.service.store import Store
-from openai_local.service.throttle import too_much
 
 JOB_SECONDS = 30  # ``Retry-After`` when there is no room for a job: an earlier one may be over then
 BYTES_SECONDS = 3600  # when there is none for a file, or for any job today: waiting alone does not help
@@ -70,6 +68,7 @@ class Quota:
                 f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s.", 1
             )
         self._open[who.name] += 1
+        self.activity.note(who)
         try:
             yield
         finally:
@@ -142,8 +141,7 @@ class Quota:
     def upload(self, who: Identity, said: int) -> Iterator[Callable[[int], None]]:
         """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far.
 
-        Raises:
-            APIError: 429, there is no room for so many bytes, or for another file.
+        Raises `APIError`: 429, there is no room for so many bytes, or for another file.
         """
         limits = self._of(who)
         if limits.files is not None and limits.stored is not None:
@@ -167,25 +165,6 @@ class Quota:
             yield came
         finally:
             self._coming[who.name] -= room
-
-
-class Counted:
-    """ASGI middleware behind `RequireKey`: counts requests, and notes who called."""
-
-    def __init__(self, app: ASGIApp, quota: Quota) -> None:
-        """`app` is called unless `quota` is used up."""
-        self.app, self.quota = app, quota
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through or answer 429."""
-        who = scope["identity"]
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self.quota.request(who))
-            except APIError as error:
-                return await respond(error)(scope, receive, send)
-            self.quota.activity.note(who)
-            return await self.app(scope, receive, send)
 
 
 class Seen(NamedTuple):

@@ -110,14 +110,14 @@ class Classroom:
     def _waits(self, job: str) -> str | None:
         """Why a job that was handed to a cluster does not run yet, in a sentence."""
         said = self._service.store.events(job, limit=1)
-        return said[0].message if said else None
+        return said[0]["message"] if said else None
 
     def _last_losses(self, job: str, status: str) -> dict[str, Any]:
         if status in _WAIT or job in self._losses:
             return self._losses.get(job, _NO_LOSSES)
         found = dict(_NO_LOSSES)
         for event in reversed(self._service.store.events(job, limit=_EVENTS)):
-            if event.type == "metrics" and isinstance(data := event.data, dict):
+            if event.get("type") == "metrics" and isinstance(data := event["data"], dict):
                 found |= {"step": data["step"], "total_steps": data["total_steps"]}
                 found["training_loss"] = data.get("train_loss", found["training_loss"])
                 valid = data.get("full_valid_loss", data.get("valid_loss"))
@@ -183,12 +183,10 @@ class Curve:
         self._total: int | None = None
 
     def read(self) -> dict[str, Any]:
-        """What is known now.
+        """What is known now: ``total_steps`` (None before the first), and ``points``.
 
-        Returns:
-            ``total_steps`` (None before the first), and ``points``: for each step ``step``, ``training_loss``,
-            ``validation_loss`` (of a few validation examples) and, at the end of an epoch,
-            ``full_validation_loss`` (of all).
+        Each has ``step``, ``training_loss``, ``validation_loss`` (of a few validation examples) and, at the end of
+        an epoch, ``full_validation_loss`` (of all).
         """
         with self._lock:
             for offset, entry in self._journal.read(self._offset):

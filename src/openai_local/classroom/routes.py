@@ -4,9 +4,9 @@ The page is static files only; what they show comes from ``/v1``, with a key.
 """
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
-from openai.types.fine_tuning import FineTuningJob
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from openai_local.classroom.overview import Classroom
 from openai_local.service.context import context, identity, one
-from openai_local.service.errors import APIError
+from openai_local.service.errors import APIError, invalid
 from openai_local.service.routes.fine_tuning import find
 
 FOLDER = Path(__file__).parent / "page"
@@ -43,25 +43,15 @@ def curve(request: Request) -> Response:
     return JSONResponse({"id": job.id, **request.app.state.classroom.curve(job.id)})
 
 
-def first(request: Request) -> Response:
-    """Let a job be the next one."""
-    return one(context(request).queue.put_first(_waiting(request)))
-
-
-def last(request: Request) -> Response:
-    """Let a job wait until no other waits."""
-    return one(context(request).queue.put_last(_waiting(request)))
-
-
-def _waiting(request: Request) -> FineTuningJob:
-    """The job that an instructor gives another place."""
+def put(request: Request, *, first: bool) -> Response:
+    """Let a job be the next one, or else wait until no other waits, as an instructor says."""
     job = find(request)
     if not identity(request).instructor:
         raise APIError(403, "Only an instructor can change the queue's order.", code="insufficient_permissions")
     if job.status not in ("validating_files", "queued"):
         message = f"Job {job.id} is {job.status}, so it has no place in the queue."
-        raise APIError(400, message, param="fine_tuning_job_id", code="invalid_value")
-    return job
+        raise invalid("fine_tuning_job_id", message)
+    return one(context(request).queue.put(job, first=first))
 
 
 def page(request: Request) -> Response:
@@ -80,7 +70,7 @@ def page(request: Request) -> Response:
 ROUTES = [
     Route("/class", show, methods=["GET"]),
     Route("/class/jobs/{id}/curve", curve, methods=["GET"]),
-    Route("/class/jobs/{id}/first", first, methods=["POST"]),
-    Route("/class/jobs/{id}/last", last, methods=["POST"]),
+    Route("/class/jobs/{id}/first", partial(put, first=True), methods=["POST"]),
+    Route("/class/jobs/{id}/last", partial(put, first=False), methods=["POST"]),
 ]
 PAGE = [Route("/", page, methods=["GET"]), Route("/page/{name}", page, methods=["GET"])]

@@ -215,10 +215,10 @@ def _learners(home: Home, arguments: Namespace) -> list[Learner]:
     with contextlib.closing(Store(home.database)) as store:
         keys = store.keys()
     instructors = {key.name for key in keys if key.instructor} | {arguments.instructor}
-    roster = read_roster(arguments.roster, taken=instructors)
-    for remark in roster.remarks:
+    learners, remarks = read_roster(arguments.roster, taken=instructors)
+    for remark in remarks:
         _say(remark)
-    return roster.learners
+    return learners
 
 
 def _say(sentence: str) -> None:

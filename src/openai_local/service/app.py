@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from openai_local.answering.inference import Answering
 from openai_local.answering.server_pool import GoneError
 from openai_local.classroom import routes as classroom
-from openai_local.classroom.limits import NONE, Activity, Counted, Limits, Quota
+from openai_local.classroom.limits import NONE, Activity, Limits, Quota
 from openai_local.classroom.overview import Classroom
 from openai_local.errors import LocalError
 from openai_local.home import Home
@@ -46,12 +46,11 @@ from openai_local.service.queue import Queue
 from openai_local.service.routes import (
     Branch,
     behind,
-    chat_completions,
+    completion_routes,
     fine_tunes_2022,
     fine_tuning,
     model_list,
     responses,
-    text_completions,
     uploads,
 )
 from openai_local.service.scheduling import Forecast
@@ -158,16 +157,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
             shared.answering.close()
             store.close()
 
-    resources = (
-        uploads,
-        fine_tuning,
-        model_list,
-        text_completions,
-        chat_completions,
-        responses,
-        fine_tunes_2022,
-        classroom,
-    )
+    resources = (uploads, fine_tuning, model_list, completion_routes, responses, fine_tunes_2022, classroom)
     doors = (KeyDoor(store), *settings.doors)
     routes: list[BaseRoute] = [
         Route("/health", health),
@@ -175,7 +165,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         Branch(
             "/v1",
             [route for resource in resources for route in resource.ROUTES],
-            middleware=[Middleware(RequireKey, doors=doors), Middleware(Counted, quota=quota)],
+            middleware=[Middleware(RequireKey, doors=doors, quota=quota)],
         ),
     ]
     app = Starlette(
@@ -220,10 +210,8 @@ def _take_back_signals() -> None:
 def serve(home: Home, cache: Path, settings: Settings) -> None:
     """Serve until a signal comes, or until nobody called and no job ran for `settings.idle_timeout` seconds.
 
-    Prints one line with the base URL when it listens.
-
-    Raises:
-        LocalError: another service has this home, or the port is taken.
+    Prints one line with the base URL when it listens. Raises `LocalError`: another service has this home, or the
+    port is taken.
     """
     lock = FileLock(home.lock, timeout=0)
     try:
@@ -239,11 +227,7 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen at a port; 0 is any that is free.
-
-    Raises:
-        LocalError: the port can't be had.
-    """
+    """Listen at a port; 0 is any that is free. Raises `LocalError`: the port can't be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Said to be TCP, so that asyncio turns off Nagle's algorithm: it would hold each answer back for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

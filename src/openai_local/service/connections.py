@@ -30,10 +30,8 @@ from openai_local.service.trusted_hosts import HEADERS
 if sys.platform != "win32":
     import resource
 
-SILENT_SECONDS = 60.0
-"""How long a client that owes the rest of a request may send nothing."""
-HANDLES = 4096
-"""So many files and connections may be open at once, if the system allows it."""
+SILENT_SECONDS = 60.0  # how long a client that owes the rest of a request may send nothing
+HANDLES = 4096  # so many files and connections may be open at once, if the system allows it
 KEPT_HANDLES = 512
 _KEEPALIVE = {
     "TCP_KEEPIDLE": 60,

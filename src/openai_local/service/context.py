@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response
 from openai_local.answering.inference import Answering, Target
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
-from openai_local.service.auth import Identity
+from openai_local.service.auth import Identity, Quota
 from openai_local.service.errors import APIError, brief, explain, invalid
 from openai_local.service.job_records import Records
 from openai_local.service.queue import Queue
 from openai_local.service.store import Page, Store, UnknownCursorError
-from openai_local.service.throttle import Load, Polling, Quota
+from openai_local.service.throttle import Load, Polling
 
 
 @dataclass
@@ -42,9 +42,7 @@ class Context:
     def target(self, name: str, who: Identity) -> tuple[str, Target]:
         """What a model's name means to somebody: its full name, and the files to answer from.
 
-        Raises:
-            APIError: there is no such model.
-            LocalError: its base is not on this machine.
+        Raises `APIError`: there is no such model; `LocalError`: its base is not on this machine.
         """
         if base := self.bases.find(name):
             base.require()
@@ -100,14 +98,9 @@ def page(
 ) -> Response:
     """An answer that is a page of a list: behind ``after``, at most ``limit`` objects, as the query says.
 
-    Args:
-        fetch: takes both and returns the page; its objects may be as they go out already.
-        default: the limit if none is given.
-        highest: the highest that may be given.
-        ends: whether the answer tells the ids of its first and last object, as some lists of OpenAI's do.
-
-    Raises:
-        APIError: 400, one of the two makes no sense.
+    `fetch` takes both and returns the page; its objects may be as they go out already. The limit is `default` if
+    none is given, and `highest` at most. With `ends` the answer tells the ids of its first and last object, as
+    some lists of OpenAI's do. Raises `APIError` (400) if one of the two makes no sense.
     """
     after = request.query_params.get("after")
     try:

@@ -20,8 +20,7 @@ from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 from openai_local.service.errors import APIError, brief, invalid, too_long, unsupported
 
-MOST_BYTES = 1 << 20
-"""How long a JSON body may be. What fits into a model's context is a fiftieth of it."""
+MOST_BYTES = 1 << 20  # how long a JSON body may be. What fits into a model's context is a fiftieth of it.
 MOST_PAIRS, MOST_KEY, MOST_VALUE = 16, 64, 512
 """How many pairs metadata may have, and how many characters their keys and values, as at OpenAI."""
 MOST_ITEMS = 8192
@@ -86,8 +85,7 @@ _ENDS = _Ends()
 async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> dict[str, Any]:
     """The JSON body of a request: names and types are right (`adapter` is a `contract`), what is null is left out.
 
-    Raises:
-        APIError: 400, naming the parameter; 413, the body is too long.
+    Raises `APIError`: 400, naming the parameter; 413, the body is too long.
     """
     raw = await _read(request)
     gc.disable()  # a million small lists would set it off again and again, each time for the whole program
@@ -151,12 +149,9 @@ def _name(location: tuple[int | str, ...]) -> str:
 
 
 def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, Any]) -> None:
-    """Raise `APIError` (400) for the first parameter that the service does not offer.
+    """Raise `APIError` (400) for the first parameter in a body that the service does not offer.
 
-    Args:
-        body: the request.
-        offered: the parameters that work.
-        harmless: others, with the value at which they ask for nothing; a tuple holds several.
+    Those `offered` work, and the `harmless` do at a value at which they ask for nothing; a tuple holds several.
     """
     for name, value in body.items():
         nothing = harmless.get(name, ())

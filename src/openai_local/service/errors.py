@@ -20,8 +20,7 @@ from openai_local.errors import LocalError
 
 log = logging.getLogger(__name__)
 
-MOST_SHOWN = 100
-"""How much an error repeats of a name that somebody sent, in characters."""
+MOST_SHOWN = 100  # how much an error repeats of a name that somebody sent, in characters
 
 
 def brief(text: str) -> str:
@@ -66,6 +65,12 @@ def too_long(param: str, what: str, most: int, has: int | str) -> APIError:
     """400 in OpenAI's words for an ``array`` or a ``string`` that has more items or characters than it may."""
     message = f"Invalid '{param}': {what} too long. Expected one with maximum length {most}, but got {has}."
     return APIError(400, message, param=param, code=f"{what}_above_max_length")
+
+
+def too_much(message: str, seconds: int) -> APIError:
+    """429, with the seconds after which to try again."""
+    headers = {"retry-after": str(seconds)}
+    return APIError(429, message, code="rate_limit_exceeded", kind="requests", headers=headers)
 
 
 def crash(error: Exception) -> APIError:

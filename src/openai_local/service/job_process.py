@@ -15,15 +15,12 @@ from openai_local.runners import Runner, Status
 from openai_local.service.job_records import ALIVE, ENDED, Records
 from openai_local.training.job_folder import Journal, new_id
 
-PAUSE_SECONDS = 10.0
-"""How long a paused job may take to write down where it is."""
+PAUSE_SECONDS = 10.0  # how long a paused job may take to write down where it is
 MOST_SECONDS = 10.0
 """Of the time between two looks, so much counts as training at most: a machine that slept has not trained."""
 FULL = "There is no room left on the disk. The training waits until there is."
-TOO_LONG = 2
-"""So many times as long as it may, a job trains at most: how long it will take is only estimated."""
-TRIES = 2
-"""How often a process may end without having got any further before its job counts as failed."""
+TOO_LONG = 2  # so many times as long as it may, a job trains at most: how long it will take is only estimated
+TRIES = 2  # how often a process may end without having got any further before its job counts as failed
 
 
 class JobProcess:

@@ -22,8 +22,7 @@ from openai_local.training.job_folder import FILES, Journal, data_file, derived_
 ENDED = ("succeeded", "failed", "cancelled")
 ALIVE = ("validating_files", "queued", "running", "paused")
 KEPT_CHECKPOINTS = 3
-Data = dict[str, Any] | None
-"""What an event says, for programs."""
+Data = dict[str, Any] | None  # what an event says, for programs
 
 
 class Records:
@@ -35,7 +34,8 @@ class Records:
 
     def hidden(self, text: str) -> str:
         """A text for those who call the service. Where its folders lie is not their business."""
-        return self.home.hidden(text if self._cache is None else text.replace(str(self._cache), "CACHE"))
+        text = text if self._cache is None else text.replace(str(self._cache), "CACHE")
+        return text.replace(str(self.home.path), "HOME")
 
     def journal(self, job: str) -> Journal:
         """The directory of a job."""
@@ -182,7 +182,7 @@ class Records:
             metrics=metrics,
         )
         with self.store.together():
-            self.store.add(checkpoint, self._owner(job))
+            self.store.add(checkpoint, self.store.owner(FineTuningJob, job))
             self._keep_model(job, name, file, checkpoint=id_)
         kept = self.store.page(FineTuningJobCheckpoint, fine_tuning_job_id=job)
         for old in sorted(kept, key=lambda c: c.step_number)[:-KEPT_CHECKPOINTS]:
@@ -190,7 +190,7 @@ class Records:
 
     def _keep_model(self, job: str, name: str, adapter: Path, **private: Any) -> None:
         if self.store.get(Model, name) is None:
-            owner, base = self._owner(job), self.store.private(FineTuningJob, job)["base"]
+            owner, base = self.store.owner(FineTuningJob, job), self.store.private(FineTuningJob, job)["base"]
             model = Model(id=name, object="model", created=int(time.time()), owned_by=owner)
             size = adapter.stat().st_size
             self.store.add(model, owner, job=job, base=base, adapter=adapter.name, bytes=size, **private)
@@ -203,11 +203,9 @@ class Records:
         if self.store.get(FileObject, id_) is None:
             old = self.store.private(FineTuningJob, job).get("of_2022")
             name = "compiled_results.csv" if old else "step_metrics.csv"
-            self.store.add(describe(path, id_, name, "fine-tune-results"), self._owner(job))
+            file = describe(path, id_, name, "fine-tune-results")
+            self.store.add(file, self.store.owner(FineTuningJob, job))
         return id_
-
-    def _owner(self, job: str) -> str:
-        return self.store.owner(FineTuningJob, job) or ""
 
     # Models
 

@@ -12,10 +12,8 @@ import codecs
 from dataclasses import dataclass
 from typing import Any
 
-MOST = 20
-"""How many of the likeliest tokens OpenAI gives at most; llama.cpp is always asked for so many."""
-LEAST = -9999.0
-"""OpenAI's number for "very unlikely": JSON has no infinity."""
+MOST = 20  # how many of the likeliest tokens OpenAI gives at most; llama.cpp is always asked for so many
+LEAST = -9999.0  # OpenAI's number for "very unlikely": JSON has no infinity
 
 
 @dataclass(frozen=True)

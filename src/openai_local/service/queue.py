@@ -24,13 +24,10 @@ from openai_local.service.scheduling import Forecast, Place, Waiting, in_order, 
 from openai_local.training.dataset import DataError, count
 from openai_local.training.job_folder import FILES, Job, Journal, data_file
 
-LOOK_SECONDS = 0.5
-"""How often the jobs that run are looked at."""
-PLACE_SECONDS = 5.0
-"""How often it is estimated anew when each job will start."""
+LOOK_SECONDS = 0.5  # how often the jobs that run are looked at
+PLACE_SECONDS = 5.0  # how often it is estimated anew when each job will start
 BUSY = ("validating_files", "queued", "running")
-TOLD = frozenset((0, 1, 2, 3, 5, 10, 20, 50, 100))
-"""A job tells when it has moved up to one of these places."""
+TOLD = frozenset((0, 1, 2, 3, 5, 10, 20, 50, 100))  # a job tells when it has moved up to one of these places
 
 
 class Queue:
@@ -111,19 +108,13 @@ class Queue:
         self.wake()
         return after
 
-    def put_first(self, job: FineTuningJob) -> FineTuningJob:
-        """Let a job be the next one."""
-        return self._rank(job, -1, "The job was put before all others.")
-
-    def put_last(self, job: FineTuningJob) -> FineTuningJob:
-        """Let a job wait until no other waits."""
-        return self._rank(job, 1, "The job was put behind all others.")
-
-    def _rank(self, job: FineTuningJob, side: int, message: str) -> FineTuningJob:
+    def put(self, job: FineTuningJob, *, first: bool) -> FineTuningJob:
+        """Let a job be the next one, or else wait until no other waits."""
+        side, where = (-1, "before") if first else (1, "behind")
         ranks = [rank or 0 for _, _, rank in self.store.table(FineTuningJob, "private.rank", status=["queued"])]
         rank = side * (1 + max([side * rank for rank in ranks if side * rank > 0], default=0))
         self.store.note_private(FineTuningJob, job.id, rank=rank)
-        self.records.tell(job.id, message)
+        self.records.tell(job.id, f"The job was put {where} all others.")
         self.wake()
         return job
 
@@ -193,7 +184,6 @@ class Queue:
         return in_order(waiting, self._turns)
 
     def _begin(self, waiting: Waiting) -> None:
-        """Start a job."""
         job = self.store.get(FineTuningJob, waiting.id)
         if job is None or job.status != "queued":
             return

@@ -6,13 +6,12 @@ places stay free, however much somebody asks for.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol, TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
 import anyio.to_thread
 
-from openai_local.service.auth import Identity
-from openai_local.service.errors import APIError
+from openai_local.service.errors import too_much
 
 MOST = 64
 AT_ONCE = 4  # answers of one learner are made at the same time, where they have limits; `lanes.LANES` is more
@@ -21,28 +20,6 @@ STREAM_SECONDS = 0.05  # a stream that looks whether there is something to send 
 LEAST_SECONDS = 1.0
 _FORGOTTEN_SECONDS = 30.0
 Result = TypeVar("Result")
-
-
-class Quota(Protocol):
-    """Knows what somebody may have (`classroom.limits`): in a class so much, alone as much as they like."""
-
-    def answers(self, who: Identity) -> int | None:
-        """How many answers of theirs may be made or wait at the same time; None is no limit."""
-
-    def asked(self, who: Identity) -> None:
-        """Note that they asked for an answer."""
-
-    def job(self, who: Identity) -> int | None:
-        """How many minutes their next job may train; None is no limit. Raises `APIError` if there may be none."""
-
-    def upload(self, who: Identity, said: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far."""
-
-
-def too_much(message: str, seconds: int) -> APIError:
-    """429, with the seconds after which to try again."""
-    headers = {"retry-after": str(seconds)}
-    return APIError(429, message, code="rate_limit_exceeded", kind="requests", headers=headers)
 
 
 class Load:
@@ -59,11 +36,7 @@ class Load:
         return self._shares.setdefault(name, Load(most, at_once=AT_ONCE, whole=self))
 
     def require_room(self) -> None:
-        """Look whether there is a place.
-
-        Raises:
-            APIError: 429, there are too many. The official client then waits a second and asks again.
-        """
+        """Raise `APIError` (429) if there is no place. The official client then waits a second and asks again."""
         if self._busy >= self._most:
             whose = "of your answers" if self._whole else "answers"
             raise too_much(

@@ -14,10 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-"""What every machine calls itself."""
-ANY = "*"
-"""Stands for all names, where only others know them: on a network, or behind a Hub."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # what every machine calls itself
+ANY = "*"  # stands for all names, where only others know them: on a network, or behind a Hub
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",

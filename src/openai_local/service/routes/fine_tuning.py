@@ -38,26 +38,16 @@ RANGES = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A fine-tuning job as somebody asks for it, in today's API or in that of 2022.
+    """A fine-tuning job as somebody asks for it, in today's API or in that of 2022."""
 
-    Attributes:
-        model: a name of a base model.
-        training_file, validation_file: the ids of uploads.
-        hyperparameters: for each of `RANGES` a number or ``"auto"``.
-        suffix: what stands in the trained model's name; it may be empty.
-        seed: decides the order of the examples.
-        metadata: whatever the client wants to keep with the job, or None.
-        of_2022: what only a fine-tune of 2022 has, as it is kept beside the job; None for a job of today.
-    """
-
-    model: str
-    training_file: str
+    model: str  # a name of a base model
+    training_file: str  # the id of an upload, and so the next
     validation_file: str | None
-    hyperparameters: dict[str, Any]
-    suffix: str
-    seed: int
-    metadata: dict[str, str] | None = None
-    of_2022: dict[str, Any] | None = None
+    hyperparameters: dict[str, Any]  # for each of `RANGES` a number or ``"auto"``
+    suffix: str  # what stands in the trained model's name; it may be empty
+    seed: int  # decides the order of the examples
+    metadata: dict[str, str] | None = None  # whatever the client wants to keep with the job
+    of_2022: dict[str, Any] | None = None  # what only a fine-tune of 2022 has, as it is kept beside the job
 
 
 async def create(request: Request) -> Response:
@@ -130,11 +120,9 @@ def slug(suffix: str) -> str:
 def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[Base], str]) -> FineTuningJob:
     """Put a job of `who` into the queue. Its files are checked later, as at OpenAI.
 
-    `name` gives the trained model's name; nobody else gets the same one meanwhile.
-
-    Raises:
-        APIError: the model or a file does not exist, or is somebody else's; or there is no room for one more job.
-        LocalError: the base model is not on this machine.
+    `name` gives the trained model's name; nobody else gets the same one meanwhile. Raises `APIError`: the model or
+    a file does not exist, or is somebody else's; or there is no room for one more job; `LocalError`: the base
+    model is not on this machine.
     """
     store = service.store
     with store.together():  # nobody can take the file, the room or the name meanwhile
@@ -238,24 +226,15 @@ def retrieve(request: Request) -> Response:
     return one(job, {"openai-poll-after-ms": f"{seconds * 1000:.0f}"})
 
 
-def cancel(request: Request) -> Response:
-    """End a job before its time."""
-    return one(change(find(request), context(request).queue.cancel, "cancelled"))
+def change(request: Request, *, act: str, word: str) -> Response:
+    """``cancel``, ``pause`` or ``resume`` a job."""
+    return one(changed(request, act, word))
 
 
-def pause(request: Request) -> Response:
-    """Stop a job for a while."""
-    return one(change(find(request), context(request).queue.pause, "paused"))
-
-
-def resume(request: Request) -> Response:
-    """Let a paused job go on."""
-    return one(change(find(request), context(request).queue.resume, "resumed"))
-
-
-def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], word: str) -> FineTuningJob:
-    """Cancel, pause or resume a job. Raises `APIError` (400) if that is not possible in its state."""
-    after = act(job)
+def changed(request: Request, act: str, word: str) -> FineTuningJob:
+    """A job after an `act` of the queue's. Raises `APIError` (400) if that is not possible in its state."""
+    job = find(request)
+    after: FineTuningJob = getattr(context(request).queue, act)(job)
     if after.status == job.status:
         raise invalid("fine_tuning_job_id", f"Job {job.id} is {job.status} and can't be {word}.")
     return after
@@ -263,7 +242,7 @@ def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], wo
 
 def events(request: Request) -> Response:
     """What happened in a job, newest first."""
-    return page(request, partial(context(request).store.plain_events, find(request).id), default=20, highest=1000)
+    return page(request, partial(context(request).store.events, find(request).id), default=20, highest=1000)
 
 
 def checkpoints(request: Request) -> Response:
@@ -277,9 +256,9 @@ ROUTES = [
     Route("/fine_tuning/jobs", create, methods=["POST"]),
     Route("/fine_tuning/jobs", list_jobs, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}", retrieve, methods=["GET"]),
-    Route("/fine_tuning/jobs/{id}/cancel", cancel, methods=["POST"]),
-    Route("/fine_tuning/jobs/{id}/pause", pause, methods=["POST"]),
-    Route("/fine_tuning/jobs/{id}/resume", resume, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/cancel", partial(change, act="cancel", word="cancelled"), methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/pause", partial(change, act="pause", word="paused"), methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/resume", partial(change, act="resume", word="resumed"), methods=["POST"]),
     Route("/fine_tuning/jobs/{id}/events", events, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}/checkpoints", checkpoints, methods=["GET"]),
 ]

@@ -18,14 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.service import answer_request
-from openai_local.service.answer_request import (
-    AnswerRequest,
-    Conversation,
-)
+from openai_local.service.answer_request import AnswerRequest, Conversation
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import APIError, brief, invalid
-from openai_local.service.event_stream import frame
-from openai_local.service.generation import Generation, Piece, Usage
+from openai_local.service.generation import Generation, Piece, Usage, frame
 from openai_local.service.logprobs import content
 from openai_local.training.job_folder import new_id
 

@@ -29,8 +29,7 @@ MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
 _MOST_NAME = 255
 _PIECE = 1 << 18
-_ENVELOPE = 4096
-"""How much longer than its file an upload may be."""
+_ENVELOPE = 4096  # how much longer than its file an upload may be
 
 
 async def create(request: Request) -> Response:
