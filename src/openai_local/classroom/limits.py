@@ -100,12 +100,10 @@ class Quota:
     def job(self, who: Identity) -> int | None:
         """How many minutes one more job may train; None is no limit. Raises `APIError` if there may be none."""
         self._require_bytes(who, 0)
-        limits = self._of(who)
-        if limits.jobs is not None:
-            self._require_jobs(who.name, limits.jobs, limits.daily)
-        return limits.minutes
-
-    def _require_jobs(self, name: str, most: int, daily: int | None) -> None:
+        limits, name = self._of(who), who.name
+        most, daily = limits.jobs, limits.daily
+        if most is None:
+            return limits.minutes
         waiting = sum(len(self._store.page(FineTuningJob, owner=name, status=s, limit=most)) for s in ALIVE)
         if waiting >= most:
             raise too_much(
@@ -113,16 +111,15 @@ class Quota:
                 "is over, or cancel one.",
                 JOB_SECONDS,
             )
-        if daily is None:
-            return
-        latest = self._store.page(FineTuningJob, owner=name, limit=daily)
+        latest = self._store.page(FineTuningJob, owner=name, limit=daily or 0)
         started = sum(job.created_at > time.time() - _DAY for job in latest)
-        if started >= daily:
+        if daily is not None and started >= daily:
             raise too_much(
                 f"You have started {started} fine-tuning jobs in 24 hours, and may start {daily}. Go on tomorrow, "
                 "or ask your instructor.",
                 BYTES_SECONDS,
             )
+        return limits.minutes
 
     def _require_bytes(self, who: Identity, more: int) -> None:
         """Refuse if there is no room for `more` bytes, besides what is on its way."""

@@ -1,14 +1,17 @@
-"""The class at one moment: who has done what, which jobs there are, how busy the machine is; and a job's losses.
+"""``/`` and ``/page/…``: the class's page. ``/v1/class``: what it shows, and an instructor's word on the queue.
 
+The page is static files only. What they show comes from ``/v1``, with a key: the class at one moment, who has done
+what, which jobs there are, how busy the machine is; and a job's losses.
 It is looked up once for all who ask within a second, in few queries, so that a hundred pages can ask every two
 seconds. What somebody may see of it is cut out for each.
 """
 
+import hashlib
 import math
 import re
 import time
 from collections import Counter
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,13 +19,19 @@ from typing import Any
 import psutil
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from openai_local.classroom.limits import Activity, Seen
 from openai_local.errors import visible, visible_line
 from openai_local.runners.local import LocalRunner
 from openai_local.service.auth import Identity
-from openai_local.service.context import Context
+from openai_local.service.context import Context, context, identity, one
+from openai_local.service.errors import APIError, invalid
 from openai_local.service.job_records import ENDED
+from openai_local.service.routes.fine_tuning import find
 from openai_local.training.job_folder import Journal
 
 FRESH_SECONDS = 1.0  # a look at the class is shared for so long
@@ -35,6 +44,18 @@ _JOB = "status model fine_tuned_model training_file created_at finished_at estim
 _NO_LOSSES: dict[str, Any] = dict.fromkeys(("step", "total_steps", "training_loss", "validation_loss"))
 _SHOWN = ("training_loss", "validation_loss", "full_validation_loss")
 _LOSSES = dict(zip(("train_loss", "valid_loss", "full_valid_loss"), _SHOWN, strict=True))
+FOLDER = Path(__file__).parent / "page"
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_NAMES = frozenset(path.name for path in FOLDER.iterdir())
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-cache",  # kept, but the service is asked each time whether it is still the same
+}
+"""What a browser is told with each file besides `trusted_hosts.HEADERS`: run and load nothing but these files."""
 
 
 class Classroom:
@@ -85,7 +106,7 @@ class Classroom:
         fields = [f"body.{name}" for name in _JOB]
         rows = store.table(FineTuningJob, *fields, "body.error.message", "private.model_name")
         files = {id_: visible_line(name) for id_, _, name in store.table(FileObject, "body.filename")}
-        places, shown, jobs = self._service.queue.places(), Counter[str](), []
+        places, shown, jobs = self._service.queue.places, Counter[str](), []
         for number, (id_, owner, *values, error, name) in enumerate(rows):
             job = dict(zip(_JOB, values, strict=True))
             shown[owner] += 1
@@ -214,3 +235,48 @@ class Curve:
 @lru_cache(KEPT)
 def _curve(folder: Path) -> Curve:
     return Curve(Journal(folder))
+
+
+def show(request: Request) -> Response:
+    """The class as the caller may see it."""
+    classroom: Classroom = request.app.state.classroom
+    return JSONResponse(classroom.view(identity(request)))
+
+
+def curve(request: Request) -> Response:
+    """One job's losses over its steps."""
+    job = find(request)
+    return JSONResponse({"id": job.id, **request.app.state.classroom.curve(job.id)})
+
+
+def put(request: Request, *, first: bool) -> Response:
+    """Let a job be the next one, or else wait until no other waits, as an instructor says."""
+    job = find(request)
+    if not identity(request).instructor:
+        raise APIError(403, "Only an instructor can change the queue's order.", code="insufficient_permissions")
+    if job.status not in ("validating_files", "queued"):
+        message = f"Job {job.id} is {job.status}, so it has no place in the queue."
+        raise invalid("fine_tuning_job_id", message)
+    return one(context(request).queue.put(job, first=first))
+
+
+def page(request: Request) -> Response:
+    """The page itself, or a style or a script of it."""
+    name = request.path_params.get("name", "index.html")
+    path = FOLDER / name
+    if path.suffix not in _TYPES or name not in _NAMES:
+        raise HTTPException(404)
+    content = path.read_bytes()
+    headers = HEADERS | {"etag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
+    if headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=_TYPES[path.suffix], headers=headers)
+
+
+ROUTES = [
+    Route("/class", show, methods=["GET"]),
+    Route("/class/jobs/{id}/curve", curve, methods=["GET"]),
+    Route("/class/jobs/{id}/first", partial(put, first=True), methods=["POST"]),
+    Route("/class/jobs/{id}/last", partial(put, first=False), methods=["POST"]),
+]
+PAGE = [Route("/", page, methods=["GET"]), Route("/page/{name}", page, methods=["GET"])]

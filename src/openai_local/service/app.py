@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -11,7 +12,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,15 +24,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.answering.inference import Answering
 from openai_local.answering.server_pool import GoneError
-from openai_local.classroom import routes as classroom
+from openai_local.classroom import overview
 from openai_local.classroom.limits import NONE, Activity, Limits, Quota
-from openai_local.classroom.overview import Classroom
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
@@ -43,16 +43,7 @@ from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
 from openai_local.service.job_records import Records
 from openai_local.service.queue import Queue
-from openai_local.service.routes import (
-    Branch,
-    behind,
-    completion_routes,
-    fine_tunes_2022,
-    fine_tuning,
-    model_list,
-    responses,
-    uploads,
-)
+from openai_local.service.routes import fine_tunes_2022, fine_tuning, model_list, responses, text_and_chat, uploads
 from openai_local.service.scheduling import Forecast
 from openai_local.service.store import Store
 from openai_local.service.trusted_hosts import ANY, TrustedHosts
@@ -123,6 +114,26 @@ class NoteCalls:
             self.shared.idle_seconds = 0.0
 
 
+class Branch(Mount):
+    """All that is below a path, also where it holds a new line: nothing goes past the branch's middleware.
+
+    Nobody who writes a slash too many is sent on, as that would be to an address made of their ``Host``.
+    """
+
+    def __init__(self, path: str, routes: list[BaseRoute], middleware: Sequence[Middleware] = ()) -> None:
+        super().__init__(path, Router(routes, redirect_slashes=False), middleware=middleware)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+
+
+def behind(prefix: str, routes: list[BaseRoute]) -> list[BaseRoute]:
+    """The routes of a service that a proxy has below a path. Its page is found without the last slash too."""
+
+    async def to_the_page(_: Request) -> Response:
+        return RedirectResponse(f"{prefix}/")
+
+    return [Route(prefix, to_the_page, methods=["GET"]), Branch(prefix, routes)]
+
+
 async def health(_: Request) -> Response:
     """The one address that needs no key: whether the service lives. It waits for no thread and no disk."""
     return JSONResponse({"status": "ok"})
@@ -157,11 +168,11 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
             shared.answering.close()
             store.close()
 
-    resources = (uploads, fine_tuning, model_list, completion_routes, responses, fine_tunes_2022, classroom)
+    resources = (uploads, fine_tuning, model_list, text_and_chat, responses, fine_tunes_2022, overview)
     doors = (KeyDoor(store), *settings.doors)
     routes: list[BaseRoute] = [
         Route("/health", health),
-        *classroom.PAGE,
+        *overview.PAGE,
         Branch(
             "/v1",
             [route for resource in resources for route in resource.ROUTES],
@@ -180,7 +191,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         lifespan=lifespan,
     )
     app.state.context = shared
-    app.state.classroom = Classroom(shared, quota.activity)
+    app.state.classroom = overview.Classroom(shared, quota.activity)
     app.router.redirect_slashes = False
     return app
 

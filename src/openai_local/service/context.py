@@ -22,10 +22,7 @@ from openai_local.service.throttle import Load, Polling
 
 @dataclass
 class Context:
-    """One running service.
-
-    `open_calls` are being answered; for `idle_seconds` nobody has called.
-    """
+    """One running service."""
 
     home: Home
     bases: Bases
@@ -36,8 +33,8 @@ class Context:
     quota: Quota
     polling: Polling = field(default_factory=Polling)
     load: Load = field(default_factory=Load)
-    open_calls: int = 0
-    idle_seconds: float = 0.0
+    open_calls: int = 0  # that are being answered
+    idle_seconds: float = 0.0  # for so long nobody has called
 
     def target(self, name: str, who: Identity) -> tuple[str, Target]:
         """What a model's name means to somebody: its full name, and the files to answer from.

@@ -10,6 +10,7 @@ to their first mistake; bodies, lists and tables have an end. Numbers that JSON 
 
 import collections.abc
 import gc
+from collections.abc import AsyncGenerator
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
@@ -87,7 +88,11 @@ async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> d
 
     Raises `APIError`: 400, naming the parameter; 413, the body is too long.
     """
-    raw = await _read(request)
+    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
+    too_large = APIError(413, message, code="request_too_large")
+    raw = bytearray()
+    async for piece in pieces(request, MOST_BYTES, too_large):
+        raw += piece
     gc.disable()  # a million small lists would set it off again and again, each time for the whole program
     try:
         # Not with `validate_json`: for each mistake that would make Python's objects of all that is around it.
@@ -101,17 +106,16 @@ async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> d
     return {name: value for name, value in body.items() if value is not None}
 
 
-async def _read(request: Request) -> bytearray:
-    """The body; no more of it is read than it may have."""
-    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
-    body, too_large = bytearray(), APIError(413, message, code="request_too_large")
-    if said_length(request) > MOST_BYTES:
+async def pieces(request: Request, most: int, too_large: APIError) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises `too_large` as soon as it has, or says that it has, more than `most` bytes."""
+    received = 0
+    if said_length(request) > most:
         raise too_large
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
+        received += len(chunk)
+        if received > most:
             raise too_large
-    return body
+        yield chunk
 
 
 def said_length(request: Request) -> int:

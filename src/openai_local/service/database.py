@@ -140,7 +140,11 @@ class Database:
         if self._writer == get_ident():  # a block within a block
             yield
             return
-        with self._turn():
+        with self._counting:
+            self._waiting += 1
+        with self._lock:
+            with self._counting:
+                self._waiting -= 1
             group = self._group
             try:
                 with self._block(group):
@@ -149,19 +153,6 @@ class Database:
                 if not self._waiting or self.waits or group.size >= MOST_TOGETHER:
                     self._commit(group)
         group.taken.result()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Write alone. `_waiting` tells how many wait for that."""
-        with self._counting:
-            self._waiting += 1
-        self._lock.acquire()
-        with self._counting:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._lock.release()
 
     @contextlib.contextmanager
     def _block(self, group: _Group) -> Iterator[None]:

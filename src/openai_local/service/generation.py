@@ -37,19 +37,15 @@ BURST_SECONDS = 0.04  # how long events wait for others, at most
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a choice, or all of it.
-
-    `finish` is set in the last piece only, `first` in the first. `offset` counts the characters before it, those
-    of the prompt too, where log-probabilities are wanted; `mean_logprob` is that of the answer's tokens.
-    """
+    """A part of a choice, or all of it."""
 
     index: int
     text: str
     tokens: list[Token]
-    finish: Literal["stop", "length"] | None = None
+    finish: Literal["stop", "length"] | None = None  # in the last piece only
     first: bool = False
-    offset: int = 0
-    mean_logprob: float = LEAST
+    offset: int = 0  # characters before it, those of the prompt too, where log-probabilities are wanted
+    mean_logprob: float = LEAST  # of the answer's tokens
 
 
 @dataclass
@@ -79,15 +75,12 @@ def frame(data: dict[str, Any], event: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class Generation:
-    """All choices of one answer. It ends when the `caller` has left.
-
-    `model` is the full name of the model that answers.
-    """
+    """All choices of one answer. It ends when the `caller` has left."""
 
     service: Context
     caller: Caller
     load: Load
-    model: str
+    model: str  # its full name
     target: Target
     asked: AnswerRequest
 

@@ -39,7 +39,7 @@ class Queue:
         self._turns = self.store.last_turns()
         self._processes: dict[str, JobProcess] = {}
         self._waiting: list[Waiting] = []
-        self._places: dict[str, Place] = {}
+        self.places: dict[str, Place] = {}  # where the jobs that wait stand, by their ids
         self._placed_at = 0.0
         self._news = {step: threading.Event() for step in (self._check, self._train)}
         self._errors = ErrorLog(records.home.path)
@@ -78,10 +78,6 @@ class Queue:
     def busy(self) -> bool:
         """Whether any job has something to do."""
         return bool(self.store.table(FineTuningJob, status=BUSY))
-
-    def places(self) -> dict[str, Place]:
-        """Where the jobs that wait stand, by their ids."""
-        return self._places
 
     # What people ask for. Each returns the job as it is then, also if it could not be done any more.
 
@@ -209,8 +205,8 @@ class Queue:
     def _tell_places(self) -> None:
         """Tell each job that waits how many are before it, at first and whenever that is worth a word."""
         running = [self._forecast.left(id_) for id_ in self._processes]
-        before, self._places = self._places, places(self._waiting, running, self.runner.at_once)
-        for id_, place in self._places.items():
+        before, self.places = self.places, places(self._waiting, running, self.runner.at_once)
+        for id_, place in self.places.items():
             known = before.get(id_)
             if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
                 data = {"jobs_ahead": place.ahead}

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from openai_local.service.context import Context, context, identity, one, page
-from openai_local.service.contract import refuse, said_length
+from openai_local.service.contract import pieces, refuse, said_length
 from openai_local.service.errors import APIError, brief, invalid, too_long
 from openai_local.service.job_records import ALIVE, describe
 from openai_local.service.store import coming, going
@@ -52,15 +52,11 @@ async def _form(request: Request, came: Callable[[int], None]) -> FormData:
 
     async def counted() -> AsyncGenerator[bytes, None]:
         received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > MOST_BYTES + _ENVELOPE:
-                raise too_large
+        async for piece in pieces(request, MOST_BYTES + _ENVELOPE, too_large):
+            received += len(piece)
             came(received)
-            yield chunk
+            yield piece
 
-    if said_length(request) > MOST_BYTES + _ENVELOPE:
-        raise too_large
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise APIError(400, "A file is sent as multipart/form-data.", param="file", code="invalid_content_type")
     parser = MultiPartParser(_in_utf8(request.headers), counted(), max_files=1, max_fields=8, max_part_size=4096)
