@@ -30,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import xllamacpp
@@ -176,7 +176,7 @@ class Sockets:
 
     def __init__(self) -> None:
         """The folder is made when somebody asks for a path."""
-        self._lock, self._numbers = Lock(), itertools.count(1)
+        self._lock, self._numbers = RLock(), itertools.count(1)
         self._folder: Path | None = None
         self._held: FileLock | None = None
 
@@ -186,20 +186,17 @@ class Sockets:
             return None
         with self._lock:
             if self._folder is None or not self._folder.is_dir():  # what cleans up /tmp may have taken it
-                self._leave()
+                self.close()
                 self._make()
             return self._folder and self._folder / f"{next(self._numbers)}.sock"
 
     def close(self) -> None:
         """Remove the folder; the next path lies in a new one."""
         with self._lock:
-            self._leave()
-
-    def _leave(self) -> None:
-        if self._folder and self._held:
-            self._held.release()
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = self._held = None
+            if self._folder and self._held:
+                self._held.release()
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = self._held = None
 
     def _make(self) -> None:
         for parent in [*_parents()] * 2:  # twice, as another process may take a new folder for one that was left

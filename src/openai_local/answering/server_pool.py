@@ -159,7 +159,10 @@ class Lanes:
 
     def _renew(self, lane: _Lane, adapter: Path | None) -> None:
         with self._changed:
-            wanted = self._wanted()
+            # The adapters of those who wait that no lane has, in the order of waiting.
+            loaded = {adapter for lane in self._lanes for adapter in lane.adapters}
+            waiting = dict.fromkeys(request.adapter for request in self._waiting if request.adapter)
+            wanted = [adapter for adapter in waiting if adapter not in loaded]
             share = -(-len(wanted) // max(self._loading, cores()))
             self._loading -= 1
             lane.adapters = _fitting([*lane.adapters[:1], *wanted[:share], *lane.adapters[1:]], lane.room)
@@ -181,12 +184,6 @@ class Lanes:
                 raise
             lane.adapters = alone
             return start(self._gguf, alone, lane.threads)
-
-    def _wanted(self) -> list[Path]:
-        """The adapters of those who wait that no lane has, in the order of waiting."""
-        loaded = {adapter for lane in self._lanes for adapter in lane.adapters}
-        wanted = dict.fromkeys(request.adapter for request in self._waiting if request.adapter)
-        return [adapter for adapter in wanted if adapter not in loaded]
 
 
 def _find_trim() -> Callable[[int], object]:

@@ -177,15 +177,15 @@ class Activity:
     def __init__(self, store: Store) -> None:
         self._store, self._lock = store, Lock()
         self._seen = {name: Seen(*found) for name, found in store.activity().items()}
-        self._news: set[str] = set()
+        self._news: dict[str, tuple[int, int]] = {}  # by name, and by key: not written down yet
         self._keys: dict[str, int] = {}
 
     def note(self, who: Identity, *, asked: int = 0) -> None:
         """Somebody called; `asked` for so many answers."""
         now = int(time.time())
         with self._lock:
-            self._seen[who.name] = Seen(self._seen.get(who.name, Seen()).asked + asked, now)
-            self._news.add(who.name)
+            seen = Seen(self._seen.get(who.name, Seen()).asked + asked, now)
+            self._seen[who.name] = self._news[who.name] = seen
             if who.key:
                 self._keys[who.key] = now
 
@@ -197,13 +197,9 @@ class Activity:
     def write(self) -> None:
         """Write down what is new. If the disk does not take it, it stays new."""
         with self._lock:
-            news: dict[str, tuple[int, int]] = {name: self._seen[name] for name in self._news}
-            keys, self._keys, self._news = self._keys, {}, set()
-        if not news:
-            return
-        try:
+            news, keys = self._news.copy(), self._keys.copy()
+        if news:
             self._store.note_activity(news, keys)
-        except Exception:
-            with self._lock:
-                self._news, self._keys = {*news, *self._news}, {**keys, **self._keys}
-            raise
+        with self._lock:
+            self._news = dict(self._news.items() - news.items())
+            self._keys = dict(self._keys.items() - keys.items())

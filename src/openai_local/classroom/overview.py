@@ -89,11 +89,17 @@ class Classroom:
 
     def _look(self) -> dict[str, Any]:
         jobs, runner = self._jobs(), self._service.queue.runner
-        by_status = Counter(job["status"] for job in jobs)
+        by_status, memory = Counter(job["status"] for job in jobs), psutil.virtual_memory()
         kind = "local" if isinstance(runner, LocalRunner) else type(runner).__name__.removesuffix("Runner").lower()
         return {
             "at": time.time(),
-            "machine": _machine(),
+            "machine": {  # per cent of all cores, bytes, and the length of the processors' queue
+                "cpu": psutil.cpu_percent(),
+                "cores": psutil.cpu_count(),
+                "load": [round(number, 2) for number in psutil.getloadavg()],
+                "memory_used": memory.total - memory.available,
+                "memory_total": memory.total,
+            },
             "runner": {"kind": kind, "at_once": runner.at_once},
             "queue": {"running": by_status["running"], "waiting": sum(by_status[word] for word in _WAIT)},
             "jobs": jobs,
@@ -181,18 +187,6 @@ def _suffix(model: str) -> str | None:
     found = re.fullmatch(r"ft:.*:([a-z0-9-]*):[0-9a-f]{8}", model)
     found = found or re.fullmatch(r".*:ft-personal:(.+?)(?:-\d+){6}", model)
     return (found[1] or None) if found else None
-
-
-def _machine() -> dict[str, Any]:
-    """How busy this machine is: per cent of all cores, bytes, and the length of the processors' queue."""
-    memory = psutil.virtual_memory()
-    return {
-        "cpu": psutil.cpu_percent(),
-        "cores": psutil.cpu_count(),
-        "load": [round(number, 2) for number in psutil.getloadavg()],
-        "memory_used": memory.total - memory.available,
-        "memory_total": memory.total,
-    }
 
 
 class Curve:

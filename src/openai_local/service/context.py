@@ -99,9 +99,11 @@ def page(
     none is given, and `highest` at most. With `ends` the answer tells the ids of its first and last object, as
     some lists of OpenAI's do. Raises `APIError` (400) if one of the two makes no sense.
     """
-    after = request.query_params.get("after")
+    after, limit = request.query_params.get("after"), request.query_params.get("limit", str(default))
+    if not limit.isdecimal() or len(limit) > 9 or not 1 <= int(limit) <= highest:
+        raise invalid("limit", f"'limit' must be a whole number from 1 to {highest}.")
     try:
-        found = fetch(after=after, limit=_limit(request, default, highest))
+        found = fetch(after=after, limit=int(limit))
     except UnknownCursorError:
         named = brief(str(after))
         message = f"'after' must be the id of an object in this list; {named!r} is none."
@@ -111,10 +113,3 @@ def page(
     if ends:
         answer |= {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
     return JSONResponse(answer)
-
-
-def _limit(request: Request, default: int, highest: int) -> int:
-    text = request.query_params.get("limit", str(default))
-    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= highest:
-        raise invalid("limit", f"'limit' must be a whole number from 1 to {highest}.")
-    return int(text)

@@ -14,8 +14,8 @@ from collections.abc import AsyncGenerator
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, from_json
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
@@ -26,6 +26,7 @@ MOST_PAIRS, MOST_KEY, MOST_VALUE = 16, 64, 512
 """How many pairs metadata may have, and how many characters their keys and values, as at OpenAI."""
 MOST_ITEMS = 8192
 """How many items a list or a table in a request may have: twice as many tokens as a model can read."""
+_ENDS = Field(max_length=MOST_ITEMS, fail_fast=True)  # read up to the first mistake
 _LISTS = {collections.abc.Iterable, collections.abc.Sequence, list}
 
 
@@ -70,17 +71,6 @@ def _as_lists(annotation: Any, known: dict[Any, Any]) -> Any:
         return Annotated[list[parts[0]], _ENDS]  # type: ignore[valid-type]
     whole = origin[parts if len(parts) > 1 else parts[0]]
     return Annotated[whole, _ENDS] if origin is dict else whole
-
-
-class _Ends:
-    """Tells pydantic that a list or a table ends with `MOST_ITEMS`, and is read up to its first mistake."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        schema: Any = handler(source)
-        return {**schema, "max_length": MOST_ITEMS, "fail_fast": True}
-
-
-_ENDS = _Ends()
 
 
 async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> dict[str, Any]:

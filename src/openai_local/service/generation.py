@@ -272,8 +272,11 @@ class Generation:
                 first, offset = False, offset + len(text)
 
         def receive(chunk: dict[str, Any]) -> bool:
-            if chunk.get("usage"):
-                self._count(usage, chunk["usage"], index)
+            if said := chunk.get("usage"):
+                usage.completion += 0 if nothing else said["completion_tokens"]
+                if index % self.asked.best_of == 0:  # a prompt counts once
+                    usage.prompt += said["prompt_tokens"]
+                    usage.cached += said["prompt_tokens_details"]["cached_tokens"]
             for choice in chunk["choices"]:
                 if first:
                     send(start.text, start.tokens)
@@ -291,14 +294,6 @@ class Generation:
 
         self.service.answering.stream(self.target, self._request(index), receive, lambda: self.caller.gone)
         return left
-
-    def _count(self, usage: Usage, said: dict[str, Any], index: int) -> None:
-        """Add what llama.cpp says of a choice."""
-        if self.asked.sampling.max_tokens:
-            usage.completion += said["completion_tokens"]
-        if index % self.asked.best_of == 0:  # a prompt counts once
-            usage.prompt += said["prompt_tokens"]
-            usage.cached += said["prompt_tokens_details"]["cached_tokens"]
 
     def _start(self, index: int) -> Piece:
         """What comes before the answer: the echo of the prompt, or nothing. Offsets count its text too."""
