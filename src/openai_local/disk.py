@@ -60,10 +60,7 @@ def refusal(error: BaseException) -> Refusal | None:
 
 
 def sentence(error: BaseException, where: Path) -> str | None:
-    """What to tell at the terminal and in the log; None if `error` is no refusal.
-
-    `where` is the folder that it is about, unless the error names one.
-    """
+    """What to tell at the terminal and in the log, of `where` or the error's own folder; None if no refusal."""
     kind = refusal(error)
     if kind is None:
         return None

@@ -32,10 +32,7 @@ def default_cache() -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old content or the new one, never a part.
-
-    The file is readable by its owner only, and on disk before this returns.
-    """
+    """Write a text file, for its owner only, and on disk when this returns. A reader never sees a part of it."""
     with arriving(path, f".{path.name}.{os.getpid()}.part") as part:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -99,10 +96,7 @@ class Home:
 
     @classmethod
     def open(cls, path: Path | None = None) -> "Home":
-        """The home at `path` (default: `default_home`), with its folders made.
-
-        Raises `LocalError`: they can't be made.
-        """
+        """The home at `path` (default: `default_home`), its folders made. Raises `LocalError` if they can't be."""
         home = cls.at(path)
         try:
             for folder in (home.path, home.files, home.jobs):
@@ -115,10 +109,7 @@ class Home:
         return home
 
     def require_room(self) -> None:
-        """See whether a megabyte can be written, as a service that can't would be of little use.
-
-        Raises `OSError`: it can't; `disk.sentence` says it.
-        """
+        """Raise `OSError` (`disk.sentence`) if no megabyte can be written: such a service is of little use."""
         probe = self.path / f".probe.{os.getpid()}"
         try:
             probe.write_bytes(bytes(1 << 20))

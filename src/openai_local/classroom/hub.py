@@ -63,10 +63,7 @@ class HubDoor:
         return cls(api, service, prefix=prefix.rstrip("/"), instructors=instructors)
 
     async def identify(self, key: str) -> Identity | None:
-        """Whose token it is, or None if the Hub does not know it.
-
-        Raises `APIError`: 503, the Hub does not answer; 403, the token is not for this service.
-        """
+        """Whose token it is, or None. Raises `APIError` (503) if the Hub is silent, (403) if it is not for us."""
         if key.startswith(PREFIX) or not _A_TOKEN.fullmatch(key):
             return None
         hash_ = hashlib.sha256(key.encode()).hexdigest()

@@ -136,10 +136,7 @@ class Quota:
 
     @contextmanager
     def upload(self, who: Identity, said: int) -> Iterator[Callable[[int], None]]:
-        """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far.
-
-        Raises `APIError`: 429, there is no room for so many bytes, or for another file.
-        """
+        """Room for `said` bytes while they come, or `APIError` (429); yields what to call with those so far."""
         limits = self._of(who)
         if limits.files is not None and limits.stored is not None:
             files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))

@@ -32,10 +32,7 @@ class Runner(Protocol):
     at_once: int  # how many jobs may be started at the same time; more wait in the service's own queue
 
     def start(self, journal: Journal) -> None:
-        """Start the training process, unless one is at this job already.
-
-        Raises `LocalError`: it can't be started, and another try would not help.
-        """
+        """Start the training process, unless one is there. Raises `LocalError` if another try would not help."""
 
     def look(self, journal: Journal) -> Status:
         """How the process is, also one that an earlier service started. Quick: it is asked twice a second."""

@@ -68,11 +68,7 @@ _FORMS = {
 
 
 def read_site(path: Path) -> Site:
-    """The site that a file describes. All words may be left out.
-
-    Raises `LocalError`: there is no such file, or it says something that can't be used; the message names the
-    word.
-    """
+    """The site that a file describes; all words may be left out. Raises `LocalError`, which names the word."""
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -62,10 +62,7 @@ class Squeue:
         self._asking: Future[dict[str, Seen]] | None = None
 
     def living(self) -> dict[str, Seen]:
-        """The jobs that wait or run, by their numbers. It takes a second at most.
-
-        Raises `SilentError`: Slurm has not answered for some time.
-        """
+        """The jobs that wait or run, by number, within a second. Raises `SilentError` after a long silence."""
         if self._asking is None and time.monotonic() - self._asked_at > FRESH:
             self._asked_at = time.monotonic()
             self._asking = self._pool.submit(_ask)
@@ -249,10 +246,7 @@ def _ask() -> dict[str, Seen]:
 
 
 def call(*words: str, environment: Mapping[str, str] | None = None) -> str:
-    """What one of Slurm's commands prints.
-
-    Raises `SilentError`: Slurm does not answer; `LocalError`: the command fails; the message is what it said.
-    """
+    """What one of Slurm's commands prints. Raises `SilentError`, or `LocalError` with what it said at its end."""
     try:
         done = subprocess.run(
             words,

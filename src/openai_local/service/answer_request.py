@@ -231,13 +231,15 @@ def _message(message: dict[str, Any], param: str, parts: Sequence[str]) -> dict[
     if role not in ROLES or message.get("tool_calls") or message.get("function_call"):
         error = f"This service knows messages of {', '.join(ROLES)}, without tools."
         raise APIError(400, error, param=param, code="unsupported_value")
-    if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") in parts]
-        if len(texts) == len(content) and all(isinstance(text, str) for text in texts):
-            content = "".join(texts)
+    if isinstance(content, list) and all(_is_text(part, parts) for part in content):
+        content = "".join(part["text"] for part in content)
     if not isinstance(content, str):
         raise APIError(400, "This service reads text only.", param=f"{param}.content", code="unsupported_value")
     return {"role": "system" if role == "developer" else role, "content": content}
+
+
+def _is_text(part: Any, parts: Sequence[str]) -> bool:
+    return isinstance(part, dict) and part.get("type") in parts and isinstance(part.get("text"), str)
 
 
 def read_format(wanted: dict[str, Any], param: str) -> Schema | None:

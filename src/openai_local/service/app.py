@@ -107,8 +107,7 @@ class NoteCalls:
         except Exception as error:
             if begun:
                 raise
-            log.exception("a request failed")
-            await errors.respond(errors.crash(error))(scope, receive, numbered)
+            await errors.respond(errors.explain(error))(scope, receive, numbered)
         finally:
             self.shared.open_calls -= 1
             self.shared.idle_seconds = 0.0

@@ -45,10 +45,7 @@ class Door(Protocol):
     advice: str
 
     async def identify(self, key: str) -> Identity | None:
-        """Whose key it is, or None if this door does not know it.
-
-        Raises `APIError`: it can't be found out now, as somebody else who has to be asked does not answer.
-        """
+        """Whose key it is, or None if unknown. Raises `APIError` if somebody who has to be asked is silent."""
 
 
 def hash_key(key: str) -> str:

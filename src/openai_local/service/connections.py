@@ -52,7 +52,8 @@ class Connection(H11Protocol):
         """Somebody connects."""
         super().connection_made(transport)
         _keep_alive(transport.get_extra_info("socket"))
-        if len(self.connections) > _most():
+        handles = HANDLES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if len(self.connections) > max(handles - KEPT_HANDLES, handles // 2):
             full = "The service has as many connections as it can have. Please try again in 5s."
             self._refuse(APIError(429, full, code="rate_limit_exceeded", headers={"retry-after": "5"}))
         self._expect()
@@ -128,12 +129,6 @@ def allow_handles() -> None:
         wanted = HANDLES if hard == resource.RLIM_INFINITY else min(hard, HANDLES)
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _most() -> int:
-    """How many connections there may be."""
-    handles = HANDLES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return max(handles - KEPT_HANDLES, handles // 2)
 
 
 def _keep_alive(connection: socket.socket | None) -> None:

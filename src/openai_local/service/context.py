@@ -37,10 +37,7 @@ class Context:
     idle_seconds: float = 0.0  # for so long nobody has called
 
     def target(self, name: str, who: Identity) -> tuple[str, Target]:
-        """What a model's name means to somebody: its full name, and the files to answer from.
-
-        Raises `APIError`: there is no such model; `LocalError`: its base is not on this machine.
-        """
+        """A model's full name, and where to answer from. Raises `APIError`: no model, `LocalError`: no base."""
         if base := self.bases.find(name):
             base.require()
             return base.name, Target(base.gguf, asker=who.name)

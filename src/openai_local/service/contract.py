@@ -74,10 +74,7 @@ def _as_lists(annotation: Any, known: dict[Any, Any]) -> Any:
 
 
 async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> dict[str, Any]:
-    """The JSON body of a request: names and types are right (`adapter` is a `contract`), what is null is left out.
-
-    Raises `APIError`: 400, naming the parameter; 413, the body is too long.
-    """
+    """The JSON body of a request that its `contract` takes, without nulls. Raises `APIError` (400 or 413)."""
     message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
     too_large = APIError(413, message, code="request_too_large")
     raw = bytearray()

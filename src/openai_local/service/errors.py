@@ -73,14 +73,8 @@ def too_much(message: str, seconds: int) -> APIError:
     return APIError(429, message, code="rate_limit_exceeded", kind="requests", headers=headers)
 
 
-def crash(error: Exception) -> APIError:
-    """500 for a bug here, whose details go to the log only."""
-    message = f"The service failed at this request ({type(error).__name__}). Its log says more."
-    return APIError(500, message, kind="server_error")
-
-
 def explain(error: Exception) -> APIError:
-    """What to tell of an error: what it says itself, unless it is a bug."""
+    """What to tell of an error: what it says itself, unless it is a bug, whose details go to the log only."""
     if isinstance(error, APIError):
         return error
     if refused := disk.refusal(error):
@@ -90,8 +84,9 @@ def explain(error: Exception) -> APIError:
         return APIError(error.status, str(error), param=error.param, code=error.code, kind=kind)
     if isinstance(error, LocalError):
         return APIError(503, str(error), kind="server_error")
-    log.error("an answer failed", exc_info=error)
-    return crash(error)
+    log.error("a request failed", exc_info=error)
+    message = f"The service failed at this request ({type(error).__name__}). Its log says more."
+    return APIError(500, message, kind="server_error")
 
 
 def respond(error: APIError) -> Response:
@@ -100,10 +95,7 @@ def respond(error: APIError) -> Response:
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler for what the service, llama.cpp, the disk or the database refuses.
-
-    Other errors of the system are bugs.
-    """
+    """Starlette's handler for what the service, llama.cpp, the disk or the database refuses; others are bugs."""
     service = request.app.state.context
     if isinstance(error, OSError | sqlite3.Error):
         if disk.refusal(error) is None:

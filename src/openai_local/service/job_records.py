@@ -77,10 +77,7 @@ class Records:
         self.store.add_events(job, [event])
 
     def move(self, job: str, states: Collection[str], status: str, **fields: Any) -> bool:
-        """Bring a job that is in one of the `states` to another. Returns whether it was.
-
-        `fields` are those that change with it; when it ended, and what was estimated, is set here.
-        """
+        """Bring a job in one of the `states` to another, and its `fields` and times. Returns whether it was so."""
         moved = False
 
         def change(item: FineTuningJob) -> None:

@@ -38,7 +38,7 @@ class Queue:
         self._forecast = forecast
         self._turns = self.store.last_turns()
         self._processes: dict[str, JobProcess] = {}
-        self._waiting: list[Waiting] = []
+        self._waiting: list[Waiting] = []  # in the order in which they will be started
         self.places: dict[str, Place] = {}  # where the jobs that wait stand, by their ids
         self._placed_at = 0.0
         self._news = {step: threading.Event() for step in (self._check, self._train)}
@@ -162,22 +162,18 @@ class Queue:
                 self.records.let_go(id_)
                 news = True
         if news:
-            self._waiting = self._queue()
+            rows = self.store.table(FineTuningJob, "private.seconds", "private.rank", status=["queued"])
+            waiting = [
+                Waiting(id_, owner, seconds, rank or 0)
+                for id_, owner, seconds, rank in reversed(rows)
+                if id_ not in self._processes
+            ]
+            self._waiting = in_order(waiting, self._turns)
             while self._waiting and len(self._processes) < self.runner.at_once:
                 _try(failures, self._begin, self._waiting.pop(0))
         if news or time.monotonic() - self._placed_at > PLACE_SECONDS:
             self._placed_at = time.monotonic()
             self._tell_places()
-
-    def _queue(self) -> list[Waiting]:
-        """The jobs that wait, in the order in which they will be started."""
-        rows = self.store.table(FineTuningJob, "private.seconds", "private.rank", status=["queued"])
-        waiting = [
-            Waiting(id_, owner, seconds, rank or 0)
-            for id_, owner, seconds, rank in reversed(rows)
-            if id_ not in self._processes
-        ]
-        return in_order(waiting, self._turns)
 
     def _begin(self, waiting: Waiting) -> None:
         job = self.store.get(FineTuningJob, waiting.id)

@@ -92,10 +92,7 @@ class Forecast:
         self._speeds: dict[str, tuple[float, float | None, float]] = {}
 
     def seconds(self, job: FineTuningJob, examples: int) -> float | None:
-        """How many seconds a job will train whose file is there and has so many examples.
-
-        None if nobody has trained this base model here yet.
-        """
+        """How many seconds a job of so many examples will train; None if nobody has trained its base here yet."""
         private = self._records.store.private(FineTuningJob, job.id)
         speed, start = self._speed(private["base"])
         if speed is None:

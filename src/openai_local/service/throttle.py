@@ -72,7 +72,6 @@ class Polling:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], tuple[float, float]] = {}
-        self._cleaned = 0.0
         self._seconds = LEAST_SECONDS
 
     def look(self, who: str, job: str, seconds: float = LOOK_SECONDS) -> float:
@@ -82,9 +81,7 @@ class Polling:
         """
         now = time.monotonic()
         self._seen[who, job] = now, seconds
-        if now - self._cleaned > LEAST_SECONDS:
-            patience = max(_FORGOTTEN_SECONDS, 2 * self._seconds)
-            self._seen = {follower: (at, own) for follower, (at, own) in self._seen.items() if now - at < patience}
-            self._cleaned = now
+        patience = max(_FORGOTTEN_SECONDS, 2 * self._seconds)
+        self._seen = {follower: (at, own) for follower, (at, own) in self._seen.items() if now - at < patience}
         self._seconds = max(LEAST_SECONDS, sum(own for _, own in self._seen.values()))
         return self._seconds

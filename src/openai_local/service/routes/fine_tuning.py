@@ -206,10 +206,7 @@ def _filter(request: Request) -> dict[str, Any]:
 
 
 def find(request: Request) -> FineTuningJob:
-    """The job whose id is in the path, one of today (``ftjob-…``) or of 2022 (``ft-…``).
-
-    Raises `APIError` (404) if there is none, or if it is somebody else's.
-    """
+    """The job in the path, ``ftjob-…`` or of 2022 ``ft-…``. Raises `APIError` (404) if it is none of theirs."""
     id_ = request.path_params["id"]
     today = f"ftjob-{id_.removeprefix('ft-')}" if id_.startswith("ft-") else id_
     job = context(request).store.get(FineTuningJob, today, identity(request).sees)
