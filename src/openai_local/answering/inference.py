@@ -167,7 +167,7 @@ def _address(server: Server, target: Target, request: dict[str, Any]) -> dict[st
         for number, adapter in enumerate(server.adapters)
     ]
     known, server.asker = server.asker == target.asker, target.asker
-    return {**request, "lora": scales, "cache_prompt": known}
+    return {**request, "lora": scales, "cache_prompt": known and request.get("cache_prompt", True)}
 
 
 def _one_token(prompt: list[int], bias: dict[int, float]) -> dict[str, Any]:
