@@ -36,7 +36,7 @@ _HERE: dict[Refusal, str] = {
     "busy": "The database of {where} is in use by another program. Try again in a moment.",
     "damaged": "The database of {where} is damaged ({why}). Nothing was changed. {advice}",
 }
-_THERE: dict[Refusal, str] = {
+FOR_CLIENTS: dict[Refusal, str] = {  # what to tell somebody who calls the service: no path, it is none of theirs
     "full": "There is no room left on the service's disk, so this was not kept. What was there is unharmed. "
     "Delete files and models that nobody needs, or ask for room, and try again.",
     "shut": "The service can't write to its folder at the moment, so this was not kept. What was there is "
@@ -77,8 +77,3 @@ def anew(home: Path) -> str:
         f"keys. In the old one, uploads lie in {home.name}/files, and trained models in "
         f"{home.name}/jobs/*/adapter.gguf."
     )
-
-
-def for_clients(kind: Refusal) -> str:
-    """What to tell somebody who calls the service: no path, as it is none of theirs."""
-    return _THERE[kind]

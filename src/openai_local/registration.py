@@ -92,9 +92,8 @@ def _fill(part: Path, source: Path, title: str, tell: Callable[[str], None]) -> 
         read_header(source)
         link(source, gguf)
     else:
-        raise LocalError(
-            f"{source} is neither a .gguf file nor a Hugging Face folder (config.json, *.safetensors)."
-        )
+        message = f"{source} is neither a .gguf file nor a Hugging Face folder (config.json, *.safetensors)."
+        raise LocalError(message)
     convert(gguf, weights)
     _compare(gguf, weights, source, tell)
     return json.loads((weights / "config.json").read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 The service need not run. The database is read beside it; nothing in the home is changed.
 """
 
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,12 @@ def find(home: Home, cache: Path, model: str) -> Source:
     """
     if not home.database.exists():
         raise LocalError(f"No model was trained in {home.path} yet. If you keep them elsewhere, add --home DIR.")
-    store, bases = Store(home.database), Bases(home, cache)
-    try:
+    bases = Bases(home, cache)
+    with closing(Store(home.database)) as store:
         known = store.get(Model, model)
         if known is None:
             raise LocalError(_no_model(store, bases, model))
         return _source(Records(store, home), bases, known)
-    finally:
-        store.close()
 
 
 def _source(records: Records, bases: Bases, known: Model) -> Source:

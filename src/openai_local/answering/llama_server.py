@@ -74,28 +74,25 @@ class Server:
         """Whether its small questions can be asked. Some systems delete old files where its socket lies."""
         return self.socket is None or self.socket.exists()
 
-    def wait_for_loop(self) -> None:
-        """Wait until the thread works that answers come from: the question for adapters goes through it."""
-        self._ask("/lora-adapters")
-
     def template(self, messages: list[dict[str, str]]) -> str:
         """The prompt that a conversation becomes, up to where the assistant speaks."""
-        return self._ask("/apply-template", {"messages": messages})["prompt"]
+        return self.ask("/apply-template", {"messages": messages})["prompt"]
 
     def tokenize(self, text: str) -> list[int]:
         """The tokens of a text, as for a prompt: names of control tokens count as such."""
-        return self._ask("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
+        return self.ask("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
 
     def detokenize(self, tokens: list[int]) -> str:
         """The text of tokens; bytes that are no text become U+FFFD."""
-        return self._ask("/detokenize", {"tokens": tokens})["content"]
+        return self.ask("/detokenize", {"tokens": tokens})["content"]
 
     @cached_property
     def vocabulary(self) -> int:
         """How many tokens there are."""
-        return self._ask("/v1/models")["data"][0]["meta"]["n_vocab"]
+        return self.ask("/v1/models")["data"][0]["meta"]["n_vocab"]
 
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What llama.cpp says to a question. Raises `AnswerError` if it is refused."""
         try:
             return self._answer(path, body)
         except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
@@ -138,11 +135,12 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
     try:
         handle = xllamacpp.Server(params)
     except RuntimeError:
-        raise LocalError(
-            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
-        ) from None
+        message = f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
+        raise LocalError(message) from None
     server = Server(handle, tuple(adapters), handle.listening_address, key, file)
-    server.wait_for_loop()  # a server that is let go of before its loop has begun would never end
+    # The question for adapters goes through the thread that answers come from, and so waits until that works: a
+    # server that is let go of before its loop has begun would never end.
+    server.ask("/lora-adapters")
     if file:
         weakref.finalize(server, file.unlink, missing_ok=True)
     return server

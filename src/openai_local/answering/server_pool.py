@@ -87,8 +87,7 @@ class Lanes:
     def take(self, adapter: Path | None = None, gone: Callable[[], bool] = here) -> Iterator[Server]:
         """A server that has `adapter` (None: the base model), for the caller alone. Waits for it.
 
-        Raises `LocalError`: llama.cpp can't load a file; `GoneError`: whoever asked left before it was their turn,
-        as `gone` says.
+        Raises `LocalError`: llama.cpp can't load a file; `GoneError`: as `gone` says, whoever asked has left.
         """
         lane = self._wait(_Request(adapter, gone))
         try:

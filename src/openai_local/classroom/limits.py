@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import NamedTuple
 
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
@@ -64,9 +63,8 @@ class Quota:
         self._take_one(who)
         most = self._of(who).open
         if most is not None and self._open[who.name] >= most:
-            raise too_much(
-                f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s.", 1
-            )
+            message = f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s."
+            raise too_much(message, 1)
         self._open[who.name] += 1
         self.activity.note(who)
         try:
@@ -85,9 +83,8 @@ class Quota:
         self._left[who.name] = (left if left < 1 else left - 1, now)
         if left < 1:
             seconds = math.ceil((1 - left) * each)
-            raise too_much(
-                f"Rate limit reached: {most} requests in a minute. Please try again in {seconds}s.", seconds
-            )
+            message = f"Rate limit reached: {most} requests in a minute. Please try again in {seconds}s."
+            raise too_much(message, seconds)
 
     def asked(self, who: Identity) -> None:
         """Note that somebody asked for an answer."""
@@ -161,19 +158,12 @@ class Quota:
             self._coming[who.name] -= room
 
 
-class Seen(NamedTuple):
-    """How many answers somebody has asked for, and when they called last (Unix time, seconds)."""
-
-    asked: int = 0
-    seen_at: int = 0
-
-
 class Activity:
     """What each name has done since its first call. A crash of the service loses what was not written down yet."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._lock = store, Lock()
-        self._seen = {name: Seen(*found) for name, found in store.activity().items()}
+        self._seen = store.activity()
         self._news: dict[str, tuple[int, int]] = {}  # by name, and by key: not written down yet
         self._keys: dict[str, int] = {}
 
@@ -181,13 +171,12 @@ class Activity:
         """Somebody called; `asked` for so many answers."""
         now = int(time.time())
         with self._lock:
-            seen = Seen(self._seen.get(who.name, Seen()).asked + asked, now)
-            self._seen[who.name] = self._news[who.name] = seen
+            self._seen[who.name] = self._news[who.name] = self._seen.get(who.name, (0, 0))[0] + asked, now
             if who.key:
                 self._keys[who.key] = now
 
-    def all(self) -> dict[str, Seen]:
-        """What is known of each name."""
+    def all(self) -> dict[str, tuple[int, int]]:
+        """How many answers each name has asked for, and when it called last (Unix time, seconds)."""
         with self._lock:
             return dict(self._seen)
 

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.classroom.limits import Activity, Seen
+from openai_local.classroom.limits import Activity
 from openai_local.errors import visible, visible_line
 from openai_local.runners.local import LocalRunner
 from openai_local.service.auth import Identity
@@ -76,16 +76,12 @@ class Classroom:
                 self._looked_at = time.monotonic()
             now = self._seen
         learners = now["learners"]
-        mine = learners.get(who.name) or _learner(who.name, Seen())
+        mine = learners.get(who.name) or _learner(who.name)
         return now | {
             "you": {"name": who.name, "instructor": who.instructor},
             "jobs": [job for job in now["jobs"] if who.sees in (None, job["owner"])][:MOST_JOBS],
             "learners": list(learners.values()) if who.instructor else [mine],
         }
-
-    def curve(self, job: str) -> dict[str, Any]:
-        """A job's losses over its steps (`Curve.read`)."""
-        return _curve(self._service.records.journal(job).folder).read()
 
     def _look(self) -> dict[str, Any]:
         jobs, runner = self._jobs(), self._service.queue.runner
@@ -159,10 +155,10 @@ class Classroom:
         learners: dict[str, dict[str, Any]] = {}
 
         def learner(name: str) -> dict[str, Any]:
-            return learners.setdefault(name, _learner(name, seen.get(name, Seen())))
+            return learners.setdefault(name, _learner(name, *seen.get(name, (0, 0))))
 
         keys = store.keys()
-        for name in [key.name for key in keys if not key.instructor] + [name for name in seen if seen[name].asked]:
+        for name in [key.name for key in keys if not key.instructor] + [name for name in seen if seen[name][0]]:
             learner(name)
         for job in jobs:
             states = learner(job["owner"])["jobs"]
@@ -176,10 +172,10 @@ class Classroom:
         return dict(sorted(learners.items(), key=lambda item: item[0].casefold()))
 
 
-def _learner(name: str, seen: Seen) -> dict[str, Any]:
+def _learner(name: str, asked: int = 0, seen_at: int = 0) -> dict[str, Any]:
     """Somebody who has nothing yet. ``jobs`` counts by state; ``models`` leaves checkpoints out."""
     nothing = {"files": 0, "jobs": {}, "models": 0, "stored": 0}
-    return {"name": name, **nothing, "asked": seen.asked, "seen_at": seen.seen_at or None}
+    return {"name": name, **nothing, "asked": asked, "seen_at": seen_at or None}
 
 
 def _suffix(model: str) -> str | None:
@@ -233,14 +229,13 @@ def _curve(folder: Path) -> Curve:
 
 def show(request: Request) -> Response:
     """The class as the caller may see it."""
-    classroom: Classroom = request.app.state.classroom
-    return JSONResponse(classroom.view(identity(request)))
+    return JSONResponse(request.app.state.classroom.view(identity(request)))
 
 
 def curve(request: Request) -> Response:
     """One job's losses over its steps."""
-    job = find(request)
-    return JSONResponse({"id": job.id, **request.app.state.classroom.curve(job.id)})
+    journal = context(request).records.journal(find(request).id)
+    return JSONResponse({"id": journal.folder.name, **_curve(journal.folder).read()})
 
 
 def put(request: Request, *, first: bool) -> Response:

@@ -12,14 +12,12 @@ from openai_local.training.job_folder import Journal
 
 @dataclass(frozen=True)
 class Status:
-    """How a job's process is.
-
-    `ended` says why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its
-    last snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (so would another try).
-    """
+    """How a job's process is."""
 
     alive: bool  # it works, or waits for a computer
     waits: str | None = None  # why it does not work yet, in a sentence; None if it works, or is gone
+    # Why it is gone, where the runner knows: it may be started again and goes on from its last snapshot; somebody
+    # ended it on purpose; or it failed, and so would another try.
     ended: Literal["again", "cancelled", "failed"] | None = None
     said: str | None = None  # how it ended, for people, in a sentence
     then: str = ""  # what comes after that, in another

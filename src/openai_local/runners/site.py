@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,19 +105,6 @@ def script(folder: Path, site: Site) -> str:
     When the time is over, or the job must make way for another, Slurm sends SIGTERM, and half a minute later
     SIGKILL. ``exec`` puts the training process in the place of the shell, so that it gets the first one itself.
     """
-    parts = ["\n".join(_head(site))]
-    if site.modules or site.setup:
-        loads = (f"module load {shlex.quote(name)}" for name in site.modules)
-        parts.append("\n".join(["# What this cluster needs first", *loads, *site.setup]))
-    exports = [f"export {name}={value}" for name, value in ENVIRONMENT.items()]
-    parts.append("\n".join(["umask 077", "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK", *exports]))
-    words = [site.python, "-P", "-m", "openai_local.training", str(folder), str(LOCK_SECONDS)]
-    parts.append(f"exec {shlex.join(words)}")
-    return "\n\n".join(parts) + "\n"
-
-
-def _head(site: Site) -> Iterator[str]:
-    yield "#!/bin/bash -l"
     asked = {
         **{name: getattr(site, name) for name in ("partition", "account", "qos", "reservation", "time")},
         "cpus-per-task": site.cores,
@@ -128,8 +115,16 @@ def _head(site: Site) -> Iterator[str]:
         "nodes": 1,
         "ntasks": 1,
     }
-    yield from (f"#SBATCH --{name}={value}" for name, value in asked.items() if value)
-    yield "#SBATCH --requeue"
+    lines = [f"#SBATCH --{name}={value}" for name, value in asked.items() if value]
+    parts = ["\n".join(["#!/bin/bash -l", *lines, "#SBATCH --requeue"])]
+    if site.modules or site.setup:
+        loads = (f"module load {shlex.quote(name)}" for name in site.modules)
+        parts.append("\n".join(["# What this cluster needs first", *loads, *site.setup]))
+    exports = [f"export {name}={value}" for name, value in ENVIRONMENT.items()]
+    parts.append("\n".join(["umask 077", "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK", *exports]))
+    words = [site.python, "-P", "-m", "openai_local.training", str(folder), str(LOCK_SECONDS)]
+    parts.append(f"exec {shlex.join(words)}")
+    return "\n\n".join(parts) + "\n"
 
 
 def environment(ours: Mapping[str, str] = os.environ) -> dict[str, str]:

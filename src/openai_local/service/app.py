@@ -220,8 +220,7 @@ def _take_back_signals() -> None:
 def serve(home: Home, cache: Path, settings: Settings) -> None:
     """Serve until a signal comes, or until nobody called and no job ran for `settings.idle_timeout` seconds.
 
-    Prints one line with the base URL when it listens. Raises `LocalError`: another service has this home, or the
-    port is taken.
+    Prints one line with the base URL when it listens. Raises `LocalError`: the home or the port is taken.
     """
     lock = FileLock(home.lock, timeout=0)
     try:
@@ -247,9 +246,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise LocalError(
-            f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port."
-        ) from None
+        message = f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port."
+        raise LocalError(message) from None
     listener.listen(128)
     return listener
 

@@ -78,7 +78,7 @@ def explain(error: Exception) -> APIError:
     if isinstance(error, APIError):
         return error
     if refused := disk.refusal(error):
-        return APIError(507 if refused == "full" else 503, disk.for_clients(refused), kind="server_error")
+        return APIError(507 if refused == "full" else 503, disk.FOR_CLIENTS[refused], kind="server_error")
     if isinstance(error, AnswerError):
         kind = "invalid_request_error" if error.status < 500 else "server_error"
         return APIError(error.status, str(error), param=error.param, code=error.code, kind=kind)

@@ -88,8 +88,7 @@ class Generation:
     async def of(cls, request: Request, asked: AnswerRequest) -> "Generation":
         """Find what is asked, and see whether there is room for its answers. Notes that somebody asked.
 
-        Raises `APIError`: there is no such model, or no room; `LocalError`: the model's base is not on this
-        machine.
+        Raises `APIError`: there is no such model, or no room; `LocalError`: its base is not on this machine.
         """
         service, who = context(request), identity(request)
         name, target = await service.store.aside(service.target, asked.model, who)
@@ -101,8 +100,7 @@ class Generation:
     async def whole(self) -> tuple[list[Piece], Usage]:
         """All choices and their usage; of `best_of` choices of each prompt those that the model finds likeliest.
 
-        Raises `AnswerError`: llama.cpp refuses a request; `APIError`: 429, or 400 for a schema; `GoneError`: the
-        caller has left.
+        Raises `AnswerError`: llama.cpp refuses; `APIError`: 429, or 400 for a schema; `GoneError`: nobody waits.
         """
         usage = Usage()
         async with self.caller.watched():

@@ -59,8 +59,6 @@ class Records:
             with contextlib.suppress(OSError, ValueError):
                 remove_data(self.journal(job).folder)
 
-    # Events and states
-
     def tell(
         self, job: str, message: str, data: Data = None, *, level: Any = "info", key: str | None = None
     ) -> None:
@@ -127,8 +125,6 @@ class Records:
             self.tell(job, "The job has successfully completed", {"status": "succeeded"}, key="succeeded")
             done = {"fine_tuned_model": name, "result_files": [table], "trained_tokens": result["trained_tokens"]}
             self.move(job, ["running"], "succeeded", **done)
-
-    # What the training process wrote
 
     def copy(self, job: str, offset: int = 0) -> int:
         """Copy what the training process told from byte `offset` on. Returns the offset behind it."""
@@ -203,8 +199,6 @@ class Records:
             file = describe(path, id_, name, "fine-tune-results")
             self.store.add(file, self.store.owner(FineTuningJob, job))
         return id_
-
-    # Models
 
     def adapter(self, private: Mapping[str, Any]) -> Path:
         """The file of a fine-tuned model or checkpoint, by what is kept beside it in the database."""

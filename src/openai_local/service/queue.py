@@ -127,8 +127,6 @@ class Queue:
             else:
                 self._errors.works(step)
 
-    # Checking
-
     def _check(self, _: bool, failures: list[Exception]) -> None:
         for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
             _try(failures, self._check_one, job)
@@ -152,8 +150,6 @@ class Queue:
         self.records.tell(job.id, validated, {"status": "queued"}, key="validated")
         self.records.move(job.id, ["validating_files"], "queued")
         self.wake()
-
-    # Training
 
     def _train(self, news: bool, failures: list[Exception]) -> None:
         for id_, process in list(self._processes.items()):

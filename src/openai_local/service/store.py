@@ -70,8 +70,6 @@ class Store(Database):
             return look(*args, **kwargs)
         return await anyio.to_thread.run_sync(partial(look, *args, **kwargs))
 
-    # Objects
-
     def add(self, item: Object, owner: str, **private: Any) -> None:
         """Add a file, job or model. `private` is kept beside it and never leaves the service."""
         with self.together():
@@ -203,8 +201,6 @@ class Store(Database):
         page.has_more = 0 <= limit < len(rows)
         return page
 
-    # Events
-
     def add_events(self, job: str, events: Collection[FineTuningJobEvent]) -> None:
         """Add events to a job; one whose id is known already is left out."""
         rows = [(job, event.id, _dump(event)) for event in events]
@@ -216,8 +212,6 @@ class Store(Database):
     def events(self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc") -> Page[Any]:
         """A job's events as they go out, dictionaries; the arguments are those of `page`."""
         return self._page("events", {"job": job}, ["1"], [], (after, limit, order), lambda event: event)
-
-    # Keys
 
     def add_key(self, name: str, hash_: str, *, instructor: bool = False) -> None:
         """Keep the hash of a key that belongs to `name`."""
@@ -240,8 +234,6 @@ class Store(Database):
         rows = self.ask(f"SELECT id, name, instructor, created_at, used_at FROM keys {which}", values)
         return [Key(id_, name, bool(instructor), *times) for id_, name, instructor, *times in rows]
 
-    # Activity
-
     def activity(self) -> dict[str, tuple[int, int]]:
         """How many answers each name has asked for, and when it called last (Unix time)."""
         rows = self.ask("SELECT name, asked, seen_at FROM activity")
@@ -263,9 +255,6 @@ def _dump(item: Object | FineTuningJobEvent) -> str:
 def _construct(kind: type[T], item: dict[str, Any]) -> T:
     """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
     return kind.construct(**item)
-
-
-# Files
 
 
 def _hidden(path: Path) -> Path:

@@ -39,9 +39,8 @@ class Load:
         """Raise `APIError` (429) if there is no place. The official client then waits a second and asks again."""
         if self._busy >= self._most:
             whose = "of your answers" if self._whole else "answers"
-            raise too_much(
-                f"Rate limit reached: {self._most} {whose} are in the making. Please try again in 1s.", 1
-            )
+            message = f"Rate limit reached: {self._most} {whose} are in the making. Please try again in 1s."
+            raise too_much(message, 1)
         if self._whole:
             self._whole.require_room()
 

@@ -161,17 +161,14 @@ async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
             await asyncio.sleep(max(_POLL_SECONDS, service.polling.look(who, id_, STREAM_SECONDS)))
             continue
         changes = now
-        job, new = await service.store.aside(_news, service.store, id_, last)
+        job = await service.store.aside(service.store.get, FineTuningJob, id_)
+        new = await service.store.aside(service.store.events, id_, after=last, limit=-1, order="asc")
         for event in _events(id_, new):
             yield f"data: {json.dumps(event)}\n\n"
         last = new[-1]["id"] if new else last
         if job is None or job.status in ENDED:
             break
     yield "data: [DONE]\n\n"
-
-
-def _news(store: Store, job: str, after: str | None) -> tuple[FineTuningJob | None, list[Any]]:
-    return store.get(FineTuningJob, job), store.events(job, after=after, limit=-1, order="asc")
 
 
 def _id(job: str) -> str:

@@ -145,7 +145,4 @@ def _logprobs(piece: Piece, most: int | None) -> dict[str, Any] | None:
     return None if most is None else {"content": content(piece.tokens, most), "refusal": None}
 
 
-ROUTES = [
-    Route("/completions", create, methods=["POST"]),
-    Route("/chat/completions", converse, methods=["POST"]),
-]
+ROUTES = [Route("/completions", create, methods=["POST"]), Route("/chat/completions", converse, methods=["POST"])]
