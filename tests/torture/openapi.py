@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from starlette.routing import BaseRoute, Mount, Route
 
 from openai_local.service.contract import contract
-from openai_local.service.routes.text_and_chat import CREATE_2022
+from openai_local.service.routes.text_completions import CREATE_2022
 
 UPLOAD = {
     "type": "object",

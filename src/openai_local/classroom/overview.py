@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections import Counter
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -238,8 +238,17 @@ def curve(request: Request) -> Response:
     return JSONResponse({"id": journal.folder.name, **_curve(journal.folder).read()})
 
 
-def put(request: Request, *, first: bool) -> Response:
-    """Let a job be the next one, or else wait until no other waits, as an instructor says."""
+def first(request: Request) -> Response:
+    """Let a job be the next one."""
+    return _put(request, first=True)
+
+
+def last(request: Request) -> Response:
+    """Let a job wait until no other waits."""
+    return _put(request, first=False)
+
+
+def _put(request: Request, *, first: bool) -> Response:
     job = find(request)
     if not identity(request).instructor:
         raise APIError(403, "Only an instructor can change the queue's order.", code="insufficient_permissions")
@@ -265,7 +274,7 @@ def page(request: Request) -> Response:
 ROUTES = [
     Route("/class", show, methods=["GET"]),
     Route("/class/jobs/{id}/curve", curve, methods=["GET"]),
-    Route("/class/jobs/{id}/first", partial(put, first=True), methods=["POST"]),
-    Route("/class/jobs/{id}/last", partial(put, first=False), methods=["POST"]),
+    Route("/class/jobs/{id}/first", first, methods=["POST"]),
+    Route("/class/jobs/{id}/last", last, methods=["POST"]),
 ]
 PAGE = [Route("/", page, methods=["GET"]), Route("/page/{name}", page, methods=["GET"])]

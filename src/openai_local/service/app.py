@@ -43,7 +43,15 @@ from openai_local.service.connections import Connection, allow_handles
 from openai_local.service.context import Context
 from openai_local.service.job_records import Records
 from openai_local.service.queue import Queue
-from openai_local.service.routes import fine_tunes_2022, fine_tuning, model_list, responses, text_and_chat, uploads
+from openai_local.service.routes import (
+    chat_completions,
+    fine_tunes_2022,
+    fine_tuning,
+    model_list,
+    responses,
+    text_completions,
+    uploads,
+)
 from openai_local.service.scheduling import Forecast
 from openai_local.service.store import Store
 from openai_local.service.trusted_hosts import ANY, TrustedHosts
@@ -167,7 +175,8 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
             shared.answering.close()
             store.close()
 
-    resources = (uploads, fine_tuning, model_list, text_and_chat, responses, fine_tunes_2022, overview)
+    answers = (text_completions, chat_completions, responses)
+    resources = (uploads, fine_tuning, model_list, *answers, fine_tunes_2022, overview)
     doors = (KeyDoor(store), *settings.doors)
     routes: list[BaseRoute] = [
         Route("/health", health),

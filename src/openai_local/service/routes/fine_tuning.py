@@ -223,9 +223,19 @@ def retrieve(request: Request) -> Response:
     return one(job, {"openai-poll-after-ms": f"{seconds * 1000:.0f}"})
 
 
-def change(request: Request, *, act: str, word: str) -> Response:
-    """``cancel``, ``pause`` or ``resume`` a job."""
-    return one(changed(request, act, word))
+def cancel(request: Request) -> Response:
+    """End a job before its time."""
+    return one(changed(request, "cancel", "cancelled"))
+
+
+def pause(request: Request) -> Response:
+    """Stop a job for a while."""
+    return one(changed(request, "pause", "paused"))
+
+
+def resume(request: Request) -> Response:
+    """Let a paused job go on."""
+    return one(changed(request, "resume", "resumed"))
 
 
 def changed(request: Request, act: str, word: str) -> FineTuningJob:
@@ -253,9 +263,9 @@ ROUTES = [
     Route("/fine_tuning/jobs", create, methods=["POST"]),
     Route("/fine_tuning/jobs", list_jobs, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}", retrieve, methods=["GET"]),
-    Route("/fine_tuning/jobs/{id}/cancel", partial(change, act="cancel", word="cancelled"), methods=["POST"]),
-    Route("/fine_tuning/jobs/{id}/pause", partial(change, act="pause", word="paused"), methods=["POST"]),
-    Route("/fine_tuning/jobs/{id}/resume", partial(change, act="resume", word="resumed"), methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/cancel", cancel, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/pause", pause, methods=["POST"]),
+    Route("/fine_tuning/jobs/{id}/resume", resume, methods=["POST"]),
     Route("/fine_tuning/jobs/{id}/events", events, methods=["GET"]),
     Route("/fine_tuning/jobs/{id}/checkpoints", checkpoints, methods=["GET"]),
 ]

@@ -11,7 +11,7 @@ from openai_local.models.base_models import Base
 from openai_local.service.context import context, identity, one, plain
 from openai_local.service.contract import read_body
 from openai_local.service.errors import APIError
-from openai_local.service.routes.text_and_chat import CREATE_2022, complete
+from openai_local.service.routes.text_completions import CREATE_2022, complete
 
 _OLD = ("ada", "babbage", "curie", "davinci")
 
