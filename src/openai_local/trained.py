@@ -26,8 +26,7 @@ _SHOWN = 5
 def find(home: Home, cache: Path, model: str) -> Source:
     """What `models.export` needs to know of a fine-tuned model or a checkpoint, by its name in the API.
 
-    Raises `LocalError` if there is no such model, it is a base model or is still being trained, or files are
-    missing. The message says what to type instead.
+    Raises `LocalError`, with what to type instead: no such model, a base, one in training, or files are missing.
     """
     if not home.database.exists():
         raise LocalError(f"No model was trained in {home.path} yet. If you keep them elsewhere, add --home DIR.")

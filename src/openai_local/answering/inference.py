@@ -37,13 +37,9 @@ class Answering:
     """The models that are loaded. Its methods may be called from several threads at once."""
 
     def __init__(self) -> None:
-        """Nothing is loaded yet.
-
-        `on_load` is called each time llama.cpp took over SIGINT and SIGTERM. `calm` says whether nothing else
-        needs the cores, so that one answer may have them all.
-        """
-        self.on_load: Callable[[], object] = lambda: None
-        self.calm: Callable[[], bool] = lambda: True
+        """Nothing is loaded yet."""
+        self.on_load: Callable[[], object] = lambda: None  # called when llama.cpp took over SIGINT and SIGTERM
+        self.calm: Callable[[], bool] = lambda: True  # nothing else needs the cores: one answer may have them all
         self._lanes: dict[tuple[Path | int, ...], Lanes] = {}
         self._lock = Lock()
 
@@ -55,8 +51,7 @@ class Answering:
     def stream(self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here) -> None:
         """Answer such a request chunk by chunk. Returns when the answer is over or `emit` returns True.
 
-        While the request waits, `gone` says whether whoever asked has left. Raises `AnswerError`: llama.cpp
-        refuses it; nothing was emitted then; `GoneError`: whoever asked left before the answer began.
+        While it waits, `gone` says whether whoever asked left (`GoneError`). Raises `AnswerError` if refused.
         """
         refused: list[dict[str, Any]] = []
 

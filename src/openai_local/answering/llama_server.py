@@ -173,9 +173,8 @@ class Sockets:
     """The socket files of one process. Its methods may be called from several threads at once."""
 
     def __init__(self) -> None:
-        """The folder is made when somebody asks for a path."""
         self._lock, self._numbers = RLock(), itertools.count(1)
-        self._folder: Path | None = None
+        self._folder: Path | None = None  # made when somebody asks for a path
         self._held: FileLock | None = None
 
     def new(self) -> Path | None:

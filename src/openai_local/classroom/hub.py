@@ -54,8 +54,7 @@ class HubDoor:
     def from_environment(cls) -> "HubDoor":
         """The door of the Hub that started this process.
 
-        ``OPENAI_LOCAL_INSTRUCTORS`` may name other groups than ``instructors``, with commas between them. Raises
-        `LocalError`: a variable is missing that the Hub sets.
+        ``OPENAI_LOCAL_INSTRUCTORS`` may name them, with commas. Raises `LocalError`: a variable is not set.
         """
         api, service, prefix = map(_required, ("API_URL", "SERVICE_NAME", "SERVICE_PREFIX"))
         groups = os.environ.get("OPENAI_LOCAL_INSTRUCTORS", "instructors").split(",")

@@ -46,11 +46,13 @@ CLASS = Limits(jobs=3, stored=500_000_000, requests=600, open=64, answers=16, fi
 
 
 class Quota:
-    """Looks whether somebody has room for one more."""
+    """Looks whether somebody has room for one more, and knows who called. A crash loses what is not kept yet."""
 
     def __init__(self, limits: Limits, store: Store) -> None:
-        """`limits` hold for each learner."""
-        self._limits, self._store, self.activity = limits, store, Activity(store)
+        self._limits, self._store, self._lock = limits, store, Lock()
+        self._seen = store.activity()
+        self._news: dict[str, tuple[int, int]] = {}  # by name, and by key: not written down yet
+        self._keys: dict[str, int] = {}
         self._left: dict[str, tuple[float, float]] = {}  # by name: requests, and when that was so
         self._open, self._coming = Counter[str](), Counter[str]()  # by name: requests; bytes of uploads
 
@@ -66,7 +68,7 @@ class Quota:
             message = f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s."
             raise too_much(message, 1)
         self._open[who.name] += 1
-        self.activity.note(who)
+        self.asked(who, 0)
         try:
             yield
         finally:
@@ -86,9 +88,28 @@ class Quota:
             message = f"Rate limit reached: {most} requests in a minute. Please try again in {seconds}s."
             raise too_much(message, seconds)
 
-    def asked(self, who: Identity) -> None:
-        """Note that somebody asked for an answer."""
-        self.activity.note(who, asked=1)
+    def asked(self, who: Identity, answers: int = 1) -> None:
+        """Note that somebody called, and asked for so many answers."""
+        now = int(time.time())
+        with self._lock:
+            self._seen[who.name] = self._news[who.name] = self._seen.get(who.name, (0, 0))[0] + answers, now
+            if who.key:
+                self._keys[who.key] = now
+
+    def activity(self) -> dict[str, tuple[int, int]]:
+        """How many answers each name has asked for, and when it called last (Unix time, seconds)."""
+        with self._lock:
+            return dict(self._seen)
+
+    def write_activity(self) -> None:
+        """Write down what is new. If the disk does not take it, it stays new."""
+        with self._lock:
+            news, keys = self._news.copy(), self._keys.copy()
+        if news:
+            self._store.note_activity(news, keys)
+        with self._lock:
+            self._news = dict(self._news.items() - news.items())
+            self._keys = dict(self._keys.items() - keys.items())
 
     def answers(self, who: Identity) -> int | None:
         """How many answers of somebody may be made or wait at the same time; None is no limit."""
@@ -156,36 +177,3 @@ class Quota:
             yield came
         finally:
             self._coming[who.name] -= room
-
-
-class Activity:
-    """What each name has done since its first call. A crash of the service loses what was not written down yet."""
-
-    def __init__(self, store: Store) -> None:
-        self._store, self._lock = store, Lock()
-        self._seen = store.activity()
-        self._news: dict[str, tuple[int, int]] = {}  # by name, and by key: not written down yet
-        self._keys: dict[str, int] = {}
-
-    def note(self, who: Identity, *, asked: int = 0) -> None:
-        """Somebody called; `asked` for so many answers."""
-        now = int(time.time())
-        with self._lock:
-            self._seen[who.name] = self._news[who.name] = self._seen.get(who.name, (0, 0))[0] + asked, now
-            if who.key:
-                self._keys[who.key] = now
-
-    def all(self) -> dict[str, tuple[int, int]]:
-        """How many answers each name has asked for, and when it called last (Unix time, seconds)."""
-        with self._lock:
-            return dict(self._seen)
-
-    def write(self) -> None:
-        """Write down what is new. If the disk does not take it, it stays new."""
-        with self._lock:
-            news, keys = self._news.copy(), self._keys.copy()
-        if news:
-            self._store.note_activity(news, keys)
-        with self._lock:
-            self._news = dict(self._news.items() - news.items())
-            self._keys = dict(self._keys.items() - keys.items())

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from openai_local.classroom.limits import Activity
+from openai_local.classroom.limits import Quota
 from openai_local.errors import visible, visible_line
 from openai_local.runners.local import LocalRunner
 from openai_local.service.auth import Identity
@@ -61,8 +61,8 @@ HEADERS = {
 class Classroom:
     """Looks at the class of one service."""
 
-    def __init__(self, service: Context, activity: Activity) -> None:
-        self._service, self._activity, self._lock = service, activity, Lock()
+    def __init__(self, service: Context, quota: Quota) -> None:
+        self._service, self._quota, self._lock = service, quota, Lock()
         self._seen: dict[str, Any] = {}  # what was looked up last, and when that was
         self._looked_at = float("-inf")
         self._losses: dict[str, dict[str, Any]] = {}  # of jobs that are over
@@ -113,6 +113,8 @@ class Classroom:
             job = dict(zip(_JOB, values, strict=True))
             shown[owner] += 1
             place = places.get(id_) if job["status"] in _WAIT else None
+            handed_over = job["status"] == "queued" and place is None
+            said = store.events(id_, limit=1) if handed_over else []  # why it does not run yet, on a cluster
             seen = number < MOST_JOBS or shown[owner] <= MOST_JOBS
             jobs.append(
                 {
@@ -124,16 +126,11 @@ class Classroom:
                     "error": error and visible(error),
                     "ahead": place.ahead if place else None,
                     "starts_in": place.starts_in if place else None,
-                    "waits": self._waits(id_) if job["status"] == "queued" and place is None else None,
+                    "waits": said[0]["message"] if said else None,
                     **(self._last_losses(id_, job["status"]) if seen else _NO_LOSSES),
                 }
             )
         return jobs
-
-    def _waits(self, job: str) -> str | None:
-        """Why a job that was handed to a cluster does not run yet, in a sentence."""
-        said = self._service.store.events(job, limit=1)
-        return said[0]["message"] if said else None
 
     def _last_losses(self, job: str, status: str) -> dict[str, Any]:
         if status in _WAIT or job in self._losses:
@@ -151,7 +148,7 @@ class Classroom:
 
     def _learners(self, jobs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Everybody who has a learner's key, owns something or has asked, by name."""
-        store, seen = self._service.store, self._activity.all()
+        store, seen = self._service.store, self._quota.activity()
         learners: dict[str, dict[str, Any]] = {}
 
         def learner(name: str) -> dict[str, Any]:
@@ -196,8 +193,7 @@ class Curve:
     def read(self) -> dict[str, Any]:
         """What is known now: ``total_steps`` (None before the first), and ``points``.
 
-        Each has ``step``, ``training_loss``, ``validation_loss`` (of a few validation examples) and, at the end of
-        an epoch, ``full_validation_loss`` (of all).
+        Each has ``step``, ``training_loss``, ``validation_loss`` (of a few examples), ``full_validation_loss``.
         """
         with self._lock:
             for offset, entry in self._journal.read(self._offset):
@@ -222,9 +218,7 @@ class Curve:
         ]
 
 
-@lru_cache(KEPT)
-def _curve(folder: Path) -> Curve:
-    return Curve(Journal(folder))
+_curve = lru_cache(KEPT)(lambda folder: Curve(Journal(folder)))
 
 
 def show(request: Request) -> Response:

@@ -112,8 +112,7 @@ class SlurmRunner:
     def start(self, journal: Journal) -> None:
         """Submit a job, unless a Slurm job is at it already.
 
-        If Slurm does not answer, or takes no more jobs at the moment, `look` tries again. Raises `LocalError`:
-        Slurm refuses the job.
+        If Slurm is silent, or takes no more jobs now, `look` tries again. Raises `LocalError`: it refuses the job.
         """
         self._ended.pop(journal.folder, None)
         self._stopped.pop(journal.folder, None)

@@ -93,8 +93,7 @@ class Sampling:
     def llama(self, choice: int, *, logprobs: bool) -> dict[str, Any]:
         """llama.cpp's parameters for one answer, with nothing left to its own defaults.
 
-        `choice` is which of the answers to the same prompt it is; each has a seed of its own. With `logprobs` each
-        token comes with its log-probability.
+        `choice` is which of a prompt's answers it is; each has its own seed. `logprobs` tells those of each token.
         """
         return {
             **asdict(self),
@@ -188,8 +187,7 @@ def _check_bias(biases: dict[str, int]) -> None:
 def check_size(prompts: int, tries: int, tokens: int, limit: str) -> None:
     """Raise `APIError` (400) for a request that would keep others waiting for hours.
 
-    Each of its prompts is answered so many times, and each answer may have so many tokens (-1: as many as fit), as
-    the parameter `limit` says.
+    Each prompt is answered `tries` times, with so many tokens (-1: as many as fit), as the parameter `limit` says.
     """
     answers = prompts * tries
     if answers > MOST_ANSWERS:

@@ -31,7 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from openai_local.answering.inference import Answering
 from openai_local.answering.server_pool import GoneError
 from openai_local.classroom import overview
-from openai_local.classroom.limits import NONE, Activity, Limits, Quota
+from openai_local.classroom.limits import NONE, Limits, Quota
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
@@ -163,7 +163,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         shared.answering.calm = lambda: not queue.busy()
         queue.start()
         failures = errors.ErrorLog(home.path)
-        writing = asyncio.ensure_future(_write_activity(quota.activity, failures))
+        writing = asyncio.ensure_future(_write_activity(quota, failures))
         try:
             yield
         finally:
@@ -171,7 +171,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
                 home.running.unlink(missing_ok=True)  # here, as uvicorn ends the process with the signal that came
             writing.cancel()
             queue.stop()
-            _write(quota.activity, failures)
+            _write(quota, failures)
             shared.answering.close()
             store.close()
 
@@ -199,23 +199,23 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         lifespan=lifespan,
     )
     app.state.context = shared
-    app.state.classroom = overview.Classroom(shared, quota.activity)
+    app.state.classroom = overview.Classroom(shared, quota)
     app.router.redirect_slashes = False
     return app
 
 
-async def _write_activity(activity: Activity, failures: errors.ErrorLog) -> None:
+async def _write_activity(quota: Quota, failures: errors.ErrorLog) -> None:
     while True:
         await asyncio.sleep(ACTIVITY_SECONDS)
-        await anyio.to_thread.run_sync(_write, activity, failures)
+        await anyio.to_thread.run_sync(_write, quota, failures)
 
 
-def _write(activity: Activity, failures: errors.ErrorLog) -> None:
+def _write(quota: Quota, failures: errors.ErrorLog) -> None:
     try:
-        activity.write()
-        failures.works(activity)
+        quota.write_activity()
+        failures.works(quota)
     except Exception as error:
-        failures.failed(activity, error)
+        failures.failed(quota, error)
 
 
 def _take_back_signals() -> None:

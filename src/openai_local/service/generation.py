@@ -209,10 +209,7 @@ class Generation:
             raise schema.refusal()
 
     def _request(self, index: int) -> dict[str, Any]:
-        """What llama.cpp is asked for a choice.
-
-        It always writes a token. So for an answer of none it is asked for one, to be thrown away.
-        """
+        """What llama.cpp is asked for a choice. It always writes a token: for an answer of none, one to drop."""
         asked, prompt = self.asked, self._prompt(index)
         logprobs = asked.logprobs is not None or asked.best_of > asked.n
         request = asked.sampling.llama(index % asked.best_of, logprobs=logprobs)

@@ -98,13 +98,10 @@ class Forecast:
         if speed is None:
             return None
         epochs = settle(**private["hyperparameters"], n_examples=examples).n_epochs
-        size = float(self._size(job.training_file))
-        if job.validation_file:  # each epoch ends with all of it
-            size += VALIDATION * self._size(job.validation_file)
+        files = [self._records.home.files / file for file in (job.training_file, job.validation_file) if file]
+        training, *validation = (file.stat().st_size for file in files)
+        size = training + VALIDATION * sum(validation)  # each epoch ends with all of it
         return start + epochs * size / BYTES_PER_TOKEN / speed
-
-    def _size(self, file: str) -> int:
-        return (self._records.home.files / file).stat().st_size
 
     def left(self, job: str) -> float | None:
         """How many seconds a job that runs will still take, or None if nobody knows."""

@@ -62,12 +62,8 @@ def _read(body: dict[str, Any]) -> AnswerRequest:
 
 def _choice(piece: Piece, logprobs: int | None) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": piece.text, "refusal": None, "annotations": []}
-    return {
-        "index": piece.index,
-        "message": message,
-        "logprobs": _logprobs(piece, logprobs),
-        "finish_reason": piece.finish,
-    }
+    told = _logprobs(piece, logprobs)
+    return {"index": piece.index, "message": message, "logprobs": told, "finish_reason": piece.finish}
 
 
 def _deltas(piece: Piece, logprobs: int | None) -> Iterator[dict[str, Any]]:

@@ -171,17 +171,12 @@ async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
     yield "data: [DONE]\n\n"
 
 
-def _id(job: str) -> str:
-    """``ft-…`` for ``ftjob-…``."""
-    return f"ft-{job.removeprefix('ftjob-')}"
-
-
 def _fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) -> dict[str, Any]:
     """The object ``fine-tune`` of a job."""
     known, latest = store.private(FineTuningJob, job.id).get("of_2022"), store.events(job.id, limit=1)
     special = known or {"model": job.model, "prompt_loss_weight": 0.0}
     whole = {
-        "id": _id(job.id),
+        "id": f"ft-{job.id.removeprefix('ftjob-')}",
         "object": "fine-tune",
         "model": special["model"],
         "created_at": job.created_at,
@@ -236,7 +231,7 @@ def _messages(job: str, event: dict[str, Any]) -> list[str]:
     """
     match event.get("data"):
         case {"really_trained": sentence}:
-            return [f"Created fine-tune: {_id(job)}", str(sentence)]
+            return [f"Created fine-tune: ft-{job.removeprefix('ftjob-')}", str(sentence)]
         case {"status": "validating_files"}:
             return []
         case {"status": "queued"}:

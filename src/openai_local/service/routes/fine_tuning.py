@@ -99,8 +99,7 @@ def _supervised(body: dict[str, Any]) -> dict[str, Any]:
 def settings(given: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """All hyperparameters: a number or ``"auto"`` that is `given` for some of `RANGES`, ``"auto"`` for the others.
 
-    Raises `APIError` (400) for one that there is not, or a number that is out of range. In the request their names
-    begin with `prefix`.
+    Raises `APIError` (400) for one that there is not or is out of range. In the request they begin with `prefix`.
     """
     refuse({f"{prefix}{name}": given[name] for name in given}, frozenset(f"{prefix}{name}" for name in RANGES), {})
     for name, value in given.items():
