@@ -30,7 +30,7 @@ def test_what_the_system_says_becomes_a_sentence(number, kind, tmp_path):
     said = disk.sentence(error, tmp_path)
     assert (said is None) == (kind is None)
     if said and kind:
-        assert str(tmp_path) in said and said.endswith(".") and str(tmp_path) not in disk.for_clients(kind)
+        assert str(tmp_path) in said and said.endswith(".") and str(tmp_path) not in disk.FOR_CLIENTS[kind]
 
 
 def test_other_errors_are_none_of_the_disk_s(tmp_path):
@@ -43,7 +43,7 @@ def test_what_sqlite_says_becomes_a_sentence(tmp_path):
     with pytest.raises(sqlite3.DatabaseError) as caught:
         sqlite3.connect(tmp_path / "garbage.db").execute("SELECT * FROM a")
     assert disk.refusal(caught.value) == "damaged"
-    assert f"in {tmp_path.name}/files" not in disk.for_clients("damaged")
+    assert f"in {tmp_path.name}/files" not in disk.FOR_CLIENTS["damaged"]
     assert "is damaged (file is not a database)" in disk.sentence(caught.value, tmp_path)
 
     writing, late = (sqlite3.connect(tmp_path / "a.db", isolation_level=None, timeout=0) for _ in range(2))

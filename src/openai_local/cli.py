@@ -1,7 +1,5 @@
 """The command ``openai-local``: how its commands are typed. What they do is in `openai_local.command`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sqlite3

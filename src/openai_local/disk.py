@@ -4,8 +4,6 @@ A disk is full, a folder is read-only, a database is damaged: that is nobody's b
 So it is told in a sentence, what was there stays, and the same thing is tried again later.
 """
 
-from __future__ import annotations
-
 import errno
 import sqlite3
 from pathlib import Path
@@ -38,7 +36,7 @@ _HERE: dict[Refusal, str] = {
     "busy": "The database of {where} is in use by another program. Try again in a moment.",
     "damaged": "The database of {where} is damaged ({why}). Nothing was changed. {advice}",
 }
-_THERE: dict[Refusal, str] = {
+FOR_CLIENTS: dict[Refusal, str] = {  # what to tell somebody who calls the service: no path, it is none of theirs
     "full": "There is no room left on the service's disk, so this was not kept. What was there is unharmed. "
     "Delete files and models that nobody needs, or ask for room, and try again.",
     "shut": "The service can't write to its folder at the moment, so this was not kept. What was there is "
@@ -62,10 +60,7 @@ def refusal(error: BaseException) -> Refusal | None:
 
 
 def sentence(error: BaseException, where: Path) -> str | None:
-    """What to tell at the terminal and in the log; None if `error` is no refusal.
-
-    `where` is the folder that it is about, unless the error names one.
-    """
+    """What to tell at the terminal and in the log, of `where` or the error's own folder; None if no refusal."""
     kind = refusal(error)
     if kind is None:
         return None
@@ -82,8 +77,3 @@ def anew(home: Path) -> str:
         f"keys. In the old one, uploads lie in {home.name}/files, and trained models in "
         f"{home.name}/jobs/*/adapter.gguf."
     )
-
-
-def for_clients(kind: Refusal) -> str:
-    """What to tell somebody who calls the service: no path, as it is none of theirs."""
-    return _THERE[kind]

@@ -8,8 +8,6 @@ A name may hold what a terminal obeys (escape sequences), what begins a new line
 Python writes them.
 """
 
-from __future__ import annotations
-
 import re
 
 _HIDDEN = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069"

@@ -1,7 +1,5 @@
 """What training will be like on this machine: how many epochs, how fast."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -21,15 +19,12 @@ _PAUSE = 10  # a step takes so many times as long as most do: the job was paused
 
 
 def estimate(home: Home, cache: Path, n_examples: int, model: str = SMOLLM2.name) -> dict[str, Any]:
-    """What is known before a job with so many examples starts.
+    """What is known before a job with so many examples starts. Raises `LocalError` if there is no such base.
 
-    The last long job of the same base in this home tells the speed. Raises `LocalError` if there is no such base.
-
-    Returns:
-        ``base`` (its title), ``tokenizer`` (the path of its file, or None before the base was fetched), ``window``
-        (tokens at which an example is cut), ``epochs`` (what ``auto`` becomes), ``tokens_per_second`` (trained
-        tokens, each epoch counted; None if nobody knows), ``start_seconds`` (before the first step), ``measured``
-        (how that is known).
+    Returns ``base`` (its title), ``tokenizer`` (the path of its file, or None before the base was fetched),
+    ``window`` (tokens at which an example is cut), ``epochs`` (what ``auto`` becomes), ``tokens_per_second``
+    (trained tokens, each epoch counted, as the last long job of this base here tells; None if nobody knows),
+    ``start_seconds`` (before the first step), ``measured`` (how that is known).
     """
     base = Bases(home, cache).known(model)
     tokenizer = base.weights / "tokenizer.json"

@@ -4,8 +4,6 @@ The home holds what must not be lost: the database, uploaded files, jobs and tra
 what can be fetched again: base models. Both are private to the user.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -34,10 +32,7 @@ def default_cache() -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old content or the new one, never a part.
-
-    The file is readable by its owner only, and on disk before this returns.
-    """
+    """Write a text file, for its owner only, and on disk when this returns. A reader never sees a part of it."""
     with arriving(path, f".{path.name}.{os.getpid()}.part") as part:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -95,17 +90,13 @@ class Home:
         self.running = path / "service.json"  # address and process number of the running service
 
     @classmethod
-    def at(cls, path: Path | None = None) -> Home:
+    def at(cls, path: Path | None = None) -> "Home":
         """The home at `path` (default: `default_home`), whether its folders are there or not."""
         return cls((path or default_home()).expanduser().absolute())
 
     @classmethod
-    def open(cls, path: Path | None = None) -> Home:
-        """The home at `path` (default: `default_home`), with its folders made.
-
-        Raises:
-            LocalError: they can't be made.
-        """
+    def open(cls, path: Path | None = None) -> "Home":
+        """The home at `path` (default: `default_home`), its folders made. Raises `LocalError` if they can't be."""
         home = cls.at(path)
         try:
             for folder in (home.path, home.files, home.jobs):
@@ -117,16 +108,8 @@ class Home:
             raise LocalError(message) from None
         return home
 
-    def hidden(self, text: str) -> str:
-        """A text for those who call the service. Where its home lies is not their business."""
-        return text.replace(str(self.path), "HOME")
-
     def require_room(self) -> None:
-        """See whether a megabyte can be written, as a service that can't would be of little use.
-
-        Raises:
-            OSError: it can't; `disk.sentence` says it.
-        """
+        """Raise `OSError` (`disk.sentence`) if no megabyte can be written: such a service is of little use."""
         probe = self.path / f".probe.{os.getpid()}"
         try:
             probe.write_bytes(bytes(1 << 20))

@@ -5,8 +5,6 @@ must cut the same texts into the same tokens, and make the same prompt of a conv
 get its name, so nothing is registered by halves.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import shutil
@@ -50,18 +48,11 @@ def register(
     licence: str | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Base:
-    """Register a base model.
+    """Register a base model among `bases`, under the `name` that the API will have for it.
 
-    Args:
-        bases: where.
-        name: what the API will call it.
-        source: a ``.gguf`` file or a Hugging Face folder. It is not needed afterwards.
-        title: what people call it; its name if nothing is said.
-        licence: the name of its licence.
-        tell: called with sentences about what is found on the way.
-
-    Raises:
-        LocalError: the name or the model can't be used. Nothing is kept then.
+    The `source` is a ``.gguf`` file or a Hugging Face folder, and not needed afterwards. People call the model by
+    its `title`, if not by its name, and its `licence` by a name too. `tell` is called with sentences about what is
+    found on the way. Raises `LocalError` if the name or the model can't be used. Nothing is kept then.
     """
     bases.check_new(name)
     source, title, part = source.expanduser(), title or name, bases.folder / f".{name}.part"
@@ -101,9 +92,8 @@ def _fill(part: Path, source: Path, title: str, tell: Callable[[str], None]) -> 
         read_header(source)
         link(source, gguf)
     else:
-        raise LocalError(
-            f"{source} is neither a .gguf file nor a Hugging Face folder (config.json, *.safetensors)."
-        )
+        message = f"{source} is neither a .gguf file nor a Hugging Face folder (config.json, *.safetensors)."
+        raise LocalError(message)
     convert(gguf, weights)
     _compare(gguf, weights, source, tell)
     return json.loads((weights / "config.json").read_text(encoding="utf-8"))

@@ -3,8 +3,7 @@
 The service need not run. The database is read beside it; nothing in the home is changed.
 """
 
-from __future__ import annotations
-
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,19 +26,16 @@ _SHOWN = 5
 def find(home: Home, cache: Path, model: str) -> Source:
     """What `models.export` needs to know of a fine-tuned model or a checkpoint, by its name in the API.
 
-    Raises `LocalError` if there is no such model, it is a base model or is still being trained, or files are
-    missing. The message says what to type instead.
+    Raises `LocalError`, with what to type instead: no such model, a base, one in training, or files are missing.
     """
     if not home.database.exists():
         raise LocalError(f"No model was trained in {home.path} yet. If you keep them elsewhere, add --home DIR.")
-    store, bases = Store(home.database), Bases(home, cache)
-    try:
+    bases = Bases(home, cache)
+    with closing(Store(home.database)) as store:
         known = store.get(Model, model)
         if known is None:
             raise LocalError(_no_model(store, bases, model))
         return _source(Records(store, home), bases, known)
-    finally:
-        store.close()
 
 
 def _source(records: Records, bases: Bases, known: Model) -> Source:

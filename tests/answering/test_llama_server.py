@@ -33,7 +33,7 @@ def slow():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield llama_server.Loopback(f"http://127.0.0.1:{server.server_port}", "key"), asked
+    yield llama_server.Server(None, (), f"http://127.0.0.1:{server.server_port}", "key"), asked
     server.shutdown()
     server.server_close()
 

@@ -6,13 +6,14 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from openai_local.answering.inference import Answering, Target
-from openai_local.answering.llama_server import SOCKETS, Loopback, LoopbackError, Sockets, start
+from openai_local.answering.llama_server import SOCKETS, AnswerError, Sockets, start
 from openai_local.models.base_models import SMOLLM2
 
 PATHS = """/props /slots /slots/0 /metrics /lora-adapters /models /v1/models /tokenize /detokenize /apply-template
@@ -46,10 +47,10 @@ def test_it_opens_no_port_and_its_file_is_out_of_reach(gguf, loose_umask):
     before = listening()
     server = start(gguf, (), 1)
     assert listening() == before
-    place = Path(server.loopback.address.removeprefix("unix://"))
+    place = Path(server.address.removeprefix("unix://"))
     assert stat.S_ISSOCK(place.stat().st_mode)
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700 and place.parent.stat().st_uid == os.getuid()
-    assert server.loopback.tokenize("x")
+    assert server.tokenize("x")
     del server
     assert not place.exists(), "who let go of the server has removed its file"
 
@@ -64,14 +65,14 @@ def loose_umask():
 def test_it_wants_its_key_all_the_same(gguf, tried):
     """Everywhere but where it says that it lives. The key is in no command line and no environment."""
     server = start(gguf, (), 1)
-    place, key = server.loopback.address.removeprefix("unix://"), server.loopback.key
+    place, key = server.address.removeprefix("unix://"), server.key
     for path in PATHS:
         for method in ("GET", "POST"):
             for wrong in ("", key[:-1], key + "x"):
                 assert ask(path, method, place, wrong) == 401, f"{method} {path}"
     assert ask("/lora-adapters", "GET", place, key) == 200
-    with pytest.raises(LoopbackError):
-        Loopback(server.loopback.address, "").tokenize("x")
+    with pytest.raises(AnswerError):
+        replace(server, key="").tokenize("x")
     process = psutil.Process()
     assert key not in " ".join(process.cmdline()) and key not in "".join(process.environ().values())
     tried("llama.cpp without its key", f"{len(PATHS) * 6} requests", 0)

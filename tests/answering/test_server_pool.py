@@ -30,7 +30,7 @@ def started(monkeypatch, threads):
             raise LocalError("damaged")
         started.append([adapter.name for adapter in adapters])
         used.append(threads)
-        return Server(object(), tuple(adapters), None)
+        return Server(object(), tuple(adapters), "", "")
 
     monkeypatch.setattr(module, "start", start)
     monkeypatch.setattr(module, "cores", lambda: 2)

@@ -16,7 +16,7 @@ def roster(tmp_path):
         path = tmp_path / "roster.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
         found = read_roster(path, **more)
-        return [(learner.name, learner.shown) for learner in found.learners], found.remarks
+        return [(learner.name, learner.shown) for learner in found[0]], found[1]
 
     return read
 

@@ -9,7 +9,7 @@ import pytest
 
 import browsing
 from conftest import Service, finished
-from openai_local.classroom.routes import FOLDER
+from openai_local.classroom.overview import FOLDER
 
 HOSTILE = '<img src=x onerror="window.hacked=1">'
 HOSTILE_FILE = "<script>window.hacked=1<script>.jsonl"

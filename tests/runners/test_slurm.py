@@ -12,10 +12,9 @@ import pytest
 import slurm_here
 from openai_local.errors import LocalError
 from openai_local.models.base_models import SMOLLM2
-from openai_local.runners import Status, slurm, squeue
+from openai_local.runners import Status, slurm
 from openai_local.runners.site import Site
-from openai_local.runners.slurm import SlurmRunner
-from openai_local.runners.squeue import SILENT
+from openai_local.runners.slurm import SILENT, SlurmRunner
 from openai_local.training.job_folder import Job, Journal
 from slurm_here import ask, wait_for
 
@@ -27,6 +26,7 @@ PartitionName=ending Nodes={host} PriorityTier=0 PreemptMode=CANCEL State=UP
 PartitionName=urgent Nodes={host} PriorityTier=1 State=UP
 """
 SITE = Site(cores=1, memory="500M", time="10")
+GOES_ON = "It goes on from its last snapshot, in a new Slurm job."
 EPOCHS, EPOCH = 500, 300
 """Of the long training, and its steps in one. No test sees its end, unless it shortens it."""
 
@@ -290,8 +290,8 @@ def test_preempted_it_goes_on(runner, new_journal):
     urgent = f"--cpus-per-task={idle + 2}"
     ask("sbatch", "--partition=urgent", urgent, "--output=/dev/null", "--wrap", "sleep 3")
     status = over(runners[ending], ending)
-    said = "It had to make way for a more urgent job. It goes on from its last snapshot, in a new Slurm job."
-    assert status == Status(False, ended="again", said=said)
+    said = "It had to make way for a more urgent job."
+    assert status == Status(False, ended="again", said=said, then=GOES_ON)
     waiting(runners[yielding], yielding, "It was interrupted")
     last = {journal: steps(journal)[-1] for journal in runners}
     runners[ending].start(ending)
@@ -323,7 +323,7 @@ def test_slurm_falls_silent(runner, new_journal, monkeypatch, tmp_path):
     elsewhere = tmp_path / "slurm.conf"
     lines = (line for line in Path(settings).read_text().splitlines() if not line.startswith("SlurmctldPort"))
     elsewhere.write_text("\n".join([*lines, "SlurmctldPort=1", "MessageTimeout=2", ""]))
-    monkeypatch.setattr(squeue, "LASTING", 0.5)
+    monkeypatch.setattr(slurm, "LASTING", 0.5)
     monkeypatch.setattr(slurm, "AGAIN_SECONDS", 1.0)
     runs, new = new_journal("told"), new_journal("not-told")
     runner.start(runs)
@@ -338,7 +338,7 @@ def test_slurm_falls_silent(runner, new_journal, monkeypatch, tmp_path):
     assert runner.look(runs).alive
 
     monkeypatch.setenv("SLURM_CONF", settings)
-    monkeypatch.setattr(squeue, "LASTING", 60.0)
+    monkeypatch.setattr(slurm, "LASTING", 60.0)
     wait_for(lambda: (new.folder / "slurm").exists() or (runner.look(new), False)[1])
     training(runner, new)
 
@@ -360,10 +360,8 @@ def test_the_time_is_over_and_it_goes_on(hurried):
     """Slurm looks at the clock twice a minute, so this may take half a minute longer than the minute."""
     runner, journal, begun = hurried
     status = over(runner, journal, 130 - (time.monotonic() - begun))
-    said = (
-        "The time that Slurm gave it (00:01:00) was over. It goes on from its last snapshot, in a new Slurm job."
-    )
-    assert status == Status(False, ended="again", said=said)
+    said = "The time that Slurm gave it (00:01:00) was over."
+    assert status == Status(False, ended="again", said=said, then=GOES_ON)
 
     # What is left would take minutes, so the job is made shorter: it ends with the epoch in which it is.
     last = steps(journal)[-1]

@@ -110,7 +110,7 @@ def test_where_the_home_lies_is_not_told(tmp_path):
     records.copy("ftjob-x")
     records.tell("ftjob-x", f"The log is {home.jobs / 'ftjob-x' / 'train.log'}.")
     records.fail("ftjob-x", "server_error", f"There is no room in {home.path}.")
-    said = [event.message for event in store.events("ftjob-x")]
+    said = [event["message"] for event in store.events("ftjob-x")]
     store.close()
     assert said == [
         "The job failed: There is no room in HOME.",

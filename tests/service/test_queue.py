@@ -96,16 +96,16 @@ def test_learners_take_turns_and_know_their_places_and_an_instructor_decides(roo
     bobs = submit(bob, pairs)
 
     def order():
-        found = service.queue.places()
+        found = service.queue.places
         return sorted(found, key=lambda id_: found[id_].ahead)
 
     wait(lambda: order() == [bobs, second, third])
-    assert [place.ahead for place in service.queue.places().values()] == [1, 2, 3]
+    assert [place.ahead for place in service.queue.places.values()] == [1, 2, 3]
     assert any(m.startswith("Jobs ahead in the queue: 1. This one starts in about") for m in messages(bob, bobs))
 
-    service.queue.put_last(service.store.get(FineTuningJob, bobs))
+    service.queue.put(service.store.get(FineTuningJob, bobs), first=False)
     wait(lambda: order() == [second, third, bobs])
-    service.queue.put_first(service.store.get(FineTuningJob, third))
+    service.queue.put(service.store.get(FineTuningJob, third), first=True)
     wait(lambda: order() == [third, second, bobs])
     assert "The job was put before all others." in messages(ada, third)
 
@@ -247,8 +247,8 @@ def test_several_run_at_once_where_the_runner_takes_them(room, pairs):
     ada = caller("ada")
     ids = [submit(ada, pairs, epochs, times) for epochs, times in ((50, 10), (50, 1), (50, 10), (1, 1))]
     wait(lambda: [job(ada, id_)["status"] for id_ in ids] == ["running"] * 3 + ["queued"])
-    wait(lambda: ids[3] in service.queue.places())
-    assert service.queue.places()[ids[3]].ahead == 3
+    wait(lambda: ids[3] in service.queue.places)
+    assert service.queue.places[ids[3]].ahead == 3
     wait(lambda: steps(ada, ids[1]))
     ada.post(f"/v1/fine_tuning/jobs/{ids[1]}/pause")
     wait(lambda: job(ada, ids[3])["status"] == "running")

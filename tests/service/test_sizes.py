@@ -95,12 +95,12 @@ def test_numbers_that_json_does_not_know_are_refused(http, number):
 
 
 def test_a_request_that_is_wrong_in_many_places_costs_no_more_than_one(http):
-    begun = time.monotonic()
+    begun = time.process_time()  # not by the clock, which goes on while other programs have the cores
     for wrong in ([None] * 200_000, [[1], []] * 100_000, {str(n): "x" for n in range(70_000)}):
         for name in ("prompt", "logit_bias", "stop"):
             error = refused(http.post("/v1/completions", json=ANSWERS["completions"] | {name: wrong}))
             assert error["param"].startswith(name)
-    assert time.monotonic() - begun < 8
+    assert time.process_time() - begun < 8
 
 
 def test_names_that_people_send_are_repeated_in_short(http):

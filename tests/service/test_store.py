@@ -86,8 +86,8 @@ def test_an_update_that_fails_changes_nothing(store):
 def test_events_come_once_and_newest_first(store):
     store.add_events("ftjob-1", [event(1), event(2)])
     store.add_events("ftjob-1", [event(2), event(3)])
-    assert [e.message for e in store.events("ftjob-1")] == ["3", "2", "1"]
-    assert [e.message for e in store.events("ftjob-1", after="ftevent-2")] == ["1"]
+    assert [e["message"] for e in store.events("ftjob-1")] == ["3", "2", "1"]
+    assert [e["message"] for e in store.events("ftjob-1", after="ftevent-2")] == ["1"]
     assert store.events("ftjob-2") == []
 
 

@@ -63,14 +63,14 @@ def test_a_file_that_is_deleted_before_it_is_opened(place, monkeypatch):
 
 def test_a_file_that_is_deleted_while_it_goes_out(place, monkeypatch):
     service, http = place
-    answer = uploads._Whole.__call__
+    whole = uploads._whole
 
-    async def late(self, *args):
+    def late(file):
         (service.home.files / path.split("/")[-1]).unlink()
-        await answer(self, *args)
+        yield from whole(file)
 
     path = upload(http)
-    monkeypatch.setattr(uploads._Whole, "__call__", late)
+    monkeypatch.setattr(uploads, "_whole", late)
     assert http.get(f"{path}/content").content == LINE
 
 

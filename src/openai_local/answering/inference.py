@@ -8,33 +8,20 @@ chat template makes the prompt. llama.cpp's own ``/v1/chat/completions`` is not 
 thoughts in the answer, and fails where a small model writes something that only resembles them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
-from openai_local.answering.llama_server import CONTEXT_TOKENS, SOCKETS, Loopback, LoopbackError, Server
+from openai_local.answering.llama_server import CONTEXT_TOKENS, SOCKETS, AnswerError, Server
 from openai_local.answering.server_pool import GoneError, Lanes, here
-from openai_local.errors import LocalError
 from openai_local.models.base_models import file_state
 
 MOST_BASES = 2
 _FORCE = 1e4  # added to a token's logit, it beats every other
 
-Result = TypeVar("Result")
-Emit = Callable[[dict[str, Any]], bool]
-"""Receives one chunk of a streamed answer; returns True to stop."""
-
-
-class AnswerError(LocalError):
-    """llama.cpp can't answer: with the HTTP status for it, OpenAI's code, and the parameter that is to blame."""
-
-    def __init__(self, message: str, status: int, code: str | None = None, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.param = status, code, param
+Emit = Callable[[dict[str, Any]], bool]  # receives one chunk of a streamed answer; returns True to stop
 
 
 @dataclass(frozen=True)
@@ -50,13 +37,9 @@ class Answering:
     """The models that are loaded. Its methods may be called from several threads at once."""
 
     def __init__(self) -> None:
-        """Nothing is loaded yet.
-
-        `on_load` is called each time llama.cpp took over SIGINT and SIGTERM. `calm` says whether nothing else
-        needs the cores, so that one answer may have them all.
-        """
-        self.on_load: Callable[[], object] = lambda: None
-        self.calm: Callable[[], bool] = lambda: True
+        """Nothing is loaded yet."""
+        self.on_load: Callable[[], object] = lambda: None  # called when llama.cpp took over SIGINT and SIGTERM
+        self.calm: Callable[[], bool] = lambda: True  # nothing else needs the cores: one answer may have them all
         self._lanes: dict[tuple[Path | int, ...], Lanes] = {}
         self._lock = Lock()
 
@@ -68,11 +51,7 @@ class Answering:
     def stream(self, target: Target, request: dict[str, Any], emit: Emit, gone: Callable[[], bool] = here) -> None:
         """Answer such a request chunk by chunk. Returns when the answer is over or `emit` returns True.
 
-        While the request waits, `gone` says whether whoever asked has left.
-
-        Raises:
-            AnswerError: llama.cpp refuses it; nothing was emitted then.
-            GoneError: whoever asked left before the answer began.
+        While it waits, `gone` says whether whoever asked left (`GoneError`). Raises `AnswerError` if refused.
         """
         refused: list[dict[str, Any]] = []
 
@@ -90,19 +69,19 @@ class Answering:
 
     def text(self, target: Target, tokens: list[int]) -> str:
         """The text of tokens."""
-        return self._ask(target, lambda loopback: loopback.detokenize(tokens))
+        return self._servers(target).any().detokenize(tokens)
 
     def prompt(self, target: Target, messages: list[dict[str, str]]) -> str:
         """The prompt that a conversation becomes."""
-        return self._ask(target, lambda loopback: loopback.template(messages))
+        return self._servers(target).any().template(messages)
 
     def tokens(self, target: Target, text: str) -> list[int]:
         """The tokens of a text."""
-        return self._ask(target, lambda loopback: loopback.tokenize(text))
+        return self._servers(target).any().tokenize(text)
 
     def check_tokens(self, target: Target, tokens: Sequence[int], param: str) -> None:
         """Raise `AnswerError`, naming `param`, if one of them is not a token of the model."""
-        size = self._ask(target, lambda loopback: loopback.vocabulary)
+        size = self._servers(target).any().vocabulary
         for token in tokens:
             if not 0 <= token < size:
                 message = f"Invalid '{param}': {token} is not a token of this model, which has 0 to {size - 1}."
@@ -127,12 +106,9 @@ class Answering:
         """Each token after the first with its log-probability, as llama.cpp gives them for what it wrote itself.
 
         With each come the likeliest, `most` of them. llama.cpp has nothing for prompts. So it is asked for one
-        token after each part of the prompt, and forced to say the one that comes; its probabilities are those
-        from before the forcing. This takes about as long as to write the prompt.
-
-        Raises:
-            AnswerError: the prompt is too long.
-            GoneError: whoever asked has left.
+        token after each part of the prompt, and forced to say the one that comes; its probabilities are those from
+        before the forcing. This takes about as long as to write the prompt. Raises `AnswerError`: the prompt is
+        too long; `GoneError`: whoever asked has left.
         """
         if len(tokens) >= CONTEXT_TOKENS:
             raise _too_long(CONTEXT_TOKENS, len(tokens))
@@ -149,11 +125,6 @@ class Answering:
         with self._lock:
             self._lanes.clear()
         SOCKETS.close()
-
-    def _ask(self, target: Target, question: Callable[[Loopback], Result]) -> Result:
-        """Ask one of llama.cpp's small questions."""
-        server = self._servers(target).any()  # held: it ends when nobody holds it, also in the middle of an answer
-        return _call(question, server.loopback)
 
     def _servers(self, target: Target) -> Lanes:
         with self._lock:
@@ -175,7 +146,7 @@ def _score(server: Server, target: Target, before: list[int], token: int, most: 
     if answer["logprobs"]:
         return answer["logprobs"]["content"][0]
     # A part of a character only: llama.cpp keeps silent about it, but lists it among the others.
-    silent = _one_token(before, {_call(server.loopback.tokenize, "#")[0]: _FORCE}) | {"logprobs": 1 << 20}
+    silent = _one_token(before, {server.tokenize("#")[0]: _FORCE}) | {"logprobs": 1 << 20}
     every = _complete(server, target, silent)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     entry = next(entry for entry in every if entry["id"] == token)
     return {**entry, "top_logprobs": every[:most]}
@@ -185,13 +156,13 @@ def _address(server: Server, target: Target, request: dict[str, Any]) -> dict[st
     """The request with its prompt, and with the adapter that counts. Nobody gains by what another has asked."""
     request = dict(request)
     if messages := request.pop("messages", None):
-        request["prompt"] = _call(server.loopback.template, messages)
+        request["prompt"] = server.template(messages)
     scales = [
         {"id": number, "scale": 1.0 if adapter == target.adapter else 0.0}
         for number, adapter in enumerate(server.adapters)
     ]
     known, server.asker = server.asker == target.asker, target.asker
-    return {**request, "lora": scales, "cache_prompt": known}
+    return {**request, "lora": scales, "cache_prompt": known and request.get("cache_prompt", True)}
 
 
 def _one_token(prompt: list[int], bias: dict[int, float]) -> dict[str, Any]:
@@ -208,7 +179,7 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call llama.cpp. xllamacpp hands on some refusals as exceptions: bad input as `ValueError`."""
     try:
         return function(*arguments)
-    except (ValueError, LoopbackError) as error:
+    except ValueError as error:
         raise AnswerError(str(error), 400) from None
     except RuntimeError as error:
         raise AnswerError(str(error), 500) from None

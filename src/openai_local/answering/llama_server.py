@@ -15,8 +15,6 @@ xllamacpp passes on the answers of llama.cpp's server, but not its small questio
 texts, the size of the vocabulary). They are asked where the server listens.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import itertools
@@ -32,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import xllamacpp
@@ -43,29 +41,73 @@ from openai_local.errors import LocalError
 CONTEXT_TOKENS = 4096
 _SECONDS = 60
 _PREFIX = "openai-local-"
-_LONGEST = 100
-"""Bytes that a socket's path may have: four less than where it may have the fewest, on macOS."""
+_LONGEST = 100  # bytes that a socket's path may have: four less than where it may have the fewest, on macOS
+
+
+class AnswerError(LocalError):
+    """llama.cpp can't answer: with the HTTP status for it, OpenAI's code, and the parameter that is to blame."""
+
+    def __init__(self, message: str, status: int, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param = status, code, param
 
 
 @dataclass(eq=False)
 class Server:
-    """A server that runs, as long as anybody holds `handle`.
+    """A server that runs, as long as anybody holds `handle`. Its methods are llama.cpp's small questions.
 
-    `adapters` are those that it can answer with, in llama.cpp's order; `loopback` asks its small questions.
-    `asker` had the last answer. What llama.cpp remembers of that prompt makes the next one quicker if it begins
-    alike, and that must not tell anybody what somebody else has asked. `socket` is the file where it listens.
+    `adapters` are those that it can answer with, in llama.cpp's order. It listens at the `address`
+    ``http://127.0.0.1:…`` or ``unix:///…``; then `socket` is the file. `asker` had the last answer. What llama.cpp
+    remembers of that prompt makes the next one quicker if it begins alike, and that must not tell anybody what
+    somebody else has asked.
     """
 
     handle: Any
     adapters: tuple[Path, ...]
-    loopback: Loopback
-    asker: str | None = None
+    address: str
+    key: str
     socket: Path | None = None
+    asker: str | None = None
 
     @property
     def reachable(self) -> bool:
         """Whether its small questions can be asked. Some systems delete old files where its socket lies."""
         return self.socket is None or self.socket.exists()
+
+    def template(self, messages: list[dict[str, str]]) -> str:
+        """The prompt that a conversation becomes, up to where the assistant speaks."""
+        return self.ask("/apply-template", {"messages": messages})["prompt"]
+
+    def tokenize(self, text: str) -> list[int]:
+        """The tokens of a text, as for a prompt: names of control tokens count as such."""
+        return self.ask("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
+
+    def detokenize(self, tokens: list[int]) -> str:
+        """The text of tokens; bytes that are no text become U+FFFD."""
+        return self.ask("/detokenize", {"tokens": tokens})["content"]
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
+        return self.ask("/v1/models")["data"][0]["meta"]["n_vocab"]
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What llama.cpp says to a question. Raises `AnswerError` if it is refused."""
+        try:
+            return self._answer(path, body)
+        except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
+            return self._answer(path, body)
+
+    def _answer(self, path: str, body: dict[str, Any] | None) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with contextlib.closing(_Connection(self.address)) as connection:
+            connection.request("POST" if data else "GET", path, data, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            raise AnswerError(_message(content), 400)
+        return json.loads(content)
 
 
 def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
@@ -93,65 +135,15 @@ def start(gguf: Path, adapters: Sequence[Path], threads: int) -> Server:
     try:
         handle = xllamacpp.Server(params)
     except RuntimeError:
-        raise LocalError(
-            f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
-        ) from None
-    loopback = Loopback(handle.listening_address, key)
-    loopback.wait_for_loop()  # a server that is let go of before its loop has begun would never end
-    server = Server(handle, tuple(adapters), loopback, socket=file)
+        message = f"llama.cpp could not load {gguf} with the adapters {[str(a) for a in adapters]}."
+        raise LocalError(message) from None
+    server = Server(handle, tuple(adapters), handle.listening_address, key, file)
+    # The question for adapters goes through the thread that answers come from, and so waits until that works: a
+    # server that is let go of before its loop has begun would never end.
+    server.ask("/lora-adapters")
     if file:
         weakref.finalize(server, file.unlink, missing_ok=True)
     return server
-
-
-class LoopbackError(Exception):
-    """llama.cpp refused a question; the message is its own."""
-
-
-@dataclass
-class Loopback:
-    """Where one llama.cpp server listens: ``http://127.0.0.1:…`` or ``unix:///…``."""
-
-    address: str
-    key: str
-
-    def wait_for_loop(self) -> None:
-        """Wait until the thread works that answers come from: the question for adapters goes through it."""
-        self._ask("/lora-adapters")
-
-    def template(self, messages: list[dict[str, str]]) -> str:
-        """The prompt that a conversation becomes, up to where the assistant speaks."""
-        return self._ask("/apply-template", {"messages": messages})["prompt"]
-
-    def tokenize(self, text: str) -> list[int]:
-        """The tokens of a text, as for a prompt: names of control tokens count as such."""
-        return self._ask("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
-
-    def detokenize(self, tokens: list[int]) -> str:
-        """The text of tokens; bytes that are no text become U+FFFD."""
-        return self._ask("/detokenize", {"tokens": tokens})["content"]
-
-    @cached_property
-    def vocabulary(self) -> int:
-        """How many tokens there are."""
-        return self._ask("/v1/models")["data"][0]["meta"]["n_vocab"]
-
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        try:
-            return self._answer(path, body)
-        except OSError:  # the machine slept for longer than the time-out, perhaps; then the next try goes well
-            return self._answer(path, body)
-
-    def _answer(self, path: str, body: dict[str, Any] | None) -> Any:
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        with contextlib.closing(_Connection(self.address)) as connection:
-            connection.request("POST" if data else "GET", path, data, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise LoopbackError(_message(content))
-        return json.loads(content)
 
 
 class _Connection(http.client.HTTPConnection):
@@ -181,9 +173,8 @@ class Sockets:
     """The socket files of one process. Its methods may be called from several threads at once."""
 
     def __init__(self) -> None:
-        """The folder is made when somebody asks for a path."""
-        self._lock, self._numbers = Lock(), itertools.count(1)
-        self._folder: Path | None = None
+        self._lock, self._numbers = RLock(), itertools.count(1)
+        self._folder: Path | None = None  # made when somebody asks for a path
         self._held: FileLock | None = None
 
     def new(self) -> Path | None:
@@ -192,20 +183,17 @@ class Sockets:
             return None
         with self._lock:
             if self._folder is None or not self._folder.is_dir():  # what cleans up /tmp may have taken it
-                self._leave()
+                self.close()
                 self._make()
             return self._folder and self._folder / f"{next(self._numbers)}.sock"
 
     def close(self) -> None:
         """Remove the folder; the next path lies in a new one."""
         with self._lock:
-            self._leave()
-
-    def _leave(self) -> None:
-        if self._folder and self._held:
-            self._held.release()
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = self._held = None
+            if self._folder and self._held:
+                self._held.release()
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = self._held = None
 
     def _make(self) -> None:
         for parent in [*_parents()] * 2:  # twice, as another process may take a new folder for one that was left
@@ -234,5 +222,4 @@ def _clear(parent: Path) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-SOCKETS = Sockets()
-"""Those of this process."""
+SOCKETS = Sockets()  # those of this process

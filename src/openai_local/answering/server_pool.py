@@ -18,8 +18,6 @@ A lane starts when it is needed, and takes about 100 MB besides its adapters. On
 the other needs one.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 from collections.abc import Callable, Iterator
@@ -36,8 +34,7 @@ from openai_local.errors import LocalError
 LANES = 6
 WIDE_THREADS = 8
 LANE_BYTES, WIDE_BYTES = 64 << 20, 192 << 20
-LOOK_SECONDS = 0.5
-"""How often somebody who waits is asked whether they still do."""
+LOOK_SECONDS = 0.5  # how often somebody who waits is asked whether they still do
 
 
 class GoneError(Exception):
@@ -90,9 +87,7 @@ class Lanes:
     def take(self, adapter: Path | None = None, gone: Callable[[], bool] = here) -> Iterator[Server]:
         """A server that has `adapter` (None: the base model), for the caller alone. Waits for it.
 
-        Raises:
-            LocalError: llama.cpp can't load a file.
-            GoneError: whoever asked left before it was their turn, as `gone` says.
+        Raises `LocalError`: llama.cpp can't load a file; `GoneError`: as `gone` says, whoever asked has left.
         """
         lane = self._wait(_Request(adapter, gone))
         try:
@@ -109,7 +104,7 @@ class Lanes:
                 self._assign()
 
     def any(self) -> Server:
-        """A server that may be answering somebody, for the questions that `Loopback` asks."""
+        """A server that may be answering somebody, for llama.cpp's small questions."""
         for lane in (self._wide, *self._lanes):
             if (server := lane.server) and server.reachable:
                 return server
@@ -163,7 +158,10 @@ class Lanes:
 
     def _renew(self, lane: _Lane, adapter: Path | None) -> None:
         with self._changed:
-            wanted = self._wanted()
+            # The adapters of those who wait that no lane has, in the order of waiting.
+            loaded = {adapter for lane in self._lanes for adapter in lane.adapters}
+            waiting = dict.fromkeys(request.adapter for request in self._waiting if request.adapter)
+            wanted = [adapter for adapter in waiting if adapter not in loaded]
             share = -(-len(wanted) // max(self._loading, cores()))
             self._loading -= 1
             lane.adapters = _fitting([*lane.adapters[:1], *wanted[:share], *lane.adapters[1:]], lane.room)
@@ -185,12 +183,6 @@ class Lanes:
                 raise
             lane.adapters = alone
             return start(self._gguf, alone, lane.threads)
-
-    def _wanted(self) -> list[Path]:
-        """The adapters of those who wait that no lane has, in the order of waiting."""
-        loaded = {adapter for lane in self._lanes for adapter in lane.adapters}
-        wanted = dict.fromkeys(request.adapter for request in self._waiting if request.adapter)
-        return [adapter for adapter in wanted if adapter not in loaded]
 
 
 def _find_trim() -> Callable[[int], object]:

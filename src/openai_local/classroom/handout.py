@@ -5,8 +5,6 @@ hand-out holds those that were made just now; it lies in the home, and only its 
 strip has a sheet of its own, so that it does not go round by mistake.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re
@@ -41,11 +39,10 @@ class Strip:
 
 
 def write_handout(home: Home, url: str, strips: Sequence[Strip]) -> Path:
-    """Write the page, and beside it the same as CSV for a mail merge. Both can be read by their owner only.
+    """Write the page into the home, with the time in its name, and beside it the same as CSV for a mail merge.
 
-    They lie in the home, with the date and the time in their names. `url` is what learners type, such as
-    ``http://192.0.2.7:8765/v1``. An instructor's strip comes first, the others in their order. Returns where the
-    page lies. If it can't be written, `OSError` is raised.
+    Both can be read by their owner only. `url` is what learners type, such as ``http://192.0.2.7:8765/v1``. An
+    instructor's strip comes first. Returns where the page lies. Raises `OSError` if it can't be written.
     """
     import jinja2  # only here, as a service starts many times for each class that it opens
 

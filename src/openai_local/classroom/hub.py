@@ -7,8 +7,6 @@ refused a minute later at the latest. No token is ever kept, logged or put into 
 A browser is not sent to the Hub to log in (OAuth): the page asks for a key, and a token of the Hub is one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import os
@@ -40,13 +38,10 @@ class HubDoor:
     advice = "Make a token on the Hub's page 'Token'; a notebook that the Hub has started has one already."
 
     def __init__(self, api: str, service: str, *, instructors: frozenset[str], prefix: str = "") -> None:
-        """A Hub to ask.
+        """A Hub to ask, at its `api`, such as ``http://127.0.0.1:8081/hub/api``, where this is called `service`.
 
-        Args:
-            api: the address of the Hub's API, such as ``http://127.0.0.1:8081/hub/api``.
-            service: what this service is called at the Hub.
-            instructors: groups at the Hub whose members are instructors. The Hub's administrators always are.
-            prefix: the path under which the Hub's proxy has this service, without a slash at its end.
+        Members of the groups `instructors` are such, as the Hub's administrators always are. The Hub's proxy has
+        this service under the path `prefix`, without a slash at its end.
         """
         self.prefix = prefix
         self._api, self._instructors = api.rstrip("/"), instructors
@@ -56,13 +51,10 @@ class HubDoor:
         self._client = httpx2.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS)
 
     @classmethod
-    def from_environment(cls) -> HubDoor:
+    def from_environment(cls) -> "HubDoor":
         """The door of the Hub that started this process.
 
-        ``OPENAI_LOCAL_INSTRUCTORS`` may name other groups than ``instructors``, with commas between them.
-
-        Raises:
-            LocalError: a variable is missing that the Hub sets.
+        ``OPENAI_LOCAL_INSTRUCTORS`` may name them, with commas. Raises `LocalError`: a variable is not set.
         """
         api, service, prefix = map(_required, ("API_URL", "SERVICE_NAME", "SERVICE_PREFIX"))
         groups = os.environ.get("OPENAI_LOCAL_INSTRUCTORS", "instructors").split(",")
@@ -70,11 +62,7 @@ class HubDoor:
         return cls(api, service, prefix=prefix.rstrip("/"), instructors=instructors)
 
     async def identify(self, key: str) -> Identity | None:
-        """Whose token it is, or None if the Hub does not know it.
-
-        Raises:
-            APIError: 503, the Hub does not answer; 403, the token is not for this service.
-        """
+        """Whose token it is, or None. Raises `APIError` (503) if the Hub is silent, (403) if it is not for us."""
         if key.startswith(PREFIX) or not _A_TOKEN.fullmatch(key):
             return None
         hash_ = hashlib.sha256(key.encode()).hexdigest()

@@ -4,26 +4,21 @@ Whoever is at a limit gets 429 with ``Retry-After``. The official client waits s
 minutes on it gives up at once.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import NamedTuple
 
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openai_local.service.auth import Identity
-from openai_local.service.errors import APIError, respond
+from openai_local.service.errors import too_much
 from openai_local.service.job_records import ALIVE
 from openai_local.service.store import Store
-from openai_local.service.throttle import too_much
 
 JOB_SECONDS = 30  # ``Retry-After`` when there is no room for a job: an earlier one may be over then
 BYTES_SECONDS = 3600  # when there is none for a file, or for any job today: waiting alone does not help
@@ -51,11 +46,13 @@ CLASS = Limits(jobs=3, stored=500_000_000, requests=600, open=64, answers=16, fi
 
 
 class Quota:
-    """Looks whether somebody has room for one more."""
+    """Looks whether somebody has room for one more, and knows who called. A crash loses what is not kept yet."""
 
     def __init__(self, limits: Limits, store: Store) -> None:
-        """`limits` hold for each learner."""
-        self._limits, self._store, self.activity = limits, store, Activity(store)
+        self._limits, self._store, self._lock = limits, store, Lock()
+        self._seen = store.activity()
+        self._news: dict[str, tuple[int, int]] = {}  # by name, and by key: not written down yet
+        self._keys: dict[str, int] = {}
         self._left: dict[str, tuple[float, float]] = {}  # by name: requests, and when that was so
         self._open, self._coming = Counter[str](), Counter[str]()  # by name: requests; bytes of uploads
 
@@ -68,10 +65,10 @@ class Quota:
         self._take_one(who)
         most = self._of(who).open
         if most is not None and self._open[who.name] >= most:
-            raise too_much(
-                f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s.", 1
-            )
+            message = f"Rate limit reached: {most} of your requests are being answered. Please try again in 1s."
+            raise too_much(message, 1)
         self._open[who.name] += 1
+        self.asked(who, 0)
         try:
             yield
         finally:
@@ -88,13 +85,31 @@ class Quota:
         self._left[who.name] = (left if left < 1 else left - 1, now)
         if left < 1:
             seconds = math.ceil((1 - left) * each)
-            raise too_much(
-                f"Rate limit reached: {most} requests in a minute. Please try again in {seconds}s.", seconds
-            )
+            message = f"Rate limit reached: {most} requests in a minute. Please try again in {seconds}s."
+            raise too_much(message, seconds)
 
-    def asked(self, who: Identity) -> None:
-        """Note that somebody asked for an answer."""
-        self.activity.note(who, asked=1)
+    def asked(self, who: Identity, answers: int = 1) -> None:
+        """Note that somebody called, and asked for so many answers."""
+        now = int(time.time())
+        with self._lock:
+            self._seen[who.name] = self._news[who.name] = self._seen.get(who.name, (0, 0))[0] + answers, now
+            if who.key:
+                self._keys[who.key] = now
+
+    def activity(self) -> dict[str, tuple[int, int]]:
+        """How many answers each name has asked for, and when it called last (Unix time, seconds)."""
+        with self._lock:
+            return dict(self._seen)
+
+    def write_activity(self) -> None:
+        """Write down what is new. If the disk does not take it, it stays new."""
+        with self._lock:
+            news, keys = self._news.copy(), self._keys.copy()
+        if news:
+            self._store.note_activity(news, keys)
+        with self._lock:
+            self._news = dict(self._news.items() - news.items())
+            self._keys = dict(self._keys.items() - keys.items())
 
     def answers(self, who: Identity) -> int | None:
         """How many answers of somebody may be made or wait at the same time; None is no limit."""
@@ -103,12 +118,10 @@ class Quota:
     def job(self, who: Identity) -> int | None:
         """How many minutes one more job may train; None is no limit. Raises `APIError` if there may be none."""
         self._require_bytes(who, 0)
-        limits = self._of(who)
-        if limits.jobs is not None:
-            self._require_jobs(who.name, limits.jobs, limits.daily)
-        return limits.minutes
-
-    def _require_jobs(self, name: str, most: int, daily: int | None) -> None:
+        limits, name = self._of(who), who.name
+        most, daily = limits.jobs, limits.daily
+        if most is None:
+            return limits.minutes
         waiting = sum(len(self._store.page(FineTuningJob, owner=name, status=s, limit=most)) for s in ALIVE)
         if waiting >= most:
             raise too_much(
@@ -116,16 +129,15 @@ class Quota:
                 "is over, or cancel one.",
                 JOB_SECONDS,
             )
-        if daily is None:
-            return
-        latest = self._store.page(FineTuningJob, owner=name, limit=daily)
+        latest = self._store.page(FineTuningJob, owner=name, limit=daily or 0)
         started = sum(job.created_at > time.time() - _DAY for job in latest)
-        if started >= daily:
+        if daily is not None and started >= daily:
             raise too_much(
                 f"You have started {started} fine-tuning jobs in 24 hours, and may start {daily}. Go on tomorrow, "
                 "or ask your instructor.",
                 BYTES_SECONDS,
             )
+        return limits.minutes
 
     def _require_bytes(self, who: Identity, more: int) -> None:
         """Refuse if there is no room for `more` bytes, besides what is on its way."""
@@ -142,11 +154,7 @@ class Quota:
 
     @contextmanager
     def upload(self, who: Identity, said: int) -> Iterator[Callable[[int], None]]:
-        """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far.
-
-        Raises:
-            APIError: 429, there is no room for so many bytes, or for another file.
-        """
+        """Room for `said` bytes while they come, or `APIError` (429); yields what to call with those so far."""
         limits = self._of(who)
         if limits.files is not None and limits.stored is not None:
             files = len(self._store.page(FileObject, owner=who.name, limit=limits.files))
@@ -169,67 +177,3 @@ class Quota:
             yield came
         finally:
             self._coming[who.name] -= room
-
-
-class Counted:
-    """ASGI middleware behind `RequireKey`: counts requests, and notes who called."""
-
-    def __init__(self, app: ASGIApp, quota: Quota) -> None:
-        """`app` is called unless `quota` is used up."""
-        self.app, self.quota = app, quota
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through or answer 429."""
-        who = scope["identity"]
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self.quota.request(who))
-            except APIError as error:
-                return await respond(error)(scope, receive, send)
-            self.quota.activity.note(who)
-            return await self.app(scope, receive, send)
-
-
-class Seen(NamedTuple):
-    """How many answers somebody has asked for, and when they called last (Unix time, seconds)."""
-
-    asked: int = 0
-    seen_at: int = 0
-
-
-class Activity:
-    """What each name has done since its first call. A crash of the service loses what was not written down yet."""
-
-    def __init__(self, store: Store) -> None:
-        self._store, self._lock = store, Lock()
-        self._seen = {name: Seen(*found) for name, found in store.activity().items()}
-        self._news: set[str] = set()
-        self._keys: dict[str, int] = {}
-
-    def note(self, who: Identity, *, asked: int = 0) -> None:
-        """Somebody called; `asked` for so many answers."""
-        now = int(time.time())
-        with self._lock:
-            self._seen[who.name] = Seen(self._seen.get(who.name, Seen()).asked + asked, now)
-            self._news.add(who.name)
-            if who.key:
-                self._keys[who.key] = now
-
-    def all(self) -> dict[str, Seen]:
-        """What is known of each name."""
-        with self._lock:
-            return dict(self._seen)
-
-    def write(self) -> None:
-        """Write down what is new. If the disk does not take it, it stays new."""
-        with self._lock:
-            news: dict[str, tuple[int, int]] = {name: self._seen[name] for name in self._news}
-            keys, self._keys, self._news = self._keys, {}, set()
-        if not news:
-            return
-        try:
-            self._store.note_activity(news, keys)
-        except Exception:
-            with self._lock:
-                self._news, self._keys = {*news, *self._news}, {**keys, **self._keys}
-            raise

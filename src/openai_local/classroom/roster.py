@@ -12,8 +12,6 @@ kept, so they can't be shown again.
 It is not the lesson's reader of tables: that looks for questions and answers, and is another package.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import hashlib
@@ -38,9 +36,8 @@ _USERS = "user|user name|username|login|account|id|user id|student id|learner id
 _MAILS = "e mail|email|mail|e mail address|email address"
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SAVE = "Save it as CSV (UTF-8) from the spreadsheet."
-_LONGEST = 56
+_LONGEST = 56  # a key's name has 64 characters at most; this leaves room for a number at its end
 _LONGEST_SHOWN = 200
-"""A key's name has 64 characters at most; this leaves room for a number at its end."""
 _LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l"}
     | {"đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "þ": "th", "Þ": "th"}
@@ -56,30 +53,18 @@ class Learner:
     shown: str
 
 
-@dataclass(frozen=True)
-class Roster:
-    """The learners in the order of the file, and what the instructor should know about how it was read."""
-
-    learners: list[Learner]
-    remarks: list[str]
-
-
 def numbered(count: int) -> list[Learner]:
     """So many learners without names: ``learner-01`` and so on, with as many digits as the last one needs."""
     digits = max(2, len(str(count)))
     return [Learner(f"learner-{at:0{digits}}", f"Learner {at}") for at in range(1, count + 1)]
 
 
-def read_roster(path: Path, taken: Iterable[str] = ()) -> Roster:
-    """The learners of a roster.
+def read_roster(path: Path, taken: Iterable[str] = ()) -> tuple[list[Learner], list[str]]:
+    """The learners of a roster in its order, and what the instructor should know about how it was read.
 
-    Args:
-        path: a CSV file with a row of headings; with commas, semicolons or tabs, in UTF-8, UTF-16 or as Excel on
-            Windows writes it.
-        taken: names of keys that no learner may get, such as the instructor's.
-
-    Raises:
-        LocalError: it can't be read, has no column of names, or a row is wrong; the message names the row.
+    The file at `path` is CSV with a row of headings; with commas, semicolons or tabs, in UTF-8, UTF-16 or as Excel
+    on Windows writes it. Names that are `taken`, such as the instructor's, no learner gets. Raises `LocalError` if
+    it can't be read, has no column of names, or a row is wrong; the message names the row.
     """
     rows = [(number, cells) for number, cells in _rows(path) if any(cells)]
     if not rows:
@@ -91,7 +76,7 @@ def read_roster(path: Path, taken: Iterable[str] = ()) -> Roster:
     for at in (columns.user, columns.mail):
         if at is not None:
             _refuse_doubles(path, at, columns.headings[at], people)
-    return Roster(_learners(people, set(taken)), columns.remarks)
+    return _learners(people, set(taken)), columns.remarks
 
 
 def slug(text: str) -> str:
@@ -139,8 +124,7 @@ class _Person:
     row: int
     shown: str
     cells: list[str]
-    wanted: str
-    """The name that the key should have."""
+    wanted: str  # the name that the key should have
 
 
 def _person(path: Path, row: int, cells: list[str], columns: _Columns) -> _Person:
@@ -229,10 +213,8 @@ def _text(path: Path) -> str:
 def make_class_keys(home: Home, url: str, learners: Sequence[Learner], instructor: str) -> tuple[int, Path | None]:
     """Make keys for those of a class who have none, and for its instructor, and write the hand-out with them.
 
-    Returns how many learners got a key, and where the hand-out lies (None if none was needed).
-
-    Raises:
-        LocalError: the hand-out can't be written; then there are no new keys either.
+    Returns how many learners got a key, and where the hand-out lies (None if none was needed). Raises
+    `LocalError`: the hand-out can't be written; then there are no new keys either.
     """
     with closing(Store(home.database)) as store:
         keys = store.keys()

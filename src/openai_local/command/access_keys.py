@@ -4,8 +4,6 @@ They work on the database, whether the service runs or not. It looks there at ea
 once, and so does it that one was revoked.
 """
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import json
@@ -22,9 +20,8 @@ from openai_local.service.store import Key, Store
 def check_name(name: str) -> None:
     """Raise `LocalError` for what can't be a key's name."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-        raise LocalError(
-            "A key's name has 1 to 64 letters, digits, - or _.  For example:  openai-local keys new ada"
-        )
+        message = "A key's name has 1 to 64 letters, digits, - or _.  For example:  openai-local keys new ada"
+        raise LocalError(message)
 
 
 def _store(arguments: Namespace) -> contextlib.closing[Store]:

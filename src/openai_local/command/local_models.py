@@ -1,7 +1,5 @@
 """``openai-local bases``, ``estimate``, ``tokens`` and ``export``: models on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -103,8 +101,7 @@ def _tokens(arguments: Namespace) -> None:
     from openai_local.training import tokenisation
     from openai_local.training.tokenisation import Encoder
 
-    home = Home.at(arguments.home)
-    encoder = Encoder(Bases(home, default_cache()).require(arguments.model).weights)
+    encoder = Encoder(Bases(Home.at(arguments.home), default_cache()).require(arguments.model).weights)
     if arguments.text is None:
         found = tokenisation.of_line(encoder, arguments.file, arguments.line)
     else:
@@ -118,8 +115,7 @@ def _export(arguments: Namespace) -> None:
     from openai_local.models.export import export
     from openai_local.trained import find
 
-    home = Home.at(arguments.home)
-    source = find(home, default_cache(), arguments.model)
+    source = find(Home.at(arguments.home), default_cache(), arguments.model)
     made = export(source, arguments.format, arguments.to, replace=arguments.replace)
     print(f"{arguments.to} holds the model ({arguments.format}, {made.size / 1e6:.0f} MB). Next:  {made.serve}")
 

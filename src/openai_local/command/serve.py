@@ -4,8 +4,6 @@ What was typed becomes the service's `Settings`. Before it listens beyond this m
 keys, and for a class it makes them. Standard output is left to the one line with the address.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import ipaddress
@@ -264,10 +262,10 @@ def _learners(home: Home, arguments: Namespace) -> list[Learner]:
     with contextlib.closing(Store(home.database)) as store:
         keys = store.keys()
     instructors = {key.name for key in keys if key.instructor} | {arguments.instructor}
-    roster = read_roster(arguments.roster, taken=instructors)
-    for remark in roster.remarks:
+    learners, remarks = read_roster(arguments.roster, taken=instructors)
+    for remark in remarks:
         _say(remark)
-    return roster.learners
+    return learners
 
 
 def _say(sentence: str) -> None:

@@ -1,7 +1,5 @@
 """``openai-local where``, ``status`` and ``stop``: the service that runs, and where it keeps what it has."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -4,8 +4,6 @@ A runner gets a job's directory and nothing else, so that one can take another's
 looks at it again and again, and stops it; what the job does it tells in its directory (`training.job_folder`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,32 +12,25 @@ from openai_local.training.job_folder import Journal
 
 @dataclass(frozen=True)
 class Status:
-    """How a job's process is.
-
-    `ended` says why it is gone, where the runner knows: ``again`` (it may be started again and goes on from its
-    last snapshot), ``cancelled`` (somebody ended it on purpose), ``failed`` (so would another try).
-    """
+    """How a job's process is."""
 
     alive: bool  # it works, or waits for a computer
     waits: str | None = None  # why it does not work yet, in a sentence; None if it works, or is gone
+    # Why it is gone, where the runner knows: it may be started again and goes on from its last snapshot; somebody
+    # ended it on purpose; or it failed, and so would another try.
     ended: Literal["again", "cancelled", "failed"] | None = None
-    said: str | None = None  # what to tell people about the end, in a sentence
+    said: str | None = None  # how it ended, for people, in a sentence
+    then: str = ""  # what comes after that, in another
 
 
 class Runner(Protocol):
     """Starts training processes and knows how they are."""
 
-    place: str
-    """Where jobs run, in words that follow "is trained"."""
-    at_once: int
-    """How many jobs may be started at the same time; more wait in the service's own queue."""
+    place: str  # where jobs run, in words that follow "is trained"
+    at_once: int  # how many jobs may be started at the same time; more wait in the service's own queue
 
     def start(self, journal: Journal) -> None:
-        """Start the training process, unless one is at this job already.
-
-        Raises:
-            LocalError: it can't be started, and another try would not help.
-        """
+        """Start the training process, unless one is there. Raises `LocalError` if another try would not help."""
 
     def look(self, journal: Journal) -> Status:
         """How the process is, also one that an earlier service started. Quick: it is asked twice a second."""

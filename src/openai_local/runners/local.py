@@ -3,8 +3,6 @@
 A process lives on when the service goes away, and is found again by the lock that it holds.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -5,14 +5,12 @@ file, and so do we. ``docs/site.toml`` is one to start from. What is written the
 each word is checked first: it must be what it says, and must not be able to leave its line.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +68,7 @@ _FORMS = {
 
 
 def read_site(path: Path) -> Site:
-    """The site that a file describes. All words may be left out.
-
-    Raises:
-        LocalError: there is no such file, or it says something that can't be used; the message names the word.
-    """
+    """The site that a file describes; all words may be left out. Raises `LocalError`, which names the word."""
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -111,25 +105,8 @@ def script(folder: Path, site: Site) -> str:
     When the time is over, or the job must make way for another, Slurm sends SIGTERM, and half a minute later
     SIGKILL. ``exec`` puts the training process in the place of the shell, so that it gets the first one itself.
     """
-    parts = ["\n".join(_head(site))]
-    if site.modules or site.setup:
-        loads = (f"module load {shlex.quote(name)}" for name in site.modules)
-        parts.append("\n".join(["# What this cluster needs first", *loads, *site.setup]))
-    exports = [f"export {name}={value}" for name, value in ENVIRONMENT.items()]
-    parts.append("\n".join(["umask 077", "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK", *exports]))
-    words = [site.python, "-P", "-m", "openai_local.training", str(folder), str(LOCK_SECONDS)]
-    parts.append(f"exec {shlex.join(words)}")
-    return "\n\n".join(parts) + "\n"
-
-
-def _head(site: Site) -> Iterator[str]:
-    yield "#!/bin/bash -l"
     asked = {
-        "partition": site.partition,
-        "account": site.account,
-        "qos": site.qos,
-        "reservation": site.reservation,
-        "time": site.time,
+        **{name: getattr(site, name) for name in ("partition", "account", "qos", "reservation", "time")},
         "cpus-per-task": site.cores,
         "mem": site.memory,
         "gres": f"gpu:{site.gpus}" if site.gpus else "",
@@ -138,8 +115,16 @@ def _head(site: Site) -> Iterator[str]:
         "nodes": 1,
         "ntasks": 1,
     }
-    yield from (f"#SBATCH --{name}={value}" for name, value in asked.items() if value)
-    yield "#SBATCH --requeue"
+    lines = [f"#SBATCH --{name}={value}" for name, value in asked.items() if value]
+    parts = ["\n".join(["#!/bin/bash -l", *lines, "#SBATCH --requeue"])]
+    if site.modules or site.setup:
+        loads = (f"module load {shlex.quote(name)}" for name in site.modules)
+        parts.append("\n".join(["# What this cluster needs first", *loads, *site.setup]))
+    exports = [f"export {name}={value}" for name, value in ENVIRONMENT.items()]
+    parts.append("\n".join(["umask 077", "export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK", *exports]))
+    words = [site.python, "-P", "-m", "openai_local.training", str(folder), str(LOCK_SECONDS)]
+    parts.append(f"exec {shlex.join(words)}")
+    return "\n\n".join(parts) + "\n"
 
 
 def environment(ours: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -9,27 +9,91 @@ This is a thin layer over Slurm's own commands. Libraries were looked at (2026-1
 not listed for one that is done, and its tasks need its own process to live on. PSI/J counts a time limit and
 preemption as failures, and what has failed does not come back. We need those told apart, without accounting, and
 over the death of the service.
+
+Slurm serves a whole cluster, so it is asked once in two seconds at most, however many jobs are looked at. When it
+does not answer, that is said (`SilentError`), and never taken for "there is no such job".
 """
 
-from __future__ import annotations
-
 import contextlib
+import re
+import subprocess
 import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from openai_local.errors import LocalError
 from openai_local.home import write_whole
 from openai_local.runners import Status, state_codes
 from openai_local.runners.site import Site, environment, script
-from openai_local.runners.squeue import SILENT, Seen, SilentError, Squeue, call
+from openai_local.runners.state_codes import Seen, listed, remembered
 from openai_local.training.job_folder import Journal
 
 AGAIN_SECONDS = 10.0  # so long to wait before Slurm is asked again for what it could not do
 LATE_SECONDS = 30.0  # so long a result may take to be seen from here: shared file systems are late at times
+FRESH = 2.0  # seconds for which an answer is good
+LASTING = 60.0  # seconds for which the last answer is used if there is no newer one
+PATIENCE = 1.0  # seconds that `Squeue.living` waits for a new answer, all calls together
+SECONDS = 15.0  # so long one of Slurm's commands may take
+SILENT = "Slurm does not answer at the moment. It is asked again."
+_SILENCE = re.compile(
+    "unable to contact|connection refused|timed out|timeout|transport endpoint|zero bytes|standby mode|"
+    "temporarily|no route to host|not responding|resource temporarily|shutting down",
+    re.I,
+)
+_NEVER = float("-inf")
+
+
+class SilentError(LocalError):
+    """Slurm does not answer at the moment."""
 
 
 class FullError(LocalError):
     """Slurm takes no more jobs of ours at the moment."""
+
+
+class Squeue:
+    """Our jobs, as Slurm shows them. It is asked in a thread, so that one that is silent holds nobody up."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "squeue")
+        self._known: dict[str, Seen] = {}
+        self._known_at = self._asked_at = _NEVER
+        self._asking: Future[dict[str, Seen]] | None = None
+
+    def living(self) -> dict[str, Seen]:
+        """The jobs that wait or run, by number, within a second. Raises `SilentError` after a long silence."""
+        if self._asking is None and time.monotonic() - self._asked_at > FRESH:
+            self._asked_at = time.monotonic()
+            self._asking = self._pool.submit(_ask)
+        if self._asking:
+            wait([self._asking], max(0.0, self._asked_at + PATIENCE - time.monotonic()))
+        if self._asking and self._asking.done():
+            if not self._asking.exception():
+                self._known, self._known_at = self._asking.result(), time.monotonic()
+            self._asking = None
+        if time.monotonic() - self._known_at > LASTING:
+            raise SilentError(SILENT)
+        return self._known
+
+    def living_now(self) -> dict[str, Seen]:
+        """The same, asked anew; it takes as long as it takes. Raises `SilentError`: Slurm does not answer."""
+        self._known, self._known_at = _ask(), time.monotonic()
+        return self._known
+
+    def hurry(self) -> None:
+        """Something was changed: ask anew at the next look."""
+        self._asked_at = _NEVER
+
+    def one(self, number: str) -> Seen:
+        """A job by its number, also one that has ended. Raises `SilentError`: Slurm does not answer."""
+        try:
+            return remembered(number, call("scontrol", "--oneliner", "show", "job", number))
+        except LocalError as error:
+            if "Invalid job id" in str(error):
+                return Seen(number, "FORGOTTEN")
+            self._known_at = _NEVER  # else each job would wait for its own answer
+            raise SilentError(str(error)) from None
 
 
 class SlurmRunner:
@@ -48,10 +112,7 @@ class SlurmRunner:
     def start(self, journal: Journal) -> None:
         """Submit a job, unless a Slurm job is at it already.
 
-        If Slurm does not answer, or takes no more jobs at the moment, `look` tries again.
-
-        Raises:
-            LocalError: Slurm refuses the job.
+        If Slurm is silent, or takes no more jobs now, `look` tries again. Raises `LocalError`: it refuses the job.
         """
         self._ended.pop(journal.folder, None)
         self._stopped.pop(journal.folder, None)
@@ -173,3 +234,34 @@ def _last_line(journal: Journal) -> str:
     except OSError:  # it has not started, or the shared file system is late
         return ""
     return next((line for line in reversed(lines) if line.strip()), "")
+
+
+def _ask() -> dict[str, Seen]:
+    try:
+        said = call("squeue", "--me", "--all", "--noheader", "--format=%i|%T|%r|%j")
+    except LocalError as error:
+        raise SilentError(str(error)) from None
+    return {seen.number: seen for seen in listed(said)}
+
+
+def call(*words: str, environment: Mapping[str, str] | None = None) -> str:
+    """What one of Slurm's commands prints. Raises `SilentError`, or `LocalError` with what it said at its end."""
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        raise SilentError(f"{words[0]} did not answer within {SECONDS:.0f} seconds.") from None
+    except OSError as error:
+        where = "The service must run where Slurm's commands are, such as the cluster's login node."
+        raise LocalError(f"{words[0]} can't be run: {error.strerror}. {where}") from None
+    if done.returncode == 0:
+        return done.stdout
+    said = " ".join(done.stderr.split()) or f"{words[0]} failed without saying why."
+    raise SilentError(said) if _SILENCE.search(said) else LocalError(said)

@@ -1,19 +1,23 @@
-"""What Slurm's words mean, in sentences: why a job waits, how it ended, why it was refused.
+"""What Slurm says of a job, read, and in sentences: why it waits, how it ended, why it was refused.
 
 They are read by learners, who did not write ``site.toml`` and can't mend it. So where it must be mended, they are
 told to ask their instructor.
 """
 
-from __future__ import annotations
+import re
+from dataclasses import dataclass
 
 from openai_local.errors import LocalError
 from openai_local.runners import Status
-from openai_local.runners.squeue import Seen
 
-STOPPED = 4
-"""The training process was told to end, and has written down where it is (`training.__main__`)."""
-BUSY = 3
-"""Another process is at the job (`training.__main__`)."""
+STOPPED = 4  # the training process was told to end, and has written down where it is (`training.__main__`)
+BUSY = 3  # another process is at the job (`training.__main__`)
+
+ENDED = frozenset(
+    """COMPLETED FAILED CANCELLED TIMEOUT OUT_OF_MEMORY NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE REVOKED
+    LAUNCH_FAILED FORGOTTEN""".split()
+)
+"""States of a job that is over. ``FORGOTTEN`` is ours: Slurm does not know the job any more."""
 
 _NEVER = "so it will never start. Ask your instructor: in site.toml, {word} must be smaller. Cancel this job"
 _REASONS = {
@@ -43,13 +47,14 @@ _DOWN = "Nodes required for job are DOWN"
 _LIMITS = ("QOS", "Assoc", "MaxJobs", "MaxSubmit", "MaxCpu", "MaxMem")
 
 _GOES_ON = "It goes on from its last snapshot, in a new Slurm job."
+_AGAIN = "It is submitted again."
 _ENDS = {
-    "TIMEOUT": f"The time that Slurm gave it ({{limit}}) was over. {_GOES_ON}",
-    "PREEMPTED": f"It had to make way for a more urgent job. {_GOES_ON}",
-    "NODE_FAIL": f"The computer that trained it broke down. {_GOES_ON}",
-    "BOOT_FAIL": "The computer that was to train it did not start. It is submitted again.",
-    "LAUNCH_FAILED": "Slurm could not start it on the computer that was chosen. It is submitted again.",
-    "FORGOTTEN": f"Slurm does not know it any more: it remembers a job for some minutes only. {_GOES_ON}",
+    "TIMEOUT": ("The time that Slurm gave it ({limit}) was over.", _GOES_ON),
+    "PREEMPTED": ("It had to make way for a more urgent job.", _GOES_ON),
+    "NODE_FAIL": ("The computer that trained it broke down.", _GOES_ON),
+    "BOOT_FAIL": ("The computer that was to train it did not start.", _AGAIN),
+    "LAUNCH_FAILED": ("Slurm could not start it on the computer that was chosen.", _AGAIN),
+    "FORGOTTEN": ("Slurm does not know it any more: it remembers a job for some minutes only.", _GOES_ON),
 }
 _FAILS = {
     "OUT_OF_MEMORY": "Slurm job {number} needed more memory than site.toml asks for. Use a smaller batch_size or "
@@ -71,6 +76,48 @@ _REFUSALS = (
 )
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A job as Slurm shows it."""
+
+    number: str  # Slurm's number of it
+    word: str  # its state, such as ``PENDING``
+    reason: str = ""  # why it is so, in Slurm's word
+    name: str = ""  # the name under which it was submitted
+    exit_code: int = 0  # what its program ended with
+    signal: int = 0  # the number of the signal that ended its program; 0 for none
+    limit: str = ""  # the time that it may take
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over."""
+        return self.word in ENDED
+
+
+def listed(said: str) -> list[Seen]:
+    """The jobs in what ``squeue`` printed. Lines that are none, such as warnings, are left out."""
+    rows = (line.split("|", 3) for line in said.splitlines())
+    return [Seen(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+
+
+def remembered(number: str, said: str) -> Seen:
+    """A job in what ``scontrol --oneliner show job`` printed."""
+    # A path may hold such words as well, but paths come last.
+    facts: dict[str, str] = {}
+    for word, value in re.findall(r"(\w+)=(\S*)", said):
+        facts.setdefault(word, value)
+    code, _, signal = facts.get("ExitCode", "0:0").partition(":")
+    return Seen(
+        number,
+        facts.get("JobState", "FORGOTTEN"),
+        facts.get("Reason", ""),
+        facts.get("JobName", ""),
+        int(code) if code.isdigit() else 0,
+        int(signal) if signal.isdigit() else 0,
+        facts.get("TimeLimit", ""),
+    )
+
+
 def status(seen: Seen, *, began: bool, last_line: str) -> Status:
     """How a job is that Slurm shows, which had `began` to train, now or earlier, and printed `last_line` last."""
     if not seen.ended:
@@ -80,7 +127,8 @@ def status(seen: Seen, *, began: bool, last_line: str) -> Status:
     if seen.word == "CANCELLED":
         return Status(False, ended="cancelled", said=f"Somebody cancelled it in Slurm (scancel {seen.number}).")
     if seen.word in _ENDS:
-        return Status(False, ended="again", said=_ENDS[seen.word].format(limit=seen.limit))
+        said, then = _ENDS[seen.word]
+        return Status(False, ended="again", said=said.format(limit=seen.limit), then=then)
     if seen.word in _FAILS:
         return Status(False, ended="failed", said=_FAILS[seen.word].format(number=seen.number))
     return _failed(seen, last_line)
@@ -88,10 +136,10 @@ def status(seen: Seen, *, began: bool, last_line: str) -> Status:
 
 def _failed(seen: Seen, last_line: str) -> Status:
     if seen.exit_code == STOPPED or seen.signal == _TERMINATED:
-        return Status(False, ended="again", said=f"Slurm told it to end before it was done. {_GOES_ON}")
+        return Status(False, ended="again", said="Slurm told it to end before it was done.", then=_GOES_ON)
     if seen.exit_code == BUSY:
-        said = "Another process was at it still, perhaps on a computer that broke down. It is submitted again."
-        return Status(False, ended="again", said=said)
+        said = "Another process was at it still, perhaps on a computer that broke down."
+        return Status(False, ended="again", said=said, then=_AGAIN)
     last = f" Its last line: {last_line}" if last_line else " It printed nothing."
     if seen.signal == _KILLED:
         how = "was killed, which often means that memory was not enough"

@@ -4,8 +4,6 @@ Names and types have been checked before (`contract`). Here are ranges and sizes
 endpoints for answers have in common; each of them reads what is its own. Nothing behind them sees the body.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -37,14 +35,12 @@ _RANGES = {
 }
 _MOST_STOPS, _MOST_STOP = 4, 1000
 _MOST_BIASES = 300
-MOST_ANSWERS = 128
-"""How many answers one request may ask for: prompts times tries."""
+MOST_ANSWERS = 128  # how many answers one request may ask for: prompts times tries
 MOST_TOKENS = MOST_ANSWERS * 1024
 """How many tokens all answers of one request may have together. Writing them takes the machine half an hour."""
 MOST_TEXT = CONTEXT_TOKENS * 128
 """How many characters a prompt may have. One that is longer fits into no context, whatever its tokens are."""
-MOST_MESSAGES = 2048
-"""How many messages a conversation may have, as at OpenAI."""
+MOST_MESSAGES = 2048  # how many messages a conversation may have, as at OpenAI
 _MOST_SCHEMA = 100_000
 # With more of them, llama.cpp would be busy for minutes, and fill the memory, before it says a word.
 _MOST_ITEMS, _MOST_PATTERNS = 10_000, 10
@@ -56,8 +52,7 @@ class Conversation(list[dict[str, str]]):
     """The role and the text of each message, as a chat template wants them."""
 
 
-Prompt = str | list[int] | Conversation
-"""What an answer goes on from: a text, a list of tokens, or a conversation."""
+Prompt = str | list[int] | Conversation  # what an answer goes on from: a text, a list of tokens, or a conversation
 
 
 @dataclass(frozen=True)
@@ -84,25 +79,21 @@ class Schema:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen and where an answer ends, under OpenAI's names and with OpenAI's defaults.
+    """How tokens are chosen and where an answer ends, under OpenAI's names and with OpenAI's defaults."""
 
-    `max_tokens` is -1 for as many as fit. Without a `seed`, each answer has one that nobody knows.
-    """
-
-    max_tokens: int
+    max_tokens: int  # -1 for as many as fit
     stop: list[str]
     logit_bias: dict[int, int]
     temperature: float = 1.0
     top_p: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
-    seed: int | None = None
+    seed: int | None = None  # None: each answer has one that nobody knows
 
     def llama(self, choice: int, *, logprobs: bool) -> dict[str, Any]:
         """llama.cpp's parameters for one answer, with nothing left to its own defaults.
 
-        `choice` is which of the answers to the same prompt it is; each has a seed of its own. With `logprobs` each
-        token comes with its log-probability.
+        `choice` is which of a prompt's answers it is; each has its own seed. `logprobs` tells those of each token.
         """
         return {
             **asdict(self),
@@ -123,28 +114,18 @@ class Sampling:
 
 @dataclass(frozen=True)
 class AnswerRequest:
-    """One request for answers.
-
-    Attributes:
-        prompts: what the model is asked.
-        n: how many answers each prompt gets.
-        best_of: how many are made for that; those that the model finds likeliest are given.
-        logprobs: how many of the likeliest tokens are told with each token; None tells no log-probabilities.
-        echo: whether a prompt is a part of its answers.
-        schema: what the answers must keep to.
-        include_usage: whether a stream ends with the usage.
-    """
+    """One request for answers."""
 
     model: str
-    prompts: Sequence[Prompt]
+    prompts: Sequence[Prompt]  # what the model is asked
     sampling: Sampling
-    n: int
-    best_of: int
+    n: int  # how many answers each prompt gets
+    best_of: int  # how many are made for that; those that the model finds likeliest are given
     stream: bool
-    include_usage: bool
-    logprobs: int | None = None
-    echo: bool = False
-    schema: Schema | None = None
+    include_usage: bool  # whether a stream ends with the usage
+    logprobs: int | None = None  # how many of the likeliest tokens are told with each; None: no log-probabilities
+    echo: bool = False  # whether a prompt is a part of its answers
+    schema: Schema | None = None  # what the answers must keep to
 
 
 def read(body: dict[str, Any], prompts: Sequence[Prompt], max_tokens: int, **special: Any) -> AnswerRequest:
@@ -206,8 +187,7 @@ def _check_bias(biases: dict[str, int]) -> None:
 def check_size(prompts: int, tries: int, tokens: int, limit: str) -> None:
     """Raise `APIError` (400) for a request that would keep others waiting for hours.
 
-    Each of its prompts is answered so many times, and each answer may have so many tokens (-1: as many as fit), as
-    the parameter `limit` says.
+    Each prompt is answered `tries` times, with so many tokens (-1: as many as fit), as the parameter `limit` says.
     """
     answers = prompts * tries
     if answers > MOST_ANSWERS:
@@ -235,8 +215,7 @@ def check_text(text: str, param: str) -> None:
 def read_messages(messages: list[dict[str, Any]], param: str, *parts: str) -> Conversation:
     """The conversation that a client sent as `param`; parts of messages with one of the types `parts` are text.
 
-    Raises:
-        APIError: 400 for anything but text, or for too much of it.
+    Raises `APIError`: 400 for anything but text, or for too much of it.
     """
     if len(messages) > MOST_MESSAGES:
         raise too_long(param, "array", MOST_MESSAGES, len(messages))

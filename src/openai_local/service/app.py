@@ -1,11 +1,10 @@
 """The web application, and the process that serves it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -13,7 +12,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,15 +24,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.answering.inference import Answering
 from openai_local.answering.server_pool import GoneError
-from openai_local.classroom import routes as classroom
-from openai_local.classroom.limits import NONE, Activity, Counted, Limits, Quota
-from openai_local.classroom.overview import Classroom
+from openai_local.classroom import overview
+from openai_local.classroom.limits import NONE, Limits, Quota
 from openai_local.errors import LocalError
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
@@ -46,8 +44,6 @@ from openai_local.service.context import Context
 from openai_local.service.job_records import Records
 from openai_local.service.queue import Queue
 from openai_local.service.routes import (
-    Branch,
-    behind,
     chat_completions,
     fine_tunes_2022,
     fine_tuning,
@@ -119,11 +115,30 @@ class NoteCalls:
         except Exception as error:
             if begun:
                 raise
-            log.exception("a request failed")
-            await errors.respond(errors.crash(error))(scope, receive, numbered)
+            await errors.respond(errors.explain(error))(scope, receive, numbered)
         finally:
             self.shared.open_calls -= 1
             self.shared.idle_seconds = 0.0
+
+
+class Branch(Mount):
+    """All that is below a path, also where it holds a new line: nothing goes past the branch's middleware.
+
+    Nobody who writes a slash too many is sent on, as that would be to an address made of their ``Host``.
+    """
+
+    def __init__(self, path: str, routes: list[BaseRoute], middleware: Sequence[Middleware] = ()) -> None:
+        super().__init__(path, Router(routes, redirect_slashes=False), middleware=middleware)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+
+
+def behind(prefix: str, routes: list[BaseRoute]) -> list[BaseRoute]:
+    """The routes of a service that a proxy has below a path. Its page is found without the last slash too."""
+
+    async def to_the_page(_: Request) -> Response:
+        return RedirectResponse(f"{prefix}/")
+
+    return [Route(prefix, to_the_page, methods=["GET"]), Branch(prefix, routes)]
 
 
 async def health(_: Request) -> Response:
@@ -148,7 +163,7 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         shared.answering.calm = lambda: not queue.busy()
         queue.start()
         failures = errors.ErrorLog(home.path)
-        writing = asyncio.ensure_future(_write_activity(quota.activity, failures))
+        writing = asyncio.ensure_future(_write_activity(quota, failures))
         try:
             yield
         finally:
@@ -156,28 +171,20 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
                 home.running.unlink(missing_ok=True)  # here, as uvicorn ends the process with the signal that came
             writing.cancel()
             queue.stop()
-            _write(quota.activity, failures)
+            _write(quota, failures)
             shared.answering.close()
             store.close()
 
-    resources = (
-        uploads,
-        fine_tuning,
-        model_list,
-        text_completions,
-        chat_completions,
-        responses,
-        fine_tunes_2022,
-        classroom,
-    )
+    answers = (text_completions, chat_completions, responses)
+    resources = (uploads, fine_tuning, model_list, *answers, fine_tunes_2022, overview)
     doors = (KeyDoor(store), *settings.doors)
     routes: list[BaseRoute] = [
         Route("/health", health),
-        *classroom.PAGE,
+        *overview.PAGE,
         Branch(
             "/v1",
             [route for resource in resources for route in resource.ROUTES],
-            middleware=[Middleware(RequireKey, doors=doors), Middleware(Counted, quota=quota)],
+            middleware=[Middleware(RequireKey, doors=doors, quota=quota)],
         ),
     ]
     app = Starlette(
@@ -192,23 +199,23 @@ def create_app(home: Home, cache: Path, settings: Settings | None = None) -> Sta
         lifespan=lifespan,
     )
     app.state.context = shared
-    app.state.classroom = Classroom(shared, quota.activity)
+    app.state.classroom = overview.Classroom(shared, quota)
     app.router.redirect_slashes = False
     return app
 
 
-async def _write_activity(activity: Activity, failures: errors.ErrorLog) -> None:
+async def _write_activity(quota: Quota, failures: errors.ErrorLog) -> None:
     while True:
         await asyncio.sleep(ACTIVITY_SECONDS)
-        await anyio.to_thread.run_sync(_write, activity, failures)
+        await anyio.to_thread.run_sync(_write, quota, failures)
 
 
-def _write(activity: Activity, failures: errors.ErrorLog) -> None:
+def _write(quota: Quota, failures: errors.ErrorLog) -> None:
     try:
-        activity.write()
-        failures.works(activity)
+        quota.write_activity()
+        failures.works(quota)
     except Exception as error:
-        failures.failed(activity, error)
+        failures.failed(quota, error)
 
 
 def _take_back_signals() -> None:
@@ -222,10 +229,7 @@ def _take_back_signals() -> None:
 def serve(home: Home, cache: Path, settings: Settings) -> None:
     """Serve until a signal comes, or until nobody called and no job ran for `settings.idle_timeout` seconds.
 
-    Prints one line with the base URL when it listens.
-
-    Raises:
-        LocalError: another service has this home, or the port is taken.
+    Prints one line with the base URL when it listens. Raises `LocalError`: the home or the port is taken.
     """
     lock = FileLock(home.lock, timeout=0)
     try:
@@ -241,11 +245,7 @@ def serve(home: Home, cache: Path, settings: Settings) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen at a port; 0 is any that is free.
-
-    Raises:
-        LocalError: the port can't be had.
-    """
+    """Listen at a port; 0 is any that is free. Raises `LocalError`: the port can't be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Said to be TCP, so that asyncio turns off Nagle's algorithm: it would hold each answer back for 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -255,9 +255,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise LocalError(
-            f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port."
-        ) from None
+        message = f"Can't listen on {host}:{port}: {error.strerror}. Choose another port with --port."
+        raise LocalError(message) from None
     listener.listen(128)
     return listener
 

@@ -1,16 +1,15 @@
-"""Who calls: keys, and those who know whose they are.
+"""Who calls: keys, those who know whose they are, and what somebody may have.
 
 A key is shown once, when it is made; the database keeps its SHA-256 only. (A key is 32 random bytes, so a plain
 hash is enough: there is nothing to guess.)
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,11 +45,7 @@ class Door(Protocol):
     advice: str
 
     async def identify(self, key: str) -> Identity | None:
-        """Whose key it is, or None if this door does not know it.
-
-        Raises:
-            APIError: it can't be found out now, as somebody else who has to be asked does not answer.
-        """
+        """Whose key it is, or None if unknown. Raises `APIError` if somebody who has to be asked is silent."""
 
 
 def hash_key(key: str) -> str:
@@ -79,21 +74,42 @@ class KeyDoor:
         return Identity(known.name, known.instructor, known.id) if known else None
 
 
+class Quota(Protocol):
+    """Knows what somebody may have (`classroom.limits`): in a class so much, alone as much as they like."""
+
+    def request(self, who: Identity) -> AbstractContextManager[None]:
+        """A request of theirs, while it is answered. Raises `APIError` if there are too many."""
+
+    def answers(self, who: Identity) -> int | None:
+        """How many answers of theirs may be made or wait at the same time; None is no limit."""
+
+    def asked(self, who: Identity) -> None:
+        """Note that they asked for an answer."""
+
+    def job(self, who: Identity) -> int | None:
+        """How many minutes their next job may train; None is no limit. Raises `APIError` if there may be none."""
+
+    def upload(self, who: Identity, said: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far."""
+
+
 class RequireKey:
     """ASGI middleware: whoever calls needs a key that one of the doors knows. Sets ``scope["identity"]``."""
 
-    def __init__(self, app: ASGIApp, doors: Sequence[Door]) -> None:
-        self.app, self.doors, self.patience = app, doors, Patience()
+    def __init__(self, app: ASGIApp, doors: Sequence[Door], quota: Quota) -> None:
+        self.app, self.doors, self.quota, self.patience = app, doors, quota, Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through or answer 401."""
-        try:
-            scope["identity"] = await self._identify(Headers(scope=scope))
-        except APIError as error:
-            if error.code == "invalid_api_key":
-                await self.patience.wait((scope.get("client") or ("", 0))[0])
-            return await respond(error)(scope, receive, send)
-        return await self.app(scope, receive, send)
+        """Let a request through, or answer 401, or 429 to somebody who has no room for one more."""
+        with ExitStack() as stack:
+            try:
+                who = scope["identity"] = await self._identify(Headers(scope=scope))
+                stack.enter_context(self.quota.request(who))
+            except APIError as error:
+                if error.code == "invalid_api_key":
+                    await self.patience.wait((scope.get("client") or ("", 0))[0])
+                return await respond(error)(scope, receive, send)
+            return await self.app(scope, receive, send)
 
     async def _identify(self, headers: Headers) -> Identity:
         key = headers.get("authorization", "").removeprefix("Bearer ").strip()

@@ -13,8 +13,6 @@ Each connection takes a file handle, and a program gets so many of them. The las
 connections: without them the service could not open a file.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket
@@ -32,10 +30,8 @@ from openai_local.service.trusted_hosts import HEADERS
 if sys.platform != "win32":
     import resource
 
-SILENT_SECONDS = 60.0
-"""How long a client that owes the rest of a request may send nothing."""
-HANDLES = 4096
-"""So many files and connections may be open at once, if the system allows it."""
+SILENT_SECONDS = 60.0  # how long a client that owes the rest of a request may send nothing
+HANDLES = 4096  # so many files and connections may be open at once, if the system allows it
 KEPT_HANDLES = 512
 _KEEPALIVE = {
     "TCP_KEEPIDLE": 60,
@@ -56,7 +52,8 @@ class Connection(H11Protocol):
         """Somebody connects."""
         super().connection_made(transport)
         _keep_alive(transport.get_extra_info("socket"))
-        if len(self.connections) > _most():
+        handles = HANDLES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if len(self.connections) > max(handles - KEPT_HANDLES, handles // 2):
             full = "The service has as many connections as it can have. Please try again in 5s."
             self._refuse(APIError(429, full, code="rate_limit_exceeded", headers={"retry-after": "5"}))
         self._expect()
@@ -132,12 +129,6 @@ def allow_handles() -> None:
         wanted = HANDLES if hard == resource.RLIM_INFINITY else min(hard, HANDLES)
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _most() -> int:
-    """How many connections there may be."""
-    handles = HANDLES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return max(handles - KEPT_HANDLES, handles // 2)
 
 
 def _keep_alive(connection: socket.socket | None) -> None:

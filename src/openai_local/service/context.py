@@ -1,7 +1,5 @@
 """What the routes share: the parts of one running service, who is asking, and answers in OpenAI's form."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,20 +12,17 @@ from starlette.responses import JSONResponse, Response
 from openai_local.answering.inference import Answering, Target
 from openai_local.home import Home
 from openai_local.models.base_models import Bases
-from openai_local.service.auth import Identity
+from openai_local.service.auth import Identity, Quota
 from openai_local.service.errors import APIError, brief, explain, invalid
 from openai_local.service.job_records import Records
 from openai_local.service.queue import Queue
 from openai_local.service.store import Page, Store, UnknownCursorError
-from openai_local.service.throttle import Load, Polling, Quota
+from openai_local.service.throttle import Load, Polling
 
 
 @dataclass
 class Context:
-    """One running service.
-
-    `open_calls` are being answered; for `idle_seconds` nobody has called.
-    """
+    """One running service."""
 
     home: Home
     bases: Bases
@@ -38,16 +33,11 @@ class Context:
     quota: Quota
     polling: Polling = field(default_factory=Polling)
     load: Load = field(default_factory=Load)
-    open_calls: int = 0
-    idle_seconds: float = 0.0
+    open_calls: int = 0  # that are being answered
+    idle_seconds: float = 0.0  # for so long nobody has called
 
     def target(self, name: str, who: Identity) -> tuple[str, Target]:
-        """What a model's name means to somebody: its full name, and the files to answer from.
-
-        Raises:
-            APIError: there is no such model.
-            LocalError: its base is not on this machine.
-        """
+        """A model's full name, and where to answer from. Raises `APIError`: no model, `LocalError`: no base."""
         if base := self.bases.find(name):
             base.require()
             return base.name, Target(base.gguf, asker=who.name)
@@ -102,18 +92,15 @@ def page(
 ) -> Response:
     """An answer that is a page of a list: behind ``after``, at most ``limit`` objects, as the query says.
 
-    Args:
-        fetch: takes both and returns the page; its objects may be as they go out already.
-        default: the limit if none is given.
-        highest: the highest that may be given.
-        ends: whether the answer tells the ids of its first and last object, as some lists of OpenAI's do.
-
-    Raises:
-        APIError: 400, one of the two makes no sense.
+    `fetch` takes both and returns the page; its objects may be as they go out already. The limit is `default` if
+    none is given, and `highest` at most. With `ends` the answer tells the ids of its first and last object, as
+    some lists of OpenAI's do. Raises `APIError` (400) if one of the two makes no sense.
     """
-    after = request.query_params.get("after")
+    after, limit = request.query_params.get("after"), request.query_params.get("limit", str(default))
+    if not limit.isdecimal() or len(limit) > 9 or not 1 <= int(limit) <= highest:
+        raise invalid("limit", f"'limit' must be a whole number from 1 to {highest}.")
     try:
-        found = fetch(after=after, limit=_limit(request, default, highest))
+        found = fetch(after=after, limit=int(limit))
     except UnknownCursorError:
         named = brief(str(after))
         message = f"'after' must be the id of an object in this list; {named!r} is none."
@@ -123,10 +110,3 @@ def page(
     if ends:
         answer |= {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
     return JSONResponse(answer)
-
-
-def _limit(request: Request, default: int, highest: int) -> int:
-    text = request.query_params.get("limit", str(default))
-    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= highest:
-        raise invalid("limit", f"'limit' must be a whole number from 1 to {highest}.")
-    return int(text)

@@ -8,25 +8,25 @@ A request that is wrong in a million places must not cost more than one that is 
 to their first mistake; bodies, lists and tables have an end. Numbers that JSON does not know (NaN) are refused.
 """
 
-from __future__ import annotations
-
 import collections.abc
+import gc
+from collections.abc import AsyncGenerator
 from types import UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
-from pydantic_core import CoreSchema
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 from openai_local.service.errors import APIError, brief, invalid, too_long, unsupported
 
-MOST_BYTES = 1 << 20
-"""How long a JSON body may be. What fits into a model's context is a fiftieth of it."""
+MOST_BYTES = 1 << 20  # how long a JSON body may be. What fits into a model's context is a fiftieth of it.
 MOST_PAIRS, MOST_KEY, MOST_VALUE = 16, 64, 512
 """How many pairs metadata may have, and how many characters their keys and values, as at OpenAI."""
 MOST_ITEMS = 8192
 """How many items a list or a table in a request may have: twice as many tokens as a model can read."""
+_ENDS = Field(max_length=MOST_ITEMS, fail_fast=True)  # read up to the first mistake
 _LISTS = {collections.abc.Iterable, collections.abc.Sequence, list}
 
 
@@ -73,42 +73,36 @@ def _as_lists(annotation: Any, known: dict[Any, Any]) -> Any:
     return Annotated[whole, _ENDS] if origin is dict else whole
 
 
-class _Ends:
-    """Tells pydantic that a list or a table ends with `MOST_ITEMS`, and is read up to its first mistake."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        schema: Any = handler(source)
-        return {**schema, "max_length": MOST_ITEMS, "fail_fast": True}
-
-
-_ENDS = _Ends()
-
-
 async def read_body(request: Request, adapter: TypeAdapter[dict[str, Any]]) -> dict[str, Any]:
-    """The JSON body of a request: names and types are right (`adapter` is a `contract`), what is null is left out.
-
-    Raises:
-        APIError: 400, naming the parameter; 413, the body is too long.
-    """
-    raw = await _read(request)
+    """The JSON body of a request that its `contract` takes, without nulls. Raises `APIError` (400 or 413)."""
+    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
+    too_large = APIError(413, message, code="request_too_large")
+    raw = bytearray()
+    async for piece in pieces(request, MOST_BYTES, too_large):
+        raw += piece
+    gc.disable()  # a million small lists would set it off again and again, each time for the whole program
     try:
-        body = adapter.validate_json(raw or b"null", strict=True)
+        # Not with `validate_json`: for each mistake that would make Python's objects of all that is around it.
+        body = adapter.validate_python(from_json(raw or b"null"), strict=True)
     except ValidationError as error:
         raise _explain(error) from None
+    except ValueError as error:
+        raise APIError(400, f"The body of the request is not valid JSON: Invalid JSON: {error}.") from None
+    finally:
+        gc.enable()
     return {name: value for name, value in body.items() if value is not None}
 
 
-async def _read(request: Request) -> bytearray:
-    """The body; no more of it is read than it may have."""
-    message = f"The body of this request may have {MOST_BYTES >> 20} MB at most. Send less at a time."
-    body, too_large = bytearray(), APIError(413, message, code="request_too_large")
-    if said_length(request) > MOST_BYTES:
+async def pieces(request: Request, most: int, too_large: APIError) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises `too_large` as soon as it has, or says that it has, more than `most` bytes."""
+    received = 0
+    if said_length(request) > most:
         raise too_large
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
+        received += len(chunk)
+        if received > most:
             raise too_large
-    return body
+        yield chunk
 
 
 def said_length(request: Request) -> int:
@@ -119,8 +113,6 @@ def said_length(request: Request) -> int:
 
 def _explain(error: ValidationError) -> APIError:
     first, *others = error.errors(include_url=False, include_input=False)
-    if first["type"] == "json_invalid":
-        return APIError(400, f"The body of the request is not valid JSON: {first['msg']}.")
     param = _name(first["loc"])
     if not param:
         return APIError(400, "The body of the request must be a JSON object.")
@@ -131,8 +123,9 @@ def _explain(error: ValidationError) -> APIError:
     for problem in here:
         if problem["type"] == "too_long" and problem["ctx"]["field_type"] == "List":
             return too_long(param, "array", problem["ctx"]["max_length"], "more")
-    reasons = dict.fromkeys(problem["msg"] for problem in here)
-    return invalid(param, f"Invalid value for '{param}': {'; or: '.join([*reasons][:3])}.")
+    reasons = "; or: ".join([*dict.fromkeys(problem["msg"] for problem in here)][:3])
+    said = reasons.replace("a valid list", "a valid array").replace("a valid dictionary", "an object")
+    return invalid(param, f"Invalid value for '{param}': {said}.")
 
 
 def _name(location: tuple[int | str, ...]) -> str:
@@ -147,12 +140,9 @@ def _name(location: tuple[int | str, ...]) -> str:
 
 
 def refuse(body: dict[str, Any], offered: frozenset[str], harmless: dict[str, Any]) -> None:
-    """Raise `APIError` (400) for the first parameter that the service does not offer.
+    """Raise `APIError` (400) for the first parameter in a body that the service does not offer.
 
-    Args:
-        body: the request.
-        offered: the parameters that work.
-        harmless: others, with the value at which they ask for nothing; a tuple holds several.
+    Those `offered` work, and the `harmless` do at a value at which they ask for nothing; a tuple holds several.
     """
     for name, value in body.items():
         nothing = harmless.get(name, ())

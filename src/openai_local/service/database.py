@@ -13,14 +13,13 @@ few dozen transactions in a second. So who writes while others wait for their tu
 they become one transaction, and go together ("group commit").
 """
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock, RLock, get_ident
 from typing import Any
@@ -41,11 +40,8 @@ _NETWORK = frozenset(
 MOST_TOGETHER = 50
 """So many who write go to the disk at once, at most. Else those who came first might wait for ever."""
 _RESERVE = "INSERT OR REPLACE INTO activity (name, asked, seen_at) VALUES ('', zeroblob(1000000), 0)"
-_LEAST_FREE = 128
-"""So many free pages (of 4 kB) the database has at least, while the disk has room for them."""
-_AGAIN_SECONDS = 10.0
-"""How long to wait until room is asked for again, where there was none."""
-Values = Sequence[Any]
+_LEAST_FREE = 128  # so many free pages (of 4 kB) the database has at least, while the disk has room for them
+_AGAIN_SECONDS = 10.0  # how long to wait until room is asked for again, where there was none
 VERSION = 3
 _SCHEMA = """
 CREATE TABLE objects (
@@ -107,9 +103,8 @@ class Database:
     def __init__(self, path: Path, *, check: bool = False) -> None:
         """Open or create it, and bring it to today's form. With `check`, read all of it to see if it is sound.
 
-        Raises:
-            LocalError: it is damaged or gone, or comes from a newer version of this package.
-            OSError, sqlite3.Error: the disk does not allow it (`disk.sentence`).
+        Raises `LocalError`: it is damaged or gone, or comes from a newer version of this package; `OSError` or
+        `sqlite3.Error`: the disk does not allow it (`disk.sentence`).
         """
         self._lock, self._reading, self._writer = RLock(), RLock(), 0
         self._counting, self._waiting, self._group = Lock(), 0, _Group()
@@ -127,9 +122,9 @@ class Database:
         except BaseException:
             self._db.close()
             raise
-        if check and shared:
+        self._reserved = check and shared
+        if self._reserved:
             self._reserve()
-            self._reserved = True
 
     def close(self) -> None:
         """Close it. What was written is on disk then."""
@@ -145,7 +140,11 @@ class Database:
         if self._writer == get_ident():  # a block within a block
             yield
             return
-        with self._turn():
+        with self._counting:
+            self._waiting += 1
+        with self._lock:
+            with self._counting:
+                self._waiting -= 1
             group = self._group
             try:
                 with self._block(group):
@@ -154,19 +153,6 @@ class Database:
                 if not self._waiting or self.waits or group.size >= MOST_TOGETHER:
                     self._commit(group)
         group.taken.result()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Write alone. `_waiting` tells how many wait for that."""
-        with self._counting:
-            self._waiting += 1
-        self._lock.acquire()
-        with self._counting:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._lock.release()
 
     @contextlib.contextmanager
     def _block(self, group: _Group) -> Iterator[None]:
@@ -223,12 +209,12 @@ class Database:
         """Inside `together`: do something when all is on disk, before anybody else writes; never if undone."""
         self._group.afterwards.append(action)
 
-    def change(self, query: str, values: Values = ()) -> int:
+    def change(self, query: str, values: Sequence[Any] = ()) -> int:
         """Write, in a transaction of its own or the one that is open. Returns how many rows were changed."""
         with self.together():
             return self._db.execute(query, values).rowcount
 
-    def change_each(self, query: str, rows: Iterable[Values]) -> None:
+    def change_each(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
         """Write once for each row of values."""
         with self.together():
             self._db.executemany(query, rows)
@@ -238,7 +224,7 @@ class Database:
         """Whether who reads may wait for who writes."""
         return self._reader is self._db
 
-    def ask(self, query: str, values: Values = ()) -> list[Any]:
+    def ask(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read rows. Who is inside `together` sees what they have written."""
         if self.waits or self._writer == get_ident():
             with self._lock:
@@ -256,7 +242,7 @@ class Database:
         self._make_room()
 
     def _renew(self) -> None:
-        """Do so again when that room is used up, as long as the disk has more."""
+        """`_reserve` again when that room is used up, as long as the disk has more."""
         if not self._reserved or time.monotonic() < self._reserve_again:
             return
         try:
@@ -306,8 +292,7 @@ def _require_not_lost(path: Path) -> None:
         )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
+_connect = partial(sqlite3.connect, check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
 
 
 def _choose_journal(db: sqlite3.Connection, path: Path) -> bool:

@@ -4,8 +4,6 @@
 the exception a user expects: 400 BadRequestError, 401 AuthenticationError, 404 NotFoundError, and so on.
 """
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from collections.abc import Hashable
@@ -22,8 +20,7 @@ from openai_local.errors import LocalError
 
 log = logging.getLogger(__name__)
 
-MOST_SHOWN = 100
-"""How much an error repeats of a name that somebody sent, in characters."""
+MOST_SHOWN = 100  # how much an error repeats of a name that somebody sent, in characters
 
 
 def brief(text: str) -> str:
@@ -70,25 +67,26 @@ def too_long(param: str, what: str, most: int, has: int | str) -> APIError:
     return APIError(400, message, param=param, code=f"{what}_above_max_length")
 
 
-def crash(error: Exception) -> APIError:
-    """500 for a bug here, whose details go to the log only."""
-    message = f"The service failed at this request ({type(error).__name__}). Its log says more."
-    return APIError(500, message, kind="server_error")
+def too_much(message: str, seconds: int) -> APIError:
+    """429, with the seconds after which to try again."""
+    headers = {"retry-after": str(seconds)}
+    return APIError(429, message, code="rate_limit_exceeded", kind="requests", headers=headers)
 
 
 def explain(error: Exception) -> APIError:
-    """What to tell of an error: what it says itself, unless it is a bug."""
+    """What to tell of an error: what it says itself, unless it is a bug, whose details go to the log only."""
     if isinstance(error, APIError):
         return error
     if refused := disk.refusal(error):
-        return APIError(507 if refused == "full" else 503, disk.for_clients(refused), kind="server_error")
+        return APIError(507 if refused == "full" else 503, disk.FOR_CLIENTS[refused], kind="server_error")
     if isinstance(error, AnswerError):
         kind = "invalid_request_error" if error.status < 500 else "server_error"
         return APIError(error.status, str(error), param=error.param, code=error.code, kind=kind)
     if isinstance(error, LocalError):
         return APIError(503, str(error), kind="server_error")
-    log.error("an answer failed", exc_info=error)
-    return crash(error)
+    log.error("a request failed", exc_info=error)
+    message = f"The service failed at this request ({type(error).__name__}). Its log says more."
+    return APIError(500, message, kind="server_error")
 
 
 def respond(error: APIError) -> Response:
@@ -97,10 +95,7 @@ def respond(error: APIError) -> Response:
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler for what the service, llama.cpp, the disk or the database refuses.
-
-    Other errors of the system are bugs.
-    """
+    """Starlette's handler for what the service, llama.cpp, the disk or the database refuses; others are bugs."""
     service = request.app.state.context
     if isinstance(error, OSError | sqlite3.Error):
         if disk.refusal(error) is None:

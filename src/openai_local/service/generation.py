@@ -3,50 +3,49 @@
 The endpoints differ in what they read and in how a choice looks; what happens between is here. A whole answer is
 put together from the same pieces as a streamed one, so the two are alike in every detail: a character that was cut
 at the end of the answer is in neither.
+
+llama.cpp calls back in a thread of its own; server-sent events go out in the loop, in bursts. The first one goes
+at once. Later ones wait a little for each other, as each burst takes time from the cores that write the answer.
 """
 
-from __future__ import annotations
-
+import asyncio
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 from typing import Any, Literal, cast
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from openai_local.answering.inference import Answering, Target
+from openai_local.answering.inference import Target
 from openai_local.answering.server_pool import GoneError
 from openai_local.service.answer_request import AnswerRequest, Conversation, Prompt
 from openai_local.service.connections import Caller
 from openai_local.service.context import Context, context, identity
 from openai_local.service.errors import APIError
-from openai_local.service.event_stream import DONE, frame, stream
 from openai_local.service.logprobs import LEAST, MOST, Reader, Token, read_entry
 from openai_local.service.throttle import Load
 from openai_local.training.job_folder import new_id
 
-START = "<|endoftext|>"
-"""What an empty prompt means: the beginning of a document."""
+START = "<|endoftext|>"  # what an empty prompt means: the beginning of a document
+BURST_SECONDS = 0.04  # how long events wait for others, at most
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a choice, or all of it.
-
-    `finish` is set in the last piece only, `first` in the first. `offset` counts the characters before it, those
-    of the prompt too, where log-probabilities are wanted; `mean_logprob` is that of the answer's tokens.
-    """
+    """A part of a choice, or all of it."""
 
     index: int
     text: str
     tokens: list[Token]
-    finish: Literal["stop", "length"] | None = None
+    finish: Literal["stop", "length"] | None = None  # in the last piece only
     first: bool = False
-    offset: int = 0
-    mean_logprob: float = LEAST
+    offset: int = 0  # characters before it, those of the prompt too, where log-probabilities are wanted
+    mean_logprob: float = LEAST  # of the answer's tokens
 
 
 @dataclass
@@ -69,27 +68,27 @@ class Usage:
 Emit = Callable[[Piece | Usage], bool]
 
 
+def frame(data: dict[str, Any], event: str | None = None) -> str:
+    """One server-sent event."""
+    return (f"event: {event}\n" if event else "") + f"data: {json.dumps(data)}\n\n"
+
+
 @dataclass(frozen=True)
 class Generation:
-    """All choices of one answer. It ends when the `caller` has left.
-
-    `model` is the full name of the model that answers.
-    """
+    """All choices of one answer. It ends when the `caller` has left."""
 
     service: Context
     caller: Caller
     load: Load
-    model: str
+    model: str  # its full name
     target: Target
     asked: AnswerRequest
 
     @classmethod
-    async def of(cls, request: Request, asked: AnswerRequest) -> Generation:
+    async def of(cls, request: Request, asked: AnswerRequest) -> "Generation":
         """Find what is asked, and see whether there is room for its answers. Notes that somebody asked.
 
-        Raises:
-            APIError: there is no such model, or no room.
-            LocalError: the model's base is not on this machine.
+        Raises `APIError`: there is no such model, or no room; `LocalError`: its base is not on this machine.
         """
         service, who = context(request), identity(request)
         name, target = await service.store.aside(service.target, asked.model, who)
@@ -101,10 +100,7 @@ class Generation:
     async def whole(self) -> tuple[list[Piece], Usage]:
         """All choices and their usage; of `best_of` choices of each prompt those that the model finds likeliest.
 
-        Raises:
-            AnswerError: llama.cpp refuses a request.
-            APIError: 429, or 400 for a schema.
-            GoneError: the caller has left.
+        Raises `AnswerError`: llama.cpp refuses; `APIError`: 429, or 400 for a schema; `GoneError`: nobody waits.
         """
         usage = Usage()
         async with self.caller.watched():
@@ -116,13 +112,56 @@ class Generation:
     async def streamed(self, encode: Callable[[Piece | Usage | APIError], Iterable[str]]) -> Response:
         """An answer of server-sent events: the pieces of each choice, and the usage at the end.
 
-        Raises what `whole` raises, if it happens before the first piece; `encode` tells what happens later.
+        The first one is awaited, so that an error still gets its status: what `whole` raises before it is raised
+        here. `encode` turns what comes into the text of events, also an error that happens later.
         """
+        waiting: deque[Piece | Usage | Exception | None] = deque()
+        came, loop = asyncio.Event(), asyncio.get_running_loop()
 
-        def told(item: Piece | Usage | Exception) -> Iterable[str]:
-            return encode(self.service.explain(item) if isinstance(item, Exception) else item)
+        def emit(item: Piece | Usage) -> bool:
+            waiting.append(item)
+            if not came.is_set():
+                loop.call_soon_threadsafe(came.set)
+            return self.caller.gone
 
-        return await stream(self.caller, self.load, self._emit_all, told)
+        async def work() -> None:
+            try:
+                with self.load.place():
+                    await self.load.run(partial(self._emit_all, emit))
+                waiting.append(None)
+            except Exception as error:
+                waiting.append(error)
+            came.set()
+
+        async def burst() -> list[Piece | Usage | Exception | None]:
+            """What came since the last burst; at the end None or an exception."""
+            await came.wait()
+            came.clear()  # before looking, so that nothing is missed
+            return [waiting.popleft() for _ in range(len(waiting))]
+
+        task = asyncio.ensure_future(work())
+        async with self.caller.watched():
+            first = await burst()
+        if isinstance(first[0], Exception):
+            await task
+            raise first[0]
+
+        async def events() -> AsyncIterator[str]:
+            items = first
+            try:
+                while True:
+                    said = (self.service.explain(item) if isinstance(item, Exception) else item for item in items)
+                    if text := "".join(part for item in said if item is not None for part in encode(item)):
+                        yield text
+                    if items and (items[-1] is None or isinstance(items[-1], Exception)):
+                        return
+                    await asyncio.wait({task}, timeout=BURST_SECONDS)
+                    items = await burst()
+            finally:
+                self.caller.gone = True
+                await asyncio.shield(task)
+
+        return StreamingResponse(events(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
     def head(self, prefix: str, kind: str) -> dict[str, Any]:
         """What a whole completion, or all chunks of one, begin with. Its id begins with `prefix`."""
@@ -146,7 +185,7 @@ class Generation:
             else:
                 if self.asked.include_usage:
                     yield frame({**head, "choices": [], "usage": item.openai()})
-                yield DONE
+                yield "data: [DONE]\n\n"
 
         return await self.streamed(encode)
 
@@ -162,18 +201,15 @@ class Generation:
 
     def _check(self) -> None:
         if biased := [*self.asked.sampling.logit_bias]:
-            self._answering.check_tokens(self.target, biased, "logit_bias")
+            self.service.answering.check_tokens(self.target, biased, "logit_bias")
         for prompt in self.asked.prompts:
             if not isinstance(prompt, str | Conversation):
-                self._answering.check_tokens(self.target, prompt, "prompt")
-        if (schema := self.asked.schema) and not self._answering.takes_schema(self.target, schema.llama):
+                self.service.answering.check_tokens(self.target, prompt, "prompt")
+        if (schema := self.asked.schema) and not self.service.answering.takes_schema(self.target, schema.llama):
             raise schema.refusal()
 
     def _request(self, index: int) -> dict[str, Any]:
-        """What llama.cpp is asked for a choice.
-
-        It always writes a token. So for an answer of none it is asked for one, to be thrown away.
-        """
+        """What llama.cpp is asked for a choice. It always writes a token: for an answer of none, one to drop."""
         asked, prompt = self.asked, self._prompt(index)
         logprobs = asked.logprobs is not None or asked.best_of > asked.n
         request = asked.sampling.llama(index % asked.best_of, logprobs=logprobs)
@@ -231,8 +267,11 @@ class Generation:
                 first, offset = False, offset + len(text)
 
         def receive(chunk: dict[str, Any]) -> bool:
-            if chunk.get("usage"):
-                self._count(usage, chunk["usage"], index)
+            if said := chunk.get("usage"):
+                usage.completion += 0 if nothing else said["completion_tokens"]
+                if index % self.asked.best_of == 0:  # a prompt counts once
+                    usage.prompt += said["prompt_tokens"]
+                    usage.cached += said["prompt_tokens_details"]["cached_tokens"]
             for choice in chunk["choices"]:
                 if first:
                     send(start.text, start.tokens)
@@ -248,36 +287,24 @@ class Generation:
                 send("", [], finish)
             return left
 
-        self._answering.stream(self.target, self._request(index), receive, lambda: self.caller.gone)
+        self.service.answering.stream(self.target, self._request(index), receive, lambda: self.caller.gone)
         return left
-
-    @property
-    def _answering(self) -> Answering:
-        return self.service.answering
-
-    def _count(self, usage: Usage, said: dict[str, Any], index: int) -> None:
-        """Add what llama.cpp says of a choice."""
-        if self.asked.sampling.max_tokens:
-            usage.completion += said["completion_tokens"]
-        if index % self.asked.best_of == 0:  # a prompt counts once
-            usage.prompt += said["prompt_tokens"]
-            usage.cached += said["prompt_tokens_details"]["cached_tokens"]
 
     def _start(self, index: int) -> Piece:
         """What comes before the answer: the echo of the prompt, or nothing. Offsets count its text too."""
         prompt, logprobs = self._prompt(index) or START, self.asked.logprobs is not None
         if isinstance(prompt, Conversation) or not (self._echoes(index) or logprobs):
             return Piece(index, "", [])
-        text = prompt if isinstance(prompt, str) else self._answering.text(self.target, prompt)
+        text = prompt if isinstance(prompt, str) else self.service.answering.text(self.target, prompt)
         if not self._echoes(index):
             return Piece(index, "", [], offset=len(text))
         return Piece(index, text, self._prompt_tokens(prompt) if logprobs else [])
 
     def _prompt_tokens(self, prompt: str | list[int]) -> list[Token]:
-        tokens = self._answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
-        scores = self._answering.score(self.target, tokens, MOST, lambda: self.caller.gone)
-        named = [Token(self._answering.text(self.target, tokens[:1]).encode(), None)]
+        tokens = self.service.answering.tokens(self.target, prompt) if isinstance(prompt, str) else prompt
+        scores = self.service.answering.score(self.target, tokens, MOST, lambda: self.caller.gone)
+        named = [Token(self.service.answering.text(self.target, tokens[:1]).encode(), None)]
         for score in scores:
-            own = bytes(score["bytes"]) or self._answering.text(self.target, [score["id"]]).encode()
+            own = bytes(score["bytes"]) or self.service.answering.text(self.target, [score["id"]]).encode()
             named.append(read_entry(score, own))
         return named

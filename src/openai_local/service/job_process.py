@@ -4,8 +4,6 @@ The queue calls `JobProcess.look` twice a second; nothing here waits. All goes b
 directory say, so a service that was stopped at any point goes on where it was.
 """
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any
@@ -17,15 +15,12 @@ from openai_local.runners import Runner, Status
 from openai_local.service.job_records import ALIVE, ENDED, Records
 from openai_local.training.job_folder import Journal, new_id
 
-PAUSE_SECONDS = 10.0
-"""How long a paused job may take to write down where it is."""
+PAUSE_SECONDS = 10.0  # how long a paused job may take to write down where it is
 MOST_SECONDS = 10.0
 """Of the time between two looks, so much counts as training at most: a machine that slept has not trained."""
 FULL = "There is no room left on the disk. The training waits until there is."
-TOO_LONG = 2
-"""So many times as long as it may, a job trains at most: how long it will take is only estimated."""
-TRIES = 2
-"""How often a process may end without having got any further before its job counts as failed."""
+TOO_LONG = 2  # so many times as long as it may, a job trains at most: how long it will take is only estimated
+TRIES = 2  # how often a process may end without having got any further before its job counts as failed
 
 
 class JobProcess:
@@ -103,7 +98,8 @@ class JobProcess:
             self.records.fail(self.id, "server_error", _last_words(self.journal, status))
             return True
         if self._steps >= 0 or status.said:
-            said = status.said or "The training process ended without a result and is started again."
+            said = "The training process ended without a result and is started again."
+            said = f"{status.said} {status.then}".strip() if status.said else said
             self.records.tell(self.id, said, level="warn", key=f"again {self._mark} {done} {tries}")
         try:
             self.runner.start(self.journal)
@@ -145,8 +141,8 @@ def not_so_long(how_long: str, most_minutes: int) -> str:
 def _last_words(journal: Journal, status: Status) -> str:
     """What to tell of a process that got nowhere."""
     if status.said:
-        why = status.said.split(". ")[0].removesuffix(".")
-        return f"{why}. That happened {TRIES} times, and the training got no further. The log is {journal.log}."
+        again = f"That happened {TRIES} times, and the training got no further."
+        return f"{status.said} {again} The log is {journal.log}."
     log = journal.log.read_text(encoding="utf-8", errors="replace").strip() if journal.log.exists() else ""
     said = f" Its last words: {log.splitlines()[-1]}" if log else ""
     return f"The training process ended twice without a result.{said} The log is {journal.log}."

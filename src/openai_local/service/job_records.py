@@ -4,8 +4,6 @@ The training process writes a job's directory; this copies what stands there. Ev
 service may have been killed after the first time), because ids are derived from the job and the step.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Collection, Mapping
@@ -24,8 +22,7 @@ from openai_local.training.job_folder import FILES, Journal, data_file, derived_
 ENDED = ("succeeded", "failed", "cancelled")
 ALIVE = ("validating_files", "queued", "running", "paused")
 KEPT_CHECKPOINTS = 3
-Data = dict[str, Any] | None
-"""What an event says, for programs."""
+Data = dict[str, Any] | None  # what an event says, for programs
 
 
 class Records:
@@ -37,7 +34,8 @@ class Records:
 
     def hidden(self, text: str) -> str:
         """A text for those who call the service. Where its folders lie is not their business."""
-        return self.home.hidden(text if self._cache is None else text.replace(str(self._cache), "CACHE"))
+        text = text if self._cache is None else text.replace(str(self._cache), "CACHE")
+        return text.replace(str(self.home.path), "HOME")
 
     def journal(self, job: str) -> Journal:
         """The directory of a job."""
@@ -61,8 +59,6 @@ class Records:
             with contextlib.suppress(OSError, ValueError):
                 remove_data(self.journal(job).folder)
 
-    # Events and states
-
     def tell(
         self, job: str, message: str, data: Data = None, *, level: Any = "info", key: str | None = None
     ) -> None:
@@ -79,10 +75,7 @@ class Records:
         self.store.add_events(job, [event])
 
     def move(self, job: str, states: Collection[str], status: str, **fields: Any) -> bool:
-        """Bring a job that is in one of the `states` to another. Returns whether it was.
-
-        `fields` are those that change with it; when it ended, and what was estimated, is set here.
-        """
+        """Bring a job in one of the `states` to another, and its `fields` and times. Returns whether it was so."""
         moved = False
 
         def change(item: FineTuningJob) -> None:
@@ -133,8 +126,6 @@ class Records:
             done = {"fine_tuned_model": name, "result_files": [table], "trained_tokens": result["trained_tokens"]}
             self.move(job, ["running"], "succeeded", **done)
 
-    # What the training process wrote
-
     def copy(self, job: str, offset: int = 0) -> int:
         """Copy what the training process told from byte `offset` on. Returns the offset behind it."""
         events, checkpoints, finish, settled = [], [], None, dict[str, Any]()
@@ -184,7 +175,7 @@ class Records:
             metrics=metrics,
         )
         with self.store.together():
-            self.store.add(checkpoint, self._owner(job))
+            self.store.add(checkpoint, self.store.owner(FineTuningJob, job))
             self._keep_model(job, name, file, checkpoint=id_)
         kept = self.store.page(FineTuningJobCheckpoint, fine_tuning_job_id=job)
         for old in sorted(kept, key=lambda c: c.step_number)[:-KEPT_CHECKPOINTS]:
@@ -192,7 +183,7 @@ class Records:
 
     def _keep_model(self, job: str, name: str, adapter: Path, **private: Any) -> None:
         if self.store.get(Model, name) is None:
-            owner, base = self._owner(job), self.store.private(FineTuningJob, job)["base"]
+            owner, base = self.store.owner(FineTuningJob, job), self.store.private(FineTuningJob, job)["base"]
             model = Model(id=name, object="model", created=int(time.time()), owned_by=owner)
             size = adapter.stat().st_size
             self.store.add(model, owner, job=job, base=base, adapter=adapter.name, bytes=size, **private)
@@ -205,13 +196,9 @@ class Records:
         if self.store.get(FileObject, id_) is None:
             old = self.store.private(FineTuningJob, job).get("of_2022")
             name = "compiled_results.csv" if old else "step_metrics.csv"
-            self.store.add(describe(path, id_, name, "fine-tune-results"), self._owner(job))
+            file = describe(path, id_, name, "fine-tune-results")
+            self.store.add(file, self.store.owner(FineTuningJob, job))
         return id_
-
-    def _owner(self, job: str) -> str:
-        return self.store.owner(FineTuningJob, job) or ""
-
-    # Models
 
     def adapter(self, private: Mapping[str, Any]) -> Path:
         """The file of a fine-tuned model or checkpoint, by what is kept beside it in the database."""

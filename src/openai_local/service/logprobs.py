@@ -8,16 +8,12 @@ Left as it is: a character that the model wrote in several tokens (an emoji, say
 log-probability of its last token. llama.cpp tells no more.
 """
 
-from __future__ import annotations
-
 import codecs
 from dataclasses import dataclass
 from typing import Any
 
-MOST = 20
-"""How many of the likeliest tokens OpenAI gives at most; llama.cpp is always asked for so many."""
-LEAST = -9999.0
-"""OpenAI's number for "very unlikely": JSON has no infinity."""
+MOST = 20  # how many of the likeliest tokens OpenAI gives at most; llama.cpp is always asked for so many
+LEAST = -9999.0  # OpenAI's number for "very unlikely": JSON has no infinity
 
 
 @dataclass(frozen=True)

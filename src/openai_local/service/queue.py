@@ -4,8 +4,6 @@ One thread checks files. Another starts jobs, as many at once as the runner take
 what the database says, so a service that was stopped at any point goes on where it was.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time
@@ -26,13 +24,10 @@ from openai_local.service.scheduling import Forecast, Place, Waiting, in_order, 
 from openai_local.training.dataset import DataError, count
 from openai_local.training.job_folder import FILES, Job, Journal, data_file
 
-LOOK_SECONDS = 0.5
-"""How often the jobs that run are looked at."""
-PLACE_SECONDS = 5.0
-"""How often it is estimated anew when each job will start."""
+LOOK_SECONDS = 0.5  # how often the jobs that run are looked at
+PLACE_SECONDS = 5.0  # how often it is estimated anew when each job will start
 BUSY = ("validating_files", "queued", "running")
-TOLD = frozenset((0, 1, 2, 3, 5, 10, 20, 50, 100))
-"""A job tells when it has moved up to one of these places."""
+TOLD = frozenset((0, 1, 2, 3, 5, 10, 20, 50, 100))  # a job tells when it has moved up to one of these places
 
 
 class Queue:
@@ -43,8 +38,8 @@ class Queue:
         self._forecast = forecast
         self._turns = self.store.last_turns()
         self._processes: dict[str, JobProcess] = {}
-        self._waiting: list[Waiting] = []
-        self._places: dict[str, Place] = {}
+        self._waiting: list[Waiting] = []  # in the order in which they will be started
+        self.places: dict[str, Place] = {}  # where the jobs that wait stand, by their ids
         self._placed_at = 0.0
         self._news = {step: threading.Event() for step in (self._check, self._train)}
         self._errors = ErrorLog(records.home.path)
@@ -84,10 +79,6 @@ class Queue:
         """Whether any job has something to do."""
         return bool(self.store.table(FineTuningJob, status=BUSY))
 
-    def places(self) -> dict[str, Place]:
-        """Where the jobs that wait stand, by their ids."""
-        return self._places
-
     # What people ask for. Each returns the job as it is then, also if it could not be done any more.
 
     def cancel(self, job: FineTuningJob) -> FineTuningJob:
@@ -113,19 +104,13 @@ class Queue:
         self.wake()
         return after
 
-    def put_first(self, job: FineTuningJob) -> FineTuningJob:
-        """Let a job be the next one."""
-        return self._rank(job, -1, "The job was put before all others.")
-
-    def put_last(self, job: FineTuningJob) -> FineTuningJob:
-        """Let a job wait until no other waits."""
-        return self._rank(job, 1, "The job was put behind all others.")
-
-    def _rank(self, job: FineTuningJob, side: int, message: str) -> FineTuningJob:
+    def put(self, job: FineTuningJob, *, first: bool) -> FineTuningJob:
+        """Let a job be the next one, or else wait until no other waits."""
+        side, where = (-1, "before") if first else (1, "behind")
         ranks = [rank or 0 for _, _, rank in self.store.table(FineTuningJob, "private.rank", status=["queued"])]
         rank = side * (1 + max([side * rank for rank in ranks if side * rank > 0], default=0))
         self.store.note_private(FineTuningJob, job.id, rank=rank)
-        self.records.tell(job.id, message)
+        self.records.tell(job.id, f"The job was put {where} all others.")
         self.wake()
         return job
 
@@ -141,8 +126,6 @@ class Queue:
                 news.set()  # what it was told is not forgotten
             else:
                 self._errors.works(step)
-
-    # Checking
 
     def _check(self, _: bool, failures: list[Exception]) -> None:
         for job in self.store.page(FineTuningJob, status="validating_files", order="asc"):
@@ -168,8 +151,6 @@ class Queue:
         self.records.move(job.id, ["validating_files"], "queued")
         self.wake()
 
-    # Training
-
     def _train(self, news: bool, failures: list[Exception]) -> None:
         for id_, process in list(self._processes.items()):
             if _try(failures, process.look):
@@ -177,25 +158,20 @@ class Queue:
                 self.records.let_go(id_)
                 news = True
         if news:
-            self._waiting = self._queue()
+            rows = self.store.table(FineTuningJob, "private.seconds", "private.rank", status=["queued"])
+            waiting = [
+                Waiting(id_, owner, seconds, rank or 0)
+                for id_, owner, seconds, rank in reversed(rows)
+                if id_ not in self._processes
+            ]
+            self._waiting = in_order(waiting, self._turns)
             while self._waiting and len(self._processes) < self.runner.at_once:
                 _try(failures, self._begin, self._waiting.pop(0))
         if news or time.monotonic() - self._placed_at > PLACE_SECONDS:
             self._placed_at = time.monotonic()
             self._tell_places()
 
-    def _queue(self) -> list[Waiting]:
-        """The jobs that wait, in the order in which they will be started."""
-        rows = self.store.table(FineTuningJob, "private.seconds", "private.rank", status=["queued"])
-        waiting = [
-            Waiting(id_, owner, seconds, rank or 0)
-            for id_, owner, seconds, rank in reversed(rows)
-            if id_ not in self._processes
-        ]
-        return in_order(waiting, self._turns)
-
     def _begin(self, waiting: Waiting) -> None:
-        """Start a job."""
         job = self.store.get(FineTuningJob, waiting.id)
         if job is None or job.status != "queued":
             return
@@ -221,8 +197,8 @@ class Queue:
     def _tell_places(self) -> None:
         """Tell each job that waits how many are before it, at first and whenever that is worth a word."""
         running = [self._forecast.left(id_) for id_ in self._processes]
-        before, self._places = self._places, places(self._waiting, running, self.runner.at_once)
-        for id_, place in self._places.items():
+        before, self.places = self.places, places(self._waiting, running, self.runner.at_once)
+        for id_, place in self.places.items():
             known = before.get(id_)
             if known is None or (place.ahead != known.ahead and place.ahead in TOLD):
                 data = {"jobs_ahead": place.ahead}

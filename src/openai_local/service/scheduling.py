@@ -4,8 +4,6 @@ Next is always the learner whose last job was started longest ago, or never, wit
 may put a job before or behind all others.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -94,22 +92,16 @@ class Forecast:
         self._speeds: dict[str, tuple[float, float | None, float]] = {}
 
     def seconds(self, job: FineTuningJob, examples: int) -> float | None:
-        """How many seconds a job will train whose file is there and has so many examples.
-
-        None if nobody has trained this base model here yet.
-        """
+        """How many seconds a job of so many examples will train; None if nobody has trained its base here yet."""
         private = self._records.store.private(FineTuningJob, job.id)
         speed, start = self._speed(private["base"])
         if speed is None:
             return None
         epochs = settle(**private["hyperparameters"], n_examples=examples).n_epochs
-        size = float(self._size(job.training_file))
-        if job.validation_file:  # each epoch ends with all of it
-            size += VALIDATION * self._size(job.validation_file)
+        files = [self._records.home.files / file for file in (job.training_file, job.validation_file) if file]
+        training, *validation = (file.stat().st_size for file in files)
+        size = training + VALIDATION * sum(validation)  # each epoch ends with all of it
         return start + epochs * size / BYTES_PER_TOKEN / speed
-
-    def _size(self, file: str) -> int:
-        return (self._records.home.files / file).stat().st_size
 
     def left(self, job: str) -> float | None:
         """How many seconds a job that runs will still take, or None if nobody knows."""

@@ -11,8 +11,6 @@ its name back; what it does not know is removed (`settle`). So nothing that was 
 half-written is ever seen.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import time
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 import anyio.to_thread
-from openai import BaseModel
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
@@ -33,7 +30,6 @@ from openai_local.training.job_folder import new_id
 
 Object = FileObject | FineTuningJob | FineTuningJobCheckpoint | Model
 T = TypeVar("T", FileObject, FineTuningJob, FineTuningJobCheckpoint, Model)
-Item = TypeVar("Item", bound=BaseModel)
 P = ParamSpec("P")
 R = TypeVar("R")
 Order = Literal["asc", "desc"]
@@ -44,7 +40,7 @@ class UnknownCursorError(Exception):
     """A list shall go on behind an object that is not in it."""
 
 
-class Page(list[Item], Generic[Item]):
+class Page(list[R], Generic[R]):
     """Some objects in order, and whether there are more behind them."""
 
     has_more: bool = False
@@ -74,8 +70,6 @@ class Store(Database):
             return look(*args, **kwargs)
         return await anyio.to_thread.run_sync(partial(look, *args, **kwargs))
 
-    # Objects
-
     def add(self, item: Object, owner: str, **private: Any) -> None:
         """Add a file, job or model. `private` is kept beside it and never leaves the service."""
         with self.together():
@@ -102,9 +96,9 @@ class Store(Database):
             query = "UPDATE objects SET private = ? WHERE kind = ? AND id = ?"
             self.change(query, (private, kind.__name__, id_))
 
-    def owner(self, kind: type[T], id_: str) -> str | None:
-        """Who owns an object."""
-        return self._row("owner", kind, id_)
+    def owner(self, kind: type[T], id_: str) -> str:
+        """Who owns an object; empty if there is none."""
+        return self._row("owner", kind, id_) or ""
 
     def stored(self, owner: str) -> int:
         """How many bytes somebody's files and models take."""
@@ -156,17 +150,11 @@ class Store(Database):
         having: dict[str, str] | None = None,
         **fields: str | None,
     ) -> Page[T]:
-        """Objects in the order they were made (``desc``: newest first).
+        """Objects in the order they were made (``desc``: newest first), at most `limit`; -1 for all.
 
-        Args:
-            owner: only what belongs to them; None for everybody's.
-            after: start behind the object with this id.
-            limit: at most so many; -1 for all.
-            having: only objects whose metadata have all of these.
-            fields: only objects whose top-level field has this value, such as ``status="queued"``.
-
-        Raises:
-            UnknownCursorError: `after` is no id, or somebody else's.
+        With `owner` only what belongs to them, behind the object with the id `after`, whose metadata are `having`
+        all of these, and whose top-level `fields` have these values, such as ``status="queued"``. Raises
+        `UnknownCursorError` if `after` is no id, or somebody else's.
         """
         where, values = ["kind = ?"], list[str | None]([kind.__name__])
         scope = {} if owner is None else {"owner": owner}
@@ -176,7 +164,7 @@ class Store(Database):
         for name, text in (having or {}).items():
             where.append("EXISTS (SELECT 1 FROM json_each(body, '$.metadata') WHERE key = ? AND value = ?)")
             values += [name, text]
-        return self._page("objects", scope, where, values, after, limit, order, partial(_construct, kind))
+        return self._page("objects", scope, where, values, (after, limit, order), partial(_construct, kind))
 
     def table(self, kind: type[T], *fields: str, status: Collection[str] = ()) -> list[tuple[Any, ...]]:
         """A few fields of all objects of a kind, newest first: much less work than the objects.
@@ -196,17 +184,10 @@ class Store(Database):
         return rows[0][0] if rows else None
 
     def _page(
-        self,
-        table: str,
-        scope: dict[str, str],
-        where: list[str],
-        values: list[Any],
-        after: str | None,
-        limit: int,
-        order: str,
-        read: Callable[[Any], Any],
+        self, table: str, scope: dict[str, str], where: list[str], values: list[Any], which: Any, read: Any
     ) -> Page[Any]:
         """`scope` holds for the cursor `after` too, `where` for the objects alone; `read` is done with each."""
+        after, limit, order = which
         within = "".join(f" AND {column} = ?" for column in scope)
         if after is not None:
             found = self.ask(f"SELECT seq FROM {table} WHERE id = ?{within}", (after, *scope.values()))
@@ -220,8 +201,6 @@ class Store(Database):
         page.has_more = 0 <= limit < len(rows)
         return page
 
-    # Events
-
     def add_events(self, job: str, events: Collection[FineTuningJobEvent]) -> None:
         """Add events to a job; one whose id is known already is left out."""
         rows = [(job, event.id, _dump(event)) for event in events]
@@ -230,18 +209,9 @@ class Store(Database):
             if any(event.type != "metrics" for event in events):
                 self.afterwards(partial(self._changed, job))
 
-    def events(
-        self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc"
-    ) -> Page[FineTuningJobEvent]:
-        """A job's events; the arguments are those of `page`."""
-        read = partial(_construct, FineTuningJobEvent)
-        return self._page("events", {"job": job}, ["1"], [], after, limit, order, read)
-
-    def plain_events(self, job: str, *, after: str | None, limit: int) -> Page[Any]:
-        """The same as they go out: dictionaries, newest first. Many ask for them, and often."""
-        return self._page("events", {"job": job}, ["1"], [], after, limit, "desc", lambda event: event)
-
-    # Keys
+    def events(self, job: str, *, after: str | None = None, limit: int = 20, order: Order = "desc") -> Page[Any]:
+        """A job's events as they go out, dictionaries; the arguments are those of `page`."""
+        return self._page("events", {"job": job}, ["1"], [], (after, limit, order), lambda event: event)
 
     def add_key(self, name: str, hash_: str, *, instructor: bool = False) -> None:
         """Keep the hash of a key that belongs to `name`."""
@@ -264,8 +234,6 @@ class Store(Database):
         rows = self.ask(f"SELECT id, name, instructor, created_at, used_at FROM keys {which}", values)
         return [Key(id_, name, bool(instructor), *times) for id_, name, instructor, *times in rows]
 
-    # Activity
-
     def activity(self) -> dict[str, tuple[int, int]]:
         """How many answers each name has asked for, and when it called last (Unix time)."""
         rows = self.ask("SELECT name, asked, seen_at FROM activity")
@@ -280,16 +248,13 @@ class Store(Database):
             self.change_each(query, [(at, id_) for id_, at in keys.items()])
 
 
-def _dump(item: BaseModel) -> str:
+def _dump(item: Object | FineTuningJobEvent) -> str:
     return item.to_json(indent=None, warnings=False)
 
 
-def _construct(kind: type[Item], item: dict[str, Any]) -> Item:
+def _construct(kind: type[T], item: dict[str, Any]) -> T:
     """As the client reads an answer, without checks: a job may be ``paused``, which its type does not know."""
     return kind.construct(**item)
-
-
-# Files
 
 
 def _hidden(path: Path) -> Path:

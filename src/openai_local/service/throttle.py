@@ -4,17 +4,14 @@ Of one learner's answers in a class only a few are made at the same time, and a 
 places stay free, however much somebody asks for.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol, TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
 import anyio.to_thread
 
-from openai_local.service.auth import Identity
-from openai_local.service.errors import APIError
+from openai_local.service.errors import too_much
 
 MOST = 64
 AT_ONCE = 4  # answers of one learner are made at the same time, where they have limits; `lanes.LANES` is more
@@ -25,52 +22,25 @@ _FORGOTTEN_SECONDS = 30.0
 Result = TypeVar("Result")
 
 
-class Quota(Protocol):
-    """Knows what somebody may have (`classroom.limits`): in a class so much, alone as much as they like."""
-
-    def answers(self, who: Identity) -> int | None:
-        """How many answers of theirs may be made or wait at the same time; None is no limit."""
-
-    def asked(self, who: Identity) -> None:
-        """Note that they asked for an answer."""
-
-    def job(self, who: Identity) -> int | None:
-        """How many minutes their next job may train; None is no limit. Raises `APIError` if there may be none."""
-
-    def upload(self, who: Identity, said: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Room for a file of `said` bytes while it comes; yields what to call with the bytes so far."""
-
-
-def too_much(message: str, seconds: int) -> APIError:
-    """429, with the seconds after which to try again."""
-    headers = {"retry-after": str(seconds)}
-    return APIError(429, message, code="rate_limit_exceeded", kind="requests", headers=headers)
-
-
 class Load:
     """The answers of one service, or of one learner. Each has a place, and a thread while it is made."""
 
-    def __init__(self, most: int = MOST, *, at_once: int = MOST, whole: Load | None = None) -> None:
+    def __init__(self, most: int = MOST, *, at_once: int = MOST, whole: "Load | None" = None) -> None:
         """`most` may be made or wait, `at_once` be made at a time. A learner's load is part of the `whole`."""
         self._most, self._whole, self._busy = most, whole, 0
         self._turns = anyio.CapacityLimiter(at_once)
         self._shares: dict[str, Load] = {}
 
-    def share(self, name: str, most: int) -> Load:
+    def share(self, name: str, most: int) -> "Load":
         """The part of this load that one learner may use; `most` of their answers may be made or wait."""
         return self._shares.setdefault(name, Load(most, at_once=AT_ONCE, whole=self))
 
     def require_room(self) -> None:
-        """Look whether there is a place.
-
-        Raises:
-            APIError: 429, there are too many. The official client then waits a second and asks again.
-        """
+        """Raise `APIError` (429) if there is no place. The official client then waits a second and asks again."""
         if self._busy >= self._most:
             whose = "of your answers" if self._whole else "answers"
-            raise too_much(
-                f"Rate limit reached: {self._most} {whose} are in the making. Please try again in 1s.", 1
-            )
+            message = f"Rate limit reached: {self._most} {whose} are in the making. Please try again in 1s."
+            raise too_much(message, 1)
         if self._whole:
             self._whole.require_room()
 
@@ -101,7 +71,6 @@ class Polling:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], tuple[float, float]] = {}
-        self._cleaned = 0.0
         self._seconds = LEAST_SECONDS
 
     def look(self, who: str, job: str, seconds: float = LOOK_SECONDS) -> float:
@@ -111,9 +80,7 @@ class Polling:
         """
         now = time.monotonic()
         self._seen[who, job] = now, seconds
-        if now - self._cleaned > LEAST_SECONDS:
-            patience = max(_FORGOTTEN_SECONDS, 2 * self._seconds)
-            self._seen = {follower: (at, own) for follower, (at, own) in self._seen.items() if now - at < patience}
-            self._cleaned = now
+        patience = max(_FORGOTTEN_SECONDS, 2 * self._seconds)
+        self._seen = {follower: (at, own) for follower, (at, own) in self._seen.items() if now - at < patience}
         self._seconds = max(LEAST_SECONDS, sum(own for _, own in self._seen.values()))
         return self._seconds

@@ -6,8 +6,6 @@ turned away before that: by the name in ``Host``, and by ``Origin`` and ``Sec-Fe
 whose page asks. And each answer tells the browser that it is for no other page, and not to be kept.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -16,10 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openai_local.service.errors import APIError, respond
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-"""What every machine calls itself."""
-ANY = "*"
-"""Stands for all names, where only others know them: on a network, or behind a Hub."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})  # what every machine calls itself
+ANY = "*"  # stands for all names, where only others know them: on a network, or behind a Hub
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",

@@ -1,7 +1,5 @@
 """``/v1/chat/completions``: the assistant's next message."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.service import answer_request
-from openai_local.service.answer_request import (
-    SHARED,
-    AnswerRequest,
-)
+from openai_local.service.answer_request import SHARED, AnswerRequest
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import invalid
 from openai_local.service.generation import Generation, Piece
@@ -67,12 +62,8 @@ def _read(body: dict[str, Any]) -> AnswerRequest:
 
 def _choice(piece: Piece, logprobs: int | None) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": piece.text, "refusal": None, "annotations": []}
-    return {
-        "index": piece.index,
-        "message": message,
-        "logprobs": _logprobs(piece, logprobs),
-        "finish_reason": piece.finish,
-    }
+    told = _logprobs(piece, logprobs)
+    return {"index": piece.index, "message": message, "logprobs": told, "finish_reason": piece.finish}
 
 
 def _deltas(piece: Piece, logprobs: int | None) -> Iterator[dict[str, Any]]:

@@ -4,8 +4,6 @@ A fine-tune is a job of today, shown as it was then. Nothing is kept twice. What
 beside its job, under ``of_2022``; a job that was started in today's API has none of it and is shown all the same.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import random
@@ -14,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, Required, TypedDict
 
 from openai.types import FileObject
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning import FineTuningJob
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -24,14 +22,7 @@ from openai_local.service.context import Context, context, identity, plain
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import APIError, invalid, too_long
 from openai_local.service.job_records import ENDED
-from openai_local.service.routes.fine_tuning import (
-    JobRequest,
-    change,
-    find,
-    settings,
-    slug,
-    submit,
-)
+from openai_local.service.routes.fine_tuning import RANGES, JobRequest, changed, find, settings, slug, submit
 from openai_local.service.store import Store
 from openai_local.service.throttle import STREAM_SECONDS
 
@@ -64,7 +55,6 @@ class FineTuneCreateParams(TypedDict, total=False):
 
 _CREATE = contract(FineTuneCreateParams)
 _OFFERED = frozenset(FineTuneCreateParams.__annotations__)
-_HARMLESS: dict[str, Any] = {}
 
 
 async def create(request: Request) -> Response:
@@ -76,18 +66,16 @@ async def create(request: Request) -> Response:
 
 
 def _read(body: dict[str, Any]) -> JobRequest:
-    refuse(body, _OFFERED, _HARMLESS)
+    refuse(body, _OFFERED, {})
     model, weight = body.get("model", MODEL), body.get("prompt_loss_weight", PROMPT_LOSS_WEIGHT)
     if not 0 <= weight <= 1:
         raise _invalid("prompt_loss_weight", "must be from 0 to 1.")
     if len(body.get("suffix", "")) > 40:
         raise _invalid("suffix", "may have 40 characters at most.")
     classification = _classification(body)
-    given: dict[str, Any] = {"n_epochs": body.get("n_epochs", N_EPOCHS)}
-    if "batch_size" in body:
-        given["batch_size"] = body["batch_size"]
-    if "learning_rate_multiplier" in body:
-        given["learning_rate_multiplier"] = body["learning_rate_multiplier"] * RATE
+    given = {"n_epochs": N_EPOCHS} | {name: body[name] for name in RANGES if name in body}
+    if "learning_rate_multiplier" in given:
+        given["learning_rate_multiplier"] *= RATE
     return JobRequest(
         model=model,
         training_file=body["training_file"],
@@ -152,9 +140,8 @@ def retrieve(request: Request) -> Response:
 
 def cancel(request: Request) -> Response:
     """End a fine-tune before its time."""
-    service = context(request)
-    job = change(find(request), service.queue.cancel, "cancelled")
-    return JSONResponse(_fine_tune(service.store, job, with_events=True))
+    job = changed(request, "cancel", "cancelled")
+    return JSONResponse(_fine_tune(context(request).store, job, with_events=True))
 
 
 def list_events(request: Request) -> Response:
@@ -174,22 +161,14 @@ async def _stream(service: Context, id_: str, who: str) -> AsyncIterator[str]:
             await asyncio.sleep(max(_POLL_SECONDS, service.polling.look(who, id_, STREAM_SECONDS)))
             continue
         changes = now
-        job, new = await service.store.aside(_news, service.store, id_, last)
+        job = await service.store.aside(service.store.get, FineTuningJob, id_)
+        new = await service.store.aside(service.store.events, id_, after=last, limit=-1, order="asc")
         for event in _events(id_, new):
             yield f"data: {json.dumps(event)}\n\n"
-        last = new[-1].id if new else last
+        last = new[-1]["id"] if new else last
         if job is None or job.status in ENDED:
             break
     yield "data: [DONE]\n\n"
-
-
-def _news(store: Store, job: str, after: str | None) -> tuple[FineTuningJob | None, list[Any]]:
-    return store.get(FineTuningJob, job), store.events(job, after=after, limit=-1, order="asc")
-
-
-def _id(job: str) -> str:
-    """``ft-…`` for ``ftjob-…``."""
-    return f"ft-{job.removeprefix('ftjob-')}"
 
 
 def _fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) -> dict[str, Any]:
@@ -197,11 +176,11 @@ def _fine_tune(store: Store, job: FineTuningJob, *, with_events: bool = False) -
     known, latest = store.private(FineTuningJob, job.id).get("of_2022"), store.events(job.id, limit=1)
     special = known or {"model": job.model, "prompt_loss_weight": 0.0}
     whole = {
-        "id": _id(job.id),
+        "id": f"ft-{job.id.removeprefix('ftjob-')}",
         "object": "fine-tune",
         "model": special["model"],
         "created_at": job.created_at,
-        "updated_at": max([job.created_at, *(event.created_at for event in latest)]),
+        "updated_at": max([job.created_at, *(event["created_at"] for event in latest)]),
         "fine_tuned_model": job.fine_tuned_model,
         "hyperparams": _hyperparams(job, special),
         "organization_id": job.organization_id,
@@ -234,25 +213,25 @@ def _files(store: Store, *ids: str | None) -> list[dict[str, Any]]:
     return [plain(file) for file in found if file]
 
 
-def _events(job: str, given: Iterable[FineTuningJobEvent]) -> list[dict[str, Any]]:
+def _events(job: str, given: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Events of a job in the wording of 2022. Those of single steps had no place in it."""
     return [
-        {"object": "fine-tune-event", "created_at": event.created_at, "level": event.level, "message": message}
+        {"object": "fine-tune-event", "created_at": event["created_at"], "level": event["level"], "message": said}
         for event in given
-        if event.type != "metrics"
-        for message in _messages(job, event)
+        if event.get("type") != "metrics"
+        for said in _messages(job, event)
     ]
 
 
-def _messages(job: str, event: FineTuningJobEvent) -> list[str]:
+def _messages(job: str, event: dict[str, Any]) -> list[str]:
     """What was said in 2022 instead of an event: nothing, one message or several.
 
     That is told by the event's facts. One without them says the same as today: it has no counterpart in 2022, or
     it was kept by an earlier version of the service, which wrote down none.
     """
-    match event.data:
+    match event.get("data"):
         case {"really_trained": sentence}:
-            return [f"Created fine-tune: {_id(job)}", str(sentence)]
+            return [f"Created fine-tune: ft-{job.removeprefix('ftjob-')}", str(sentence)]
         case {"status": "validating_files"}:
             return []
         case {"status": "queued"}:
@@ -271,7 +250,7 @@ def _messages(job: str, event: FineTuningJobEvent) -> list[str]:
             return [f"Fine-tune failed. {why}"]
         case {"status": "succeeded" | "cancelled" as end}:
             return [f"Fine-tune {end}"]
-    return [event.message]
+    return [event["message"]]
 
 
 ROUTES = [

@@ -4,8 +4,6 @@ What the API of 2022 (`fine_tunes_2022`) does alike is here too: putting a job i
 it.
 """
 
-from __future__ import annotations
-
 import random
 import re
 import secrets
@@ -40,26 +38,16 @@ RANGES = {"n_epochs": (1, 50), "batch_size": (1, 256), "learning_rate_multiplier
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A fine-tuning job as somebody asks for it, in today's API or in that of 2022.
+    """A fine-tuning job as somebody asks for it, in today's API or in that of 2022."""
 
-    Attributes:
-        model: a name of a base model.
-        training_file, validation_file: the ids of uploads.
-        hyperparameters: for each of `RANGES` a number or ``"auto"``.
-        suffix: what stands in the trained model's name; it may be empty.
-        seed: decides the order of the examples.
-        metadata: whatever the client wants to keep with the job, or None.
-        of_2022: what only a fine-tune of 2022 has, as it is kept beside the job; None for a job of today.
-    """
-
-    model: str
-    training_file: str
+    model: str  # a name of a base model
+    training_file: str  # the id of an upload, and so the next
     validation_file: str | None
-    hyperparameters: dict[str, Any]
-    suffix: str
-    seed: int
-    metadata: dict[str, str] | None = None
-    of_2022: dict[str, Any] | None = None
+    hyperparameters: dict[str, Any]  # for each of `RANGES` a number or ``"auto"``
+    suffix: str  # what stands in the trained model's name; it may be empty
+    seed: int  # decides the order of the examples
+    metadata: dict[str, str] | None = None  # whatever the client wants to keep with the job
+    of_2022: dict[str, Any] | None = None  # what only a fine-tune of 2022 has, as it is kept beside the job
 
 
 async def create(request: Request) -> Response:
@@ -111,8 +99,7 @@ def _supervised(body: dict[str, Any]) -> dict[str, Any]:
 def settings(given: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """All hyperparameters: a number or ``"auto"`` that is `given` for some of `RANGES`, ``"auto"`` for the others.
 
-    Raises `APIError` (400) for one that there is not, or a number that is out of range. In the request their names
-    begin with `prefix`.
+    Raises `APIError` (400) for one that there is not or is out of range. In the request they begin with `prefix`.
     """
     refuse({f"{prefix}{name}": given[name] for name in given}, frozenset(f"{prefix}{name}" for name in RANGES), {})
     for name, value in given.items():
@@ -132,11 +119,9 @@ def slug(suffix: str) -> str:
 def submit(service: Context, who: Identity, asked: JobRequest, name: Callable[[Base], str]) -> FineTuningJob:
     """Put a job of `who` into the queue. Its files are checked later, as at OpenAI.
 
-    `name` gives the trained model's name; nobody else gets the same one meanwhile.
-
-    Raises:
-        APIError: the model or a file does not exist, or is somebody else's; or there is no room for one more job.
-        LocalError: the base model is not on this machine.
+    `name` gives the trained model's name; nobody else gets the same one meanwhile. Raises `APIError`: the model or
+    a file does not exist, or is somebody else's; or there is no room for one more job; `LocalError`: the base
+    model is not on this machine.
     """
     store = service.store
     with store.together():  # nobody can take the file, the room or the name meanwhile
@@ -220,10 +205,7 @@ def _filter(request: Request) -> dict[str, Any]:
 
 
 def find(request: Request) -> FineTuningJob:
-    """The job whose id is in the path, one of today (``ftjob-…``) or of 2022 (``ft-…``).
-
-    Raises `APIError` (404) if there is none, or if it is somebody else's.
-    """
+    """The job in the path, ``ftjob-…`` or of 2022 ``ft-…``. Raises `APIError` (404) if it is none of theirs."""
     id_ = request.path_params["id"]
     today = f"ftjob-{id_.removeprefix('ft-')}" if id_.startswith("ft-") else id_
     job = context(request).store.get(FineTuningJob, today, identity(request).sees)
@@ -242,22 +224,23 @@ def retrieve(request: Request) -> Response:
 
 def cancel(request: Request) -> Response:
     """End a job before its time."""
-    return one(change(find(request), context(request).queue.cancel, "cancelled"))
+    return one(changed(request, "cancel", "cancelled"))
 
 
 def pause(request: Request) -> Response:
     """Stop a job for a while."""
-    return one(change(find(request), context(request).queue.pause, "paused"))
+    return one(changed(request, "pause", "paused"))
 
 
 def resume(request: Request) -> Response:
     """Let a paused job go on."""
-    return one(change(find(request), context(request).queue.resume, "resumed"))
+    return one(changed(request, "resume", "resumed"))
 
 
-def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], word: str) -> FineTuningJob:
-    """Cancel, pause or resume a job. Raises `APIError` (400) if that is not possible in its state."""
-    after = act(job)
+def changed(request: Request, act: str, word: str) -> FineTuningJob:
+    """A job after an `act` of the queue's. Raises `APIError` (400) if that is not possible in its state."""
+    job = find(request)
+    after: FineTuningJob = getattr(context(request).queue, act)(job)
     if after.status == job.status:
         raise invalid("fine_tuning_job_id", f"Job {job.id} is {job.status} and can't be {word}.")
     return after
@@ -265,7 +248,7 @@ def change(job: FineTuningJob, act: Callable[[FineTuningJob], FineTuningJob], wo
 
 def events(request: Request) -> Response:
     """What happened in a job, newest first."""
-    return page(request, partial(context(request).store.plain_events, find(request).id), default=20, highest=1000)
+    return page(request, partial(context(request).store.events, find(request).id), default=20, highest=1000)
 
 
 def checkpoints(request: Request) -> Response:

@@ -1,7 +1,5 @@
 """``/v1/models``: list, retrieve, delete. And ``/v1/engines``, what models were called until 2022."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from openai.types import Model, ModelDeleted

@@ -7,8 +7,6 @@ A response here has one message with one text. When it is streamed, the events c
 is created and in progress, an item and a part of it begin, the text comes in deltas, and all of them end again.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any, Required
@@ -20,14 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openai_local.service import answer_request
-from openai_local.service.answer_request import (
-    AnswerRequest,
-    Conversation,
-)
+from openai_local.service.answer_request import AnswerRequest, Conversation
 from openai_local.service.contract import contract, read_body, refuse
 from openai_local.service.errors import APIError, brief, invalid
-from openai_local.service.event_stream import frame
-from openai_local.service.generation import Generation, Piece, Usage
+from openai_local.service.generation import Generation, Piece, Usage, frame
 from openai_local.service.logprobs import content
 from openai_local.training.job_folder import new_id
 
@@ -186,7 +180,14 @@ class Reply:
             "status": status,
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
             "output": [self._item()] if usage else [],
-            "usage": _usage(usage) if usage else None,
+            "usage": usage
+            and {
+                "input_tokens": usage.prompt,
+                "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+                "output_tokens": usage.completion,
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": usage.prompt + usage.completion,
+            },
         }
         if status == "completed":
             response["completed_at"] = int(time.time())
@@ -207,16 +208,6 @@ class Reply:
 
     def _part(self) -> dict[str, Any]:
         return {"type": "output_text", "text": self._text, "annotations": [], "logprobs": self._logprobs}
-
-
-def _usage(usage: Usage) -> dict[str, Any]:
-    return {
-        "input_tokens": usage.prompt,
-        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
-        "output_tokens": usage.completion,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": usage.prompt + usage.completion,
-    }
 
 
 def _without_bytes(logprobs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """``/v1/completions``: the text that follows a prompt."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from openai.types import Completion

@@ -1,10 +1,8 @@
 """``/v1/files``: upload, list, retrieve, content, delete."""
 
-from __future__ import annotations
-
 import os
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
 from pathlib import PurePath
 from typing import Any, BinaryIO
@@ -16,12 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from openai_local.service.context import Context, context, identity, one, page
-from openai_local.service.contract import refuse, said_length
+from openai_local.service.contract import pieces, refuse, said_length
 from openai_local.service.errors import APIError, brief, invalid, too_long
 from openai_local.service.job_records import ALIVE, describe
 from openai_local.service.store import coming, going
@@ -31,8 +28,7 @@ MOST_BYTES = 512 * 1024 * 1024
 _OFFERED = frozenset({"file", "purpose"})
 _MOST_NAME = 255
 _PIECE = 1 << 18
-_ENVELOPE = 4096
-"""How much longer than its file an upload may be."""
+_ENVELOPE = 4096  # how much longer than its file an upload may be
 
 
 async def create(request: Request) -> Response:
@@ -55,12 +51,10 @@ async def _form(request: Request, came: Callable[[int], None]) -> FormData:
 
     async def counted() -> AsyncGenerator[bytes, None]:
         received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > MOST_BYTES + _ENVELOPE:
-                raise too_large
+        async for piece in pieces(request, MOST_BYTES + _ENVELOPE, too_large):
+            received += len(piece)
             came(received)
-            yield chunk
+            yield piece
 
     if said_length(request) > MOST_BYTES + _ENVELOPE:
         raise too_large
@@ -144,29 +138,23 @@ def retrieve(request: Request) -> Response:
 
 def content(request: Request) -> Response:
     """One file's bytes."""
-    file = _find(request)
+    id_ = _find(request).id
     try:
-        return _Whole((context(request).home.files / file.id).open("rb"))
+        file = (context(request).home.files / id_).open("rb")
     except FileNotFoundError:  # it is just being deleted
-        raise _missing(file.id) from None
+        raise _missing(id_) from None
+    headers = {"accept-ranges": "none", "content-length": str(os.fstat(file.fileno()).st_size)}
+    if request.method == "HEAD":
+        file.close()
+    body = () if file.closed else _whole(file)
+    return StreamingResponse(body, headers=headers, media_type="application/octet-stream")
 
 
-class _Whole(Response):
+def _whole(file: BinaryIO) -> Iterator[bytes]:
     """An open file from its first byte to its last, even if it is deleted meanwhile. It is closed then."""
-
-    media_type = "application/octet-stream"
-
-    def __init__(self, file: BinaryIO) -> None:
-        size = os.fstat(file.fileno()).st_size
-        super().__init__(headers={"accept-ranges": "none", "content-length": str(size)})
-        self._file = file
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._file:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while scope["method"] != "HEAD" and (piece := await run_in_threadpool(self._file.read, _PIECE)):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+    with file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def delete(request: Request) -> Response:

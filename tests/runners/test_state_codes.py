@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from openai_local.errors import LocalError
-from openai_local.runners import squeue, state_codes
-from openai_local.runners.squeue import Seen, SilentError, Squeue, listed, remembered
+from openai_local.runners import slurm, state_codes
+from openai_local.runners.slurm import SilentError, Squeue
+from openai_local.runners.state_codes import Seen, listed, remembered
 
 ENDED = (
     "JobId=7 JobName=ftjob-1 UserId=me(1000) Priority=1 JobState=TIMEOUT Reason=TimeLimit Dependency=(null) "
@@ -123,7 +124,7 @@ def test_a_job_that_lives(word, waits):
 )
 def test_how_a_job_ended(word, more, ended, said):
     found = status(word, last_line="the end", **more)
-    assert not found.alive and found.ended == ended and said in found.said
+    assert not found.alive and found.ended == ended and said in f"{found.said} {found.then}"
 
 
 def test_a_job_that_was_done_is_left_to_its_result():
@@ -192,26 +193,26 @@ def test_one_question_serves_many_looks(commands, tmp_path):
     ],
 )
 def test_silence_is_told_within_seconds_and_never_taken_for_no_job(commands, monkeypatch, lines):
-    monkeypatch.setattr(squeue, "SECONDS", 2.0)
-    monkeypatch.setattr(squeue, "PATIENCE", 0.3)
+    monkeypatch.setattr(slurm, "SECONDS", 2.0)
+    monkeypatch.setattr(slurm, "PATIENCE", 0.3)
     commands("squeue", lines)
     commands("scontrol", lines)
-    slurm, begun = Squeue(), time.monotonic()
+    ours, begun = Squeue(), time.monotonic()
     for _ in range(20):
         with pytest.raises(SilentError, match="Slurm does not answer"):
-            slurm.living()
+            ours.living()
     assert time.monotonic() - begun < 1.5, "they wait together, not one after the other"
     with pytest.raises(SilentError):
-        slurm.one("3")
+        ours.one("3")
 
 
 def test_a_short_silence_is_bridged(commands, monkeypatch):
-    monkeypatch.setattr(squeue, "FRESH", 0.0)
+    monkeypatch.setattr(slurm, "FRESH", 0.0)
     commands("squeue", "echo '3|RUNNING|None|ftjob-1'")
-    slurm = Squeue()
-    assert list(slurm.living()) == ["3"]
+    ours = Squeue()
+    assert list(ours.living()) == ["3"]
     commands("squeue", "exit 1")
-    assert list(slurm.living()) == ["3"]
+    assert list(ours.living()) == ["3"]
 
 
 def test_a_job_that_slurm_has_forgotten(commands):
@@ -222,4 +223,4 @@ def test_a_job_that_slurm_has_forgotten(commands):
 def test_a_machine_without_slurm(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LocalError, match="The service must run where Slurm's commands are"):
-        squeue.call("sbatch")
+        slurm.call("sbatch")
