@@ -18,6 +18,9 @@ WANTED := $(BIN)/python dependencies/wanted.py
 # prefers an index that states them to a folder with files.
 SMALL_TORCH = $(shell sed -n 's/^\(torch==[^ ]*\) .*/\1+cpu/p' requirements.lock)
 
+# What the lesson sets in JupyterLab, unless a learner sets it otherwise: nobody is asked about Jupyter's news.
+LAB_SETTINGS = .venv/share/jupyter/lab/settings/overrides.d
+
 .PHONY: lesson lab test quick torture bench class-demo format docs notebooks lock release-check clean
 .DELETE_ON_ERROR:
 
@@ -27,7 +30,9 @@ lesson: .venv/ready
 lab: .venv/ready
 	@$(BIN)/openai-local bases fetch
 	@$(BIN)/jupyter trust notebooks/*.ipynb >/dev/null
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --LabApp.news_url=None --notebook-dir notebooks
+	@mkdir -p $(LAB_SETTINGS)
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' >$(LAB_SETTINGS)/openai-lesson.json
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --notebook-dir notebooks
 
 test: .venv/ready-for-tests
 	@$(BIN)/ruff check
