@@ -75,11 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = len(words) < 2 or words[1].startswith("-") or " ".join(words[:2]) in ours
         if words and not (known and words[0] in ("api", "tools")):
             return _hand_on(argv, words, ours)
-        arguments, unknown = parser.parse_known_args(argv)
-        if unknown:
-            arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        arguments.run(arguments)
-        sys.stdout.flush()
+        try:
+            arguments, unknown = parser.parse_known_args(argv)
+            if unknown:
+                arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            arguments.run(arguments)
+        finally:
+            sys.stdout.flush()  # also when the parser ends the program after its help
         return 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to say at the exit

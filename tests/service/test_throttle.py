@@ -55,7 +55,7 @@ def test_too_many_answers_at_once(service):
 
     async def run():
         key = service.client().api_key
-        async with openai.AsyncOpenAI(base_url=service.url, api_key=key, max_retries=0) as client:
+        async with openai.AsyncOpenAI(base_url=service.url, api_key=key, max_retries=0, timeout=60) as client:
             return await ask_too_many(client)
 
     answers, first, again = asyncio.run(run())
