@@ -1,6 +1,7 @@
 """The command ``openai-lesson``: look at the machine, write data and notebooks, run them, install the kernel."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,15 @@ from openai_figures import visible
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
-    arguments = _parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        try:
+            arguments = _parser().parse_args(argv)
+            return arguments.run(arguments) or 0
+        finally:
+            sys.stdout.flush()  # also when the parser ends the program after its help
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to say at the exit
+        return 1
     except LessonError as error:
         print(f"openai-lesson: {visible.sentence(str(error))}", file=sys.stderr)
         return 1

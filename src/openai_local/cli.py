@@ -16,14 +16,24 @@ from openai_local.home import default_home
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0, or 1 after a sentence on stderr."""
-    arguments = _parser().parse_args(argv)
-    module, name = arguments.run
     before = os.umask(0o077)  # whatever is written into the home is the user's alone
-    if name in ("fetch", "export"):  # others may read a base model, and what is taken home, but not change it
-        os.umask(before | 0o022)
+    arguments = argparse.Namespace()
     try:
-        # Only now, as some of what the commands need takes a second to load.
-        import_module(f"openai_local.command.{module}").COMMANDS[name](arguments)
+        try:
+            arguments = _parser().parse_args(argv)
+            module, name = arguments.run
+            if name in (
+                "fetch",
+                "export",
+            ):  # others may read a base model, and what is taken home, but not change it
+                os.umask(before | 0o022)
+            # Only now, as some of what the commands need takes a second to load.
+            import_module(f"openai_local.command.{module}").COMMANDS[name](arguments)
+        finally:
+            sys.stdout.flush()  # also when the parser ends the program after its help
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to say at the exit
+        return 1
     except (LocalError, OSError, sqlite3.Error) as error:
         where = getattr(arguments, "home", None) or default_home()
         said = str(error) if isinstance(error, LocalError) else disk.sentence(error, where)

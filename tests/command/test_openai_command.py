@@ -275,12 +275,19 @@ def test_the_help_waits_for_no_package():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe breaks in another way there")
-@pytest.mark.parametrize("words", ["--help", "api --help", "api", "api models.list --help"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"openai_command.openai {words}" for words in ("--help", "api --help", "api", "api models.list --help")),
+        *(f"openai_command.lesson {words}" for words in ("--help", "data --help")),
+        *(f"openai_local {words}" for words in ("--help", "keys --help", "where")),
+    ],
+)
 def test_a_reader_that_stops_early_is_no_error(words):
     """As in ``openai api --help | true``."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "openai_command.openai", *words.split()]
+    command = [sys.executable, "-m", *words.split()]
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=buffered)
     os.close(writer)
