@@ -1,7 +1,7 @@
 """Bars that lie on their side: groups of them, as a picture and as text, and a histogram.
 
-A bar in a group is a share of a whole. Its first part may be solid: a smaller share that lies
-within the bar's own.
+A bar in a group is a share of a whole. Its first part may be solid: a smaller share that lies within the bar's
+own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -22,10 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             arguments = _parser().parse_args(argv)
             module, name = arguments.run
-            if name in (
-                "fetch",
-                "export",
-            ):  # others may read a base model, and what is taken home, but not change it
+            # Others may read a base model, and what is taken home, but not change it.
+            if name in ("fetch", "export"):
                 os.umask(before | 0o022)
             # Only now, as some of what the commands need takes a second to load.
             import_module(f"openai_local.command.{module}").COMMANDS[name](arguments)
