@@ -12,7 +12,7 @@ What training needs, in floating-point operations (an addition and a multiplicat
 a layer with N weights in its linear parts, with heads of d numbers together, in an example of t tokens:
 
 - forward 2·N, and backward to the input 2·N; the weights are frozen, so their own gradient is not needed;
-- LoRA's P numbers: 2·P forward and 4·P backward;
+- LoRA's numbers: 2 forward and 4 backward for each of B, and 2 and 2 for each of A, which does not learn;
 - attention, which looks back over t / 2 tokens: 2·t·d forward, and twice that backward;
 - but the lowest layer that learns has nobody below, so no backward part of q, k and v; and of the last one, what
   follows q, k and v is needed only where a token counts;
@@ -42,6 +42,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from machine import product_rate, spread, table, tell, timed
 from openai_local.home import default_cache
 from openai_local.models.base_models import SMOLLM2
+from openai_local.training import general_text
 from openai_local.training.dataset import read
 from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal, Paused, settle
 from openai_local.training.loop import Data, Loop
@@ -77,6 +78,7 @@ def needs(model: LoraModel, examples: list[Example]) -> Needs:
     forward = 2 * n * tokens + 2 * d * sum(len(example.tokens) ** 2 for example in examples)
     backward = forward + 2 * d * sum(len(example.tokens) ** 2 for example in examples)
     lora = 6 * tokens * sum(parameter.numel() for parameter in model.parameters)
+    lora += 4 * tokens * sum(one.a.numel() for one in model.directions)
     answers = sum(example.n_targets for example in examples)
     head = 2 * config["vocab_size"] * width * answers
     spared = 2 * qkv * tokens + 4 * others * (tokens - answers)
@@ -115,10 +117,10 @@ def build(folder: Path) -> Loop:
     weights, device = SMOLLM2.at(default_cache()).weights, choose_device()
     encoder = Encoder(weights)
     examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in read(lesson_file(folder))]
-    torch.manual_seed(1648)
     model = LoraModel(weights, device=device, dtype=choose_dtype(device))
+    general = general_text.of(weights, model.llama, encoder)
     chosen = settle("auto", "auto", "auto", len(examples))
-    return Loop(Profiled(folder), model, Data(examples, [], 0.0, None), chosen, 1648)
+    return Loop(Profiled(folder), model, Data(examples, [], 0.0, None), general, chosen, 1648)
 
 
 def small_rate(loop: Loop, seconds: float = 1.0) -> float:

@@ -11,6 +11,8 @@ as many answers are right; it gets an environment of its own, once. Ours is run 
   token, the end included, which is when the greedy answer is right word for word; and the mean loss of a token.
 - The reworded questions are the lesson's 40 in modern English, which no model here was trained on. Their loss is
   the validation loss.
+- The general loss is that of the base's own answers to everyday questions (`everyday`): how much of its language a
+  model has kept.
 - Both are good enough at the end of the first epoch that leaves such a model: ours of the last three, whose
   checkpoints are kept, the peer's of all. What is told of a model is told of that one.
 - Ours is timed from the moment when the data is read until that checkpoint is written, so loading the model
@@ -35,6 +37,7 @@ from typing import Any
 
 import torch
 
+import everyday
 import openai_data as prepare
 from machine import environment_for, product_rate, spread, table, tell
 from openai_lesson import catechism
@@ -63,12 +66,14 @@ class Model:
         loss: of these.
         reworded: answers to the reworded questions that are right.
         reworded_loss: of these.
+        general: the loss of what the base answers to everyday questions (`everyday`).
     """
 
     exact: float
     loss: float
     reworded: float
     reworded_loss: float
+    general: float
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Result:
         first_step: from the order (ours: the job's creation; the peer: its process) to the end of the first step.
         whole: from the order to the end.
         epochs: how many it took until it was good enough.
-        exact, loss, reworded, reworded_loss: what the model then knew, see `Model`.
+        exact, loss, reworded, reworded_loss, general: what the model then knew, see `Model`.
     """
 
     recall: float
@@ -91,14 +96,19 @@ class Result:
     loss: float
     reworded: float
     reworded_loss: float
+    general: float
 
 
 def write_tokens(folder: Path, file: Path) -> None:
-    """Write both sets of questions as tokens, for the peer's environment."""
+    """Write the sets of questions as tokens, for the peer's environment."""
     again = prepare.analyse(catechism.paraphrased()[["prompt", "completion"]]).write(folder / "reworded.jsonl")
     encoder = Encoder(SMOLLM2.at(default_cache()).weights)
-    for name, source in (("training", file), ("reworded", again)):
-        examples = [encoder.encode(record, EXAMPLE_TOKENS) for record in read(source)]
+    sets = {
+        name: [encoder.encode(record, EXAMPLE_TOKENS) for record in read(source)]
+        for name, source in (("training", file), ("reworded", again))
+    }
+    sets["general"] = everyday.examples(SMOLLM2.at(default_cache()).weights)
+    for name, examples in sets.items():
         rows = [{"input_ids": e.tokens, "completion_mask": [int(counts) for counts in e.counts]} for e in examples]
         (folder / f"{name}.json").write_text(json.dumps(rows), encoding="utf-8")
 
@@ -154,7 +164,10 @@ def peer(python: Path, program: str, folder: Path, *words: str) -> list[str]:
 
 def measures(found: dict[str, Any]) -> Model:
     """What `peers/measure.py` found."""
-    return Model(*(found[name][what] for name in ("training", "reworded") for what in ("exact", "loss")))
+    exact, loss, reworded, reworded_loss = (
+        found[name][what] for name in ("training", "reworded") for what in ("exact", "loss")
+    )
+    return Model(exact, loss, reworded, reworded_loss, found["general"]["loss"])
 
 
 def watched(command: list[str]) -> Iterator[tuple[float, dict[str, Any]]]:
@@ -201,7 +214,9 @@ def trl(python: Path, folder: Path, precision: str) -> Result:
     return Result(last["seconds"], first, start + last["seconds"], last["epoch"], *astuple(measures(last)))
 
 
-def report(here: list[Result], ends: list[Model], there: Result, precision: str, pace: dict[str, float]) -> str:
+def report(
+    here: list[Result], ends: list[Model], there: Result, base: Model, precision: str, pace: dict[str, float]
+) -> str:
     """The tables and what follows from them."""
     names = {
         "recall": f"**seconds to recall** ({ENOUGH} of 107)",
@@ -212,8 +227,9 @@ def report(here: list[Result], ends: list[Model], there: Result, precision: str,
         "loss": "loss of these",
         "reworded": "right of 40 reworded",
         "reworded_loss": "validation loss (the 40 reworded)",
+        "general": "general loss",
     }
-    digits = {"epochs": 0, "exact": 0, "loss": 4, "reworded": 0, "reworded_loss": 3}
+    digits = {"epochs": 0, "exact": 0, "loss": 4, "reworded": 0, "reworded_loss": 3, "general": 2}
     rows = []
     for part in fields(Result):
         values = [getattr(result, part.name) for result in here]
@@ -230,6 +246,8 @@ def report(here: list[Result], ends: list[Model], there: Result, precision: str,
             table(["", f"here (median of {len(here)})", f"TRL ({precision}, one run)", "TRL / here"], rows),
             f"Good enough: {sum(enough[:-1])} of {len(here)} runs here, and TRL {'too' if enough[-1] else 'NOT'}. "
             f"Our validation loss is {abs(worse):.0%} {'higher' if worse > 0 else 'lower'} than TRL's.",
+            f"General loss: of what the base itself answers to {len(everyday.QUESTIONS)} everyday questions. "
+            f"The base's own is {base.general:.2f}.",
             "At the end of our training: "
             + "; ".join(
                 f"{spread([getattr(e, name) for e in ends], digits[name])} {names[name]}"
@@ -253,8 +271,9 @@ def main() -> None:
         here = [ours(at, file, seed, python) for seed in range(1, runs)]
         there = trl(python, Path(folder), precision)
         here.append(ours(at, file, runs, python))
+        said = subprocess.run(peer(python, "measure", Path(folder)), stdout=subprocess.PIPE, check=True)
     results, ends = [result for result, _ in here], [end for _, end in here]
-    print(report(results, ends, there, precision, pace))
+    print(report(results, ends, there, measures(json.loads(said.stdout)), precision, pace))
 
 
 if __name__ == "__main__":

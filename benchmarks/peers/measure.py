@@ -1,9 +1,10 @@
 """How right a model is, asked in the environment of the peers: the same code for theirs and for ours.
 
-    python measure.py WEIGHTS DATA ADAPTER
+    python measure.py WEIGHTS DATA [ADAPTER]
 
-Loads the base in WEIGHTS with the PEFT adapter in ADAPTER, and prints what `measure_all` finds, as JSON. DATA
-holds ``training.json`` and ``reworded.json``: lists of ``{"input_ids": …, "completion_mask": …}``.
+Loads the base in WEIGHTS, with the PEFT adapter in ADAPTER if there is one, and prints what `measure_all` finds,
+as JSON. DATA holds ``training.json``, ``reworded.json`` and ``general.json``: lists of
+``{"input_ids": …, "completion_mask": …}``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ Rows = list[dict[str, list[int]]]
 
 
 def load(data: Path) -> dict[str, Rows]:
-    """Both sets of questions with their answers, as tokens."""
-    return {name: json.loads((data / f"{name}.json").read_text()) for name in ("training", "reworded")}
+    """The sets of questions with their answers, as tokens."""
+    return {name: json.loads((data / f"{name}.json").read_text()) for name in ("training", "reworded", "general")}
 
 
 @torch.no_grad()
@@ -46,13 +47,15 @@ def measure_all(model: Any, sets: dict[str, Rows]) -> dict[str, dict[str, float]
 
 
 def main() -> None:
-    """Measure one adapter."""
+    """Measure one adapter, or the base."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    weights, data, adapter = map(Path, sys.argv[1:])
-    base = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32)
-    print(json.dumps(measure_all(PeftModel.from_pretrained(base, adapter), load(data))))
+    weights, data, *adapters = map(Path, sys.argv[1:])
+    model = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32)
+    for adapter in adapters:
+        model = PeftModel.from_pretrained(model, adapter)
+    print(json.dumps(measure_all(model, load(data))))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from openai_local.training.data_parallel import DataParallel, rows, shares
+from openai_local.training.data_parallel import DataParallel, shares
+from openai_local.training.lora import rows
 from openai_local.training.tokenisation import Example
 
 
@@ -11,24 +12,28 @@ def threads(most):
     return DataParallel(SimpleNamespace(device=torch.device("cpu")), 0.0, most, lambda: None)
 
 
+def length(example):
+    return len(example.tokens)
+
+
 def of(*lengths):
     return [Example([0] * length, [True] * length) for length in lengths]
 
 
 def test_everybody_gets_about_as_many_tokens():
-    dealt = shares(of(10, 90, 30, 60, 20), 2)
+    dealt = shares(of(10, 90, 30, 60, 20), 2, length)
     assert sorted(sum(len(e.tokens) for e in hand) for hand in dealt) == [100, 110]
     assert sum(map(len, dealt)) == 5
 
 
 def test_nobody_gets_nothing():
-    assert [len(hand) for hand in shares(of(5), 4)] == [1]
-    assert shares([], 4) == []
+    assert [len(hand) for hand in shares(of(5), 4, length)] == [1]
+    assert shares([], 4, length) == []
 
 
 def test_the_same_examples_are_always_dealt_alike():
     examples = of(7, 7, 7, 3, 3)
-    first, again = shares(examples, 3), shares(examples, 3)
+    first, again = shares(examples, 3, length), shares(examples, 3, length)
     assert [[id(e) for e in hand] for hand in first] == [[id(e) for e in hand] for hand in again]
 
 

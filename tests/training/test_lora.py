@@ -49,7 +49,7 @@ def test_a_weighted_loss_is_the_weighted_cross_entropy():
     hidden = torch.randn(5, 8, requires_grad=True)
     exact = (F.cross_entropy(hidden @ head.T, targets, reduction="none") * weights).sum() / 3.2
     (expected,) = torch.autograd.grad(exact, hidden)
-    loss, _ = AnswerLoss.apply(hidden, targets, weights, head, 3.2)
+    loss, *_ = AnswerLoss.apply(hidden, targets, weights, head, 3.2)
     (found,) = torch.autograd.grad(loss, hidden)
     torch.testing.assert_close(loss, exact)
     assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
@@ -73,10 +73,11 @@ def test_the_loss_is_the_cross_entropy_and_its_gradient_nearly(model):
     hidden = (3 * head[targets] + torch.randn(7, 16)).requires_grad_()  # half learned, as in training
     exact = F.cross_entropy(hidden @ head.T, targets)
     (expected,) = torch.autograd.grad(exact, hidden)
-    loss, right = AnswerLoss.apply(hidden, targets, torch.ones(7), head, len(targets))
+    loss, right, p = AnswerLoss.apply(hidden, targets, torch.ones(7), head, len(targets))
     (found,) = torch.autograd.grad(loss, hidden)
     torch.testing.assert_close(loss, exact)
     assert (right == ((hidden @ head.T).argmax(-1) == targets)).all()
+    torch.testing.assert_close(p, torch.softmax(hidden @ head.T, -1)[torch.arange(7), targets])
     assert F.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.99
 
 
@@ -89,7 +90,7 @@ def test_bfloat16_works_too(tiny_cache, examples):
     model = LoraModel(SMOLLM2.at(tiny_cache).weights, device=CPU, dtype=torch.bfloat16)
     row = pack(examples, CPU)
     hidden = model.hidden(examples, row)
-    loss, _ = AnswerLoss.apply(hidden, row.targets, row.weights, model.head, len(row.targets))
+    loss, *_ = AnswerLoss.apply(hidden, row.targets, row.weights, model.head, len(row.targets))
     gradients = torch.autograd.grad(loss, model.parameters)
     assert torch.isfinite(loss)
     assert all(torch.isfinite(g).all() and g.dtype is torch.float32 for g in gradients)

@@ -11,13 +11,24 @@ import psutil
 from openai_local.errors import LocalError
 from openai_local.estimate import estimate
 from openai_local.home import Home, default_cache
-from openai_local.models.base_models import SMOLLM2, Bases, fetch
+from openai_local.models.base_models import SMOLLM2, Base, Bases, fetch
 
 
 def _fetch(_: Namespace) -> None:
     base = SMOLLM2.at(default_cache())
     fetched = fetch(base)
+    _write_general_text(base)
     print(f"{base.title} {'is ready' if fetched else 'was here already'}: {base.folder}")
+
+
+def _write_general_text(base: Base) -> None:
+    """Let a base write what its training shall spare, if it has not yet. Else its first training does it."""
+    missing = not (base.weights / "general_text.json").exists()
+    if missing and psutil.virtual_memory().available > base.training_bytes:
+        from openai_local.training import general_text  # late: it takes seconds
+
+        print(f"{base.title} writes some text, whose language training will spare. Once, about half a minute.")
+        general_text.make(base.weights)
 
 
 def _check(arguments: Namespace) -> None:
@@ -38,6 +49,7 @@ def _add(arguments: Namespace) -> None:
     entry = register(
         bases, arguments.name, arguments.path, title=arguments.title, licence=arguments.licence, tell=print
     )
+    _write_general_text(entry)
     size = sum(path.stat().st_size for path in entry.folder.rglob("*") if path.is_file())
     there, needed = psutil.virtual_memory().total, entry.training_bytes
     less = f", and this machine has {there / 1e9:.1f} GB" if there < needed else ""

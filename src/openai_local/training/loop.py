@@ -1,8 +1,9 @@
 """One fine-tuning job, from its directory to an adapter: epochs, steps, and where to go on after a break.
 
 The loop is the textbook's: for each epoch shuffle the examples, for each batch compute the loss of the answers'
-tokens, its gradient, one step of the optimizer. What makes it quick lies in `lora`, `data_parallel` and
-`optimizer`. Every loss that is told is the mean over counted tokens and the whole vocabulary, before the step.
+tokens, its gradient, one step of the optimizer. What makes it quick lies in `lora` and `data_parallel`, what
+spares the base's language in `directions` and `optimizer`. Every loss that is told is the mean over counted tokens
+and the whole vocabulary, before the step.
 
 A job can be paused after any step and goes on there; one that was killed goes on from its last snapshot.
 """
@@ -12,27 +13,35 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from openai_local.errors import LocalError
 from openai_local.home import link
 from openai_local.models.base_models import SMOLLM2
+from openai_local.training import general_text
 from openai_local.training.data_parallel import DataParallel
 from openai_local.training.dataset import DataError, read
 from openai_local.training.job_folder import EXAMPLE_TOKENS, Hyperparameters, Job, Journal, Paused, Stuck, settle
-from openai_local.training.lora import LoraModel, choose_device, choose_dtype
+from openai_local.training.lora import Dropped, LoraModel, choose_device, choose_dtype
 from openai_local.training.metrics import Classes, Score, write_table
-from openai_local.training.optimizer import Muon, load_snapshot, save_snapshot
+from openai_local.training.optimizer import AdamW, load_snapshot, save_snapshot
 from openai_local.training.tokenisation import Encoder, Example
 
-LEARNING_RATE = 0.01
+LEARNING_RATE = 0.004
 WARM_UP = 6
+DROPPED = 0.2
+"""The share of the prompts' tokens that is dropped at first (word dropout: Iyyer et al., 2015). So an answer hangs
+on all of its question, not on one word of it, and is found when the question is worded differently."""
+AIM_TOKENS = 8192
+"""So many of the examples' tokens are looked at before the first step: more say nothing new, and cost time."""
 ESTIMATE_SECONDS = 5.0
 SNAPSHOT_SHARE = 0.01
 """How much of the time may be spent on writing down where training is. How often follows from that: with the
@@ -48,12 +57,14 @@ def train(journal: Journal) -> None:
         Paused: the job was asked to pause.
     """
     job = journal.read_job()
-    data = _load(job, journal)
+    encoder = _encoder(job)
+    data = _load(job, journal, encoder)
     chosen = settle(job.n_epochs, job.batch_size, job.learning_rate_multiplier, len(data.training))
     journal.tell("hyperparameters", **vars(chosen))
 
-    torch.manual_seed(job.seed)
-    loop = Loop(journal, _model(job), data, chosen, job.seed)
+    model = _model(job)
+    general = general_text.of(Path(job.weights), model.llama, encoder)
+    loop = Loop(journal, model, data, general, chosen, job.seed)
     loop.run()
 
     journal.keep(lambda: _write_adapter(journal, loop))
@@ -86,11 +97,14 @@ def _write_adapter(journal: Journal, loop: Loop) -> None:
         loop.model.write_adapter(journal.adapter)
 
 
-def _load(job: Job, journal: Journal) -> Data:
+def _encoder(job: Job) -> Encoder:
     try:
-        encoder = Encoder(Path(job.weights))
+        return Encoder(Path(job.weights))
     except Exception as error:  # the tokenizer's own errors have no type
         raise _no_base(job, error) from None
+
+
+def _load(job: Job, journal: Journal, encoder: Encoder) -> Data:
     training = _examples(job.training_file, "training_file", encoder)
     validation = _examples(job.validation_file, "validation_file", encoder) if job.validation_file else []
     if cut := sum(len(example.tokens) == EXAMPLE_TOKENS for example in [*training, *validation]):
@@ -126,21 +140,30 @@ class Data:
 class Loop:
     """The steps of one job."""
 
-    def __init__(self, journal: Journal, model: LoraModel, data: Data, chosen: Hyperparameters, seed: int) -> None:
-        """`run` sets it going; `seed` decides the order of the examples."""
-        self.journal, self.model, self.data, self.chosen = journal, model, data, chosen
+    def __init__(
+        self,
+        journal: Journal,
+        model: LoraModel,
+        data: Data,
+        general: Sequence[Example],
+        chosen: Hyperparameters,
+        seed: int,
+    ) -> None:
+        """`run` sets it going; `seed` decides the order of the examples. `general` is text to be spared."""
+        self.journal, self.model, self.data, self.general, self.chosen = journal, model, data, general, chosen
         self.epoch_steps = math.ceil(len(data.training) / chosen.batch_size)
         self.steps = self.epoch_steps * chosen.n_epochs
         self.rate = LEARNING_RATE * chosen.learning_rate_multiplier
-        self.optimizer = Muon(model.parameters)
-        self.order = random.Random(seed)
+        self.optimizer = AdamW(model.parameters, model.directions)
+        self.seed, self.order = seed, random.Random(seed)
         self.parallel = DataParallel(model, data.prompt_weight, chosen.batch_size, self._pause_if_asked)
         self.done, self.epoch = 0, Score()
         self.elapsed_tokens = self.elapsed_examples = 0
 
     def run(self) -> None:
         """All epochs, from the last snapshot on if there is one. Raises `Paused` if the job was asked to pause."""
-        self._go_on()
+        if not self._go_on():
+            self.parallel.aim(self._some_examples(), self.general)
         self.begun = self.estimated = self.saved = time.monotonic()
         self.save_seconds = 0.01  # a guess, until one was written
         self.first = done = self.done
@@ -158,16 +181,32 @@ class Loop:
             self.journal.keep(self._write_snapshot)
             raise
 
-    def _go_on(self) -> None:
-        """Put back what the last snapshot holds. A damaged one costs the steps so far, not the job."""
+    def _go_on(self) -> bool:
+        """Put back what the last snapshot holds, if there is one. A damaged one costs the steps, not the job."""
+        known = self._known()
         try:
-            found = load_snapshot(self.journal.snapshot, self.optimizer)
+            found = load_snapshot(self.journal.snapshot, self.optimizer, known)
         except LocalError as error:
             self.journal.event(f"{error}, so the training begins again with the first step.", level="warn")
-            return
-        if found:
-            self.done, self.epoch = found
-            self.journal.event(f"Going on after step {self.done}/{self.steps}")
+            return False
+        if found is None:
+            return False
+        self.done, self.epoch = found
+        self.parallel.known = dict(zip(map(id, self.data.training), known.tolist(), strict=True))
+        self.journal.event(f"Going on after step {self.done}/{self.steps}")
+        return True
+
+    def _known(self) -> Tensor:
+        return torch.tensor([self.parallel.known.get(id(example), False) for example in self.data.training])
+
+    def _some_examples(self) -> list[Example]:
+        """Examples of about `AIM_TOKENS` tokens together, which speak for all of them."""
+        shuffled = list(self.data.training)
+        random.Random(0).shuffle(shuffled)
+        lengths = accumulate(len(example.tokens) for example in shuffled)
+        return [
+            example for example, length in zip(shuffled, lengths, strict=True) if length <= AIM_TOKENS
+        ] or shuffled[:1]
 
     def _batches(self) -> Iterator[list[Example]]:
         for _ in range(self.chosen.n_epochs):
@@ -180,11 +219,19 @@ class Loop:
         if step % self.epoch_steps == 1 or self.epoch_steps == 1:
             self.epoch = Score()
         valid = self.parallel.measure(self._validation_batch(step)) if self.data.validation else None
-        score, gradients = self.parallel.learn(batch)
-        self.optimizer.step(gradients, self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
+        score, gradients = self.parallel.learn(batch, self._dropped(step, batch))
+        if gradients:
+            rate = self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps)
+            self.optimizer.step(gradients, rate)
         self.done, self.epoch = step, self.epoch + score
         self._tell_step(step, score, valid)
         self._look_at_the_clock()
+
+    def _dropped(self, step: int, batch: list[Example]) -> Dropped:
+        """Some of the prompts' tokens, always the same at one step of a job; fewer and fewer, and none at last."""
+        rate = DROPPED * (1 - step / self.steps)
+        chance = random.Random(f"{self.seed} {step}")
+        return {id(one): [not counts and chance.random() < rate for counts in one.counts] for one in batch}
 
     def _validation_batch(self, step: int) -> list[Example]:
         """Half as many validation examples as a batch has, others at each step: they only cost time."""
@@ -201,7 +248,7 @@ class Loop:
         """The steps that were told go to the disk first: else a power cut could take them from the table."""
         begun = time.monotonic()
         self.journal.sync()
-        save_snapshot(self.journal.snapshot, self.done, self.epoch, self.optimizer)
+        save_snapshot(self.journal.snapshot, self.done, self.epoch, self.optimizer, self._known())
         self.save_seconds = time.monotonic() - begun
 
     def _tell_step(self, step: int, score: Score, valid: Score | None) -> None:

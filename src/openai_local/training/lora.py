@@ -12,7 +12,7 @@ Left out: architectures whose layers differ among themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,19 @@ import torch
 from torch import Tensor
 
 from openai_local.models.adapter import Factors, write_adapter
+from openai_local.training.directions import Directions, find, watched
 from openai_local.training.network import Layer, Llama
 from openai_local.training.tokenisation import Example
 
 LEARNING = 1 / 3
 """The share of the layers that learns, from the top: 10 of 30."""
-RANK = 64
-ALPHA = 128.0
+RANK = 128
+SCALE = 2.0
 CACHE_BYTES = 1 << 30
+ROW_TOKENS = 512
+
+Dropped = Mapping[int, Sequence[bool]]
+"""By an example's `id`, whether each of its tokens is dropped."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,25 @@ class Row:
     owners: Tensor  # the number of each target's example, or -1 for a token of a prompt, shape (targets,)
 
 
-def pack(examples: Sequence[Example], device: torch.device, prompt_weight: float = 0.0) -> Row:
-    """Lay examples one behind the other. With a `prompt_weight`, the prompts' tokens count too, with it."""
+def pack(
+    examples: Sequence[Example],
+    device: torch.device,
+    prompt_weight: float = 0.0,
+    dropped: Dropped | None = None,
+) -> Row:
+    """Lay examples one behind the other. With a `prompt_weight`, the prompts' tokens count too, with it.
+
+    No other token attends to one that is `dropped`.
+    """
     lengths = torch.tensor([len(example.tokens) for example in examples])
     owner = torch.repeat_interleave(torch.arange(len(examples)), lengths)
     ids = torch.tensor([token for example in examples for token in example.tokens])
     positions = torch.cat([torch.arange(int(length)) for length in lengths])
-    mask = torch.zeros(len(ids), len(ids)).masked_fill(~(owner[:, None] == owner[None, :]).tril(), -torch.inf)
+    seen = (owner[:, None] == owner[None, :]).tril()
+    if dropped:
+        seen &= ~torch.tensor([own for example in examples for own in dropped[id(example)]])
+        seen |= torch.eye(len(ids), dtype=torch.bool)  # each sees itself
+    mask = torch.zeros(len(ids), len(ids)).masked_fill(~seen, -torch.inf)
     answers = torch.tensor([counts for example in examples for counts in example.counts])
     weights = torch.where(answers, 1.0, prompt_weight)
     weights[positions == 0] = 0.0  # nothing stands before the first token of an example
@@ -62,6 +79,19 @@ def pack(examples: Sequence[Example], device: torch.device, prompt_weight: float
     owners = torch.where(answers, owner, -1)[targets]
     row = (ids, positions, mask[None, None], targets - 1, ids[targets], weights[targets], owners)
     return Row(*(tensor.to(device) for tensor in row))
+
+
+def rows(examples: Sequence[Example]) -> Iterator[list[Example]]:
+    """Cut examples into rows of about `ROW_TOKENS` tokens."""
+    row: list[Example] = []
+    filled = 0
+    for example in examples:
+        if row and filled + len(example.tokens) > ROW_TOKENS:
+            yield row
+            row, filled = [], 0
+        row.append(example)
+        filled += len(example.tokens)
+    yield row
 
 
 class LoraModel:
@@ -73,21 +103,48 @@ class LoraModel:
         layers, self.head = self.llama.layers, self.llama.head
         first = len(layers) - max(1, round(len(layers) * LEARNING))
         self._frozen, self._learning = layers[:first], layers[first:]
-        self.parameters: list[Tensor] = []
-        for layer in self._learning:
-            for linear in layer.linear.values():
-                self.parameters += linear.add_lora(RANK, ALPHA)
+        linears = [linear for layer in self._learning for linear in layer.linear.values()]
+        self.rank = min(RANK, *(linear.weight.shape[1] for linear in linears))
+        self.directions = [Directions.none(self.rank, linear.weight.shape[1], device) for linear in linears]
+        self.parameters = [
+            linear.add_lora(one.a, SCALE) for linear, one in zip(linears, self.directions, strict=True)
+        ]
         self._kept: dict[int, Tensor] = {}
         self._room = CACHE_BYTES
+
+    @torch.no_grad()
+    def aim(
+        self, examples: Sequence[Example], general: Sequence[Example], check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Find the directions in which the layers shall learn, one after the other. Only the base is asked.
+
+        `check` is called before each row in each layer, and may raise an error that ends the work.
+        """
+        texts = [[self._begin(row) for row in rows(kind)] for kind in (examples, general)]
+        found = []
+        for layer in self._learning:
+            moments = []
+            with watched(layer) as linears:
+                for kind in texts:
+                    for number, (row, states) in enumerate(kind):
+                        check()
+                        kind[number] = row, layer(states, row.mask, self.llama.angles(row.positions))
+                    moments.append([linear.mean() for linear in linears])
+            found += [find(task, usual, self.rank) for task, usual in zip(*moments, strict=True)]
+        for own, one in zip(self.directions, found, strict=True):
+            own.become(one)
+
+    def _begin(self, examples: Sequence[Example]) -> tuple[Row, Tensor]:
+        return pack(examples, self.device), self.lower(examples)
 
     def hidden(self, examples: Sequence[Example], row: Row) -> Tensor:
         """The last hidden states at `row.places`, normalised, ready for the head: (targets, width)."""
         *most, last = self._learning
-        states = self._pass(self._lower(examples), row, most)
+        states = self._pass(self.lower(examples), row, most)
         return self.llama.normalise(last(states, row.mask, self.llama.angles(row.positions), row.places))
 
     @torch.no_grad()
-    def _lower(self, examples: Sequence[Example]) -> Tensor:
+    def lower(self, examples: Sequence[Example]) -> Tensor:
         """What the frozen layers make of the examples: (tokens, width)."""
         for example in examples:
             size = len(example.tokens) * self.head.shape[1] * self.head.element_size()
@@ -112,7 +169,7 @@ class LoraModel:
 
     def write_adapter(self, path: Path) -> None:
         """Write what was learned as a GGUF adapter."""
-        write_adapter(path, self.factors(), self.llama.config, ALPHA)
+        write_adapter(path, self.factors(), self.llama.config, SCALE * self.rank)
 
     def factors(self) -> dict[tuple[int, str], Factors]:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
@@ -136,24 +193,26 @@ class AnswerLoss(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, targets: Tensor, weights: Tensor, head: Tensor, total: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of -log p(target) / `total`, and whether each target was the likeliest word."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The weighted sum of -log p(target) / `total`; for each target, whether it was likeliest, and its p."""
         p = torch.softmax((hidden @ head.T).float(), dim=-1)
-        rows = torch.arange(len(targets), device=targets.device)
-        found = p[rows, targets]
+        places = torch.arange(len(targets), device=targets.device)
+        found = p[places, targets]
         loss = -(weights * found.clamp_min(1e-30).log()).sum() / total
         right = found >= p.amax(dim=-1)
         matters = p.amax(dim=0) > AnswerLoss.NEGLIGIBLE
         matters[targets] = True
         words = matters.nonzero()[:, 0]
-        p[rows, targets] -= 1.0
+        if not ctx.needs_input_grad[0]:
+            return loss, right, found
+        p[places, targets] -= 1.0
         gradient = (p[:, words] * weights[:, None]).to(head.dtype) @ head[words] / total
         ctx.save_for_backward(gradient)
-        ctx.mark_non_differentiable(right)
-        return loss, right
+        ctx.mark_non_differentiable(right, found)
+        return loss, right, found
 
     @staticmethod
-    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, loss_gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         """Pass on what `forward` computed."""
         (gradient,) = ctx.saved_tensors
         return gradient * loss_gradient.to(gradient.dtype), None, None, None, None

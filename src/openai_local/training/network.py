@@ -14,7 +14,6 @@ Left out: what training does not need (a cache of keys and values, sampling), an
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,19 +34,17 @@ class Adapted(torch.autograd.Function):
         """(tokens, inputs) to (tokens, outputs), in the precision of `x`."""
         a, b = a.to(x.dtype), b.to(x.dtype)
         inner = x @ a.T
-        ctx.save_for_backward(x, inner, weight, a, b)
+        ctx.save_for_backward(inner, weight, a, b)
         ctx.scale = scale
         return F.linear(x, weight, bias).addmm_(inner, b.T, alpha=scale)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of `x`, `a` and `b`; those of the matrices in float32."""
-        x, inner, weight, a, b = ctx.saved_tensors
-        d_inner = dy @ b
-        dx = (dy @ weight).addmm_(d_inner, a, alpha=ctx.scale) if ctx.needs_input_grad[0] else None
-        da = (d_inner.T @ x).float().mul_(ctx.scale)
+        """The gradients of `x` and, in float32, of `b`. `a` does not learn."""
+        inner, weight, a, b = ctx.saved_tensors
+        dx = (dy @ weight).addmm_(dy @ b, a, alpha=ctx.scale) if ctx.needs_input_grad[0] else None
         db = (dy.T @ inner).float().mul_(ctx.scale)
-        return dx, None, None, da, db, None
+        return dx, None, None, None, db, None
 
 
 class Norm(torch.autograd.Function):
@@ -102,6 +99,20 @@ Angles = tuple[Tensor, Tensor]
 """Cosine and sine for each position, shape (tokens, head width)."""
 
 
+class Past:
+    """One layer's keys and values of what was written so far, each of shape (texts, heads, tokens, head width)."""
+
+    def __init__(self) -> None:
+        self.keys = self.values = torch.empty(0)
+
+    def add(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """With those of one more token of each text."""
+        first = not self.keys.numel()
+        self.keys = k if first else torch.cat([self.keys, k], dim=2)
+        self.values = v if first else torch.cat([self.values, v], dim=2)
+        return self.keys, self.values
+
+
 class Linear:
     """Frozen linear layers side by side, which a LoRA may be added to."""
 
@@ -113,17 +124,14 @@ class Linear:
         self.lora: tuple[Tensor, ...] = ()
         self.scale = 0.0
 
-    def add_lora(self, rank: int, alpha: float) -> tuple[Tensor, ...]:
-        """Let them learn: W becomes W + alpha / rank · B·A, with one A for all of them.
+    def add_lora(self, a: Tensor, scale: float) -> Tensor:
+        """Let them learn: W becomes W + scale · B·A, with one A for all of them, which stays as it is.
 
-        Returns A, random, of shape (rank, inputs), and B, zeros, of shape (outputs of all, rank), in float32.
+        `a` has the shape (rank, inputs). Returns B, zeros, of shape (outputs of all, rank), in float32.
         """
-        outputs, inputs = self.weight.shape
-        bound = 1 / math.sqrt(inputs)
-        matrices = torch.empty(rank, inputs).uniform_(-bound, bound), torch.zeros(outputs, rank)
-        self.lora = tuple(matrix.to(self.weight.device).requires_grad_() for matrix in matrices)
-        self.scale = alpha / rank
-        return self.lora
+        b = torch.zeros(len(self.weight), len(a), device=self.weight.device).requires_grad_()
+        self.lora, self.scale = (a.to(self.weight.device), b), scale
+        return b
 
     def factors(self) -> list[tuple[Tensor, Tensor]]:
         """A and B of each layer."""
@@ -153,27 +161,39 @@ class Layer:
         self.q_norm, self.k_norm = matrices.get("q_norm"), matrices.get("k_norm")
         self.before, self.between = matrices["input_layernorm"], matrices["post_attention_layernorm"]
 
-    def __call__(self, states: Tensor, mask: Tensor, angles: Angles, places: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        states: Tensor,
+        mask: Tensor | None,
+        angles: Angles,
+        places: Tensor | None = None,
+        past: Past | None = None,
+    ) -> Tensor:
         """States of shape (tokens, width) to states of the same shape, or of (places, width).
 
         `mask` is added to attention's scores. With `places`, only the states at these positions are computed.
+        With `past`, the states are of one more token of as many texts, and each sees its own past.
         """
-        attended = self._attend(Norm.apply(states, self.before, self.eps), mask, angles, places)
+        attended = self._attend(Norm.apply(states, self.before, self.eps), mask, angles, places, past)
         states = attended + (states if places is None else states[places])
         both = self.linear["gate_up"](Norm.apply(states, self.between, self.eps))
         return states + self.linear["down"](Gate.apply(both))
 
-    def _attend(self, x: Tensor, mask: Tensor, angles: Angles, places: Tensor | None) -> Tensor:
+    def _attend(
+        self, x: Tensor, mask: Tensor | None, angles: Angles, places: Tensor | None, past: Past | None
+    ) -> Tensor:
         linear = self.linear["qkv"]
         q, k, v = (self._heads(part) for part in linear(x).split(linear.sizes, dim=-1))
         if self.q_norm is not None and self.k_norm is not None:
             q, k = Norm.apply(q, self.q_norm, self.eps), Norm.apply(k, self.k_norm, self.eps)
         q, k = rotate(q, angles), rotate(k, angles)
-        if places is not None:
+        if past is not None:
+            q, (k, v) = q.transpose(0, 2), past.add(k.transpose(0, 2), v.transpose(0, 2))
+        elif places is not None and mask is not None:
             q, mask = q[:, :, places], mask[:, :, places]
         k, v = (part.repeat_interleave(self.groups, dim=1) for part in (k, v))
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
-        return self.linear["o"](seen[0].transpose(0, 1).flatten(1))
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask.to(q.dtype))
+        return self.linear["o"]((seen if past is None else seen.transpose(0, 2))[0].transpose(0, 1).flatten(1))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(tokens, heads · width) to (1, heads, tokens, width)."""

@@ -1,0 +1,79 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+from openai_local.models.base_models import SMOLLM2
+from openai_local.training import general_text
+from openai_local.training.general_text import QUESTION, TEXTS, WRITTEN, Lane, grow
+from openai_local.training.network import Llama
+from openai_local.training.tokenisation import Encoder
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tiny_cache, tmp_path):
+    return shutil.copytree(
+        SMOLLM2.at(tiny_cache).weights, tmp_path / "weights", ignore=shutil.ignore_patterns("general*")
+    )
+
+
+@pytest.fixture
+def encoder(folder):
+    return Encoder(folder)
+
+
+@pytest.fixture
+def llama(folder):
+    return Llama(folder, device=CPU, dtype=torch.float32)
+
+
+def test_it_is_written_once_and_kept(folder, llama, encoder, monkeypatch):
+    first = general_text.of(folder, llama, encoder)
+    assert len(first) == TEXTS and all(not any(text.counts) for text in first)
+    monkeypatch.setattr(general_text, "grow", lambda *_: pytest.fail("it was there"))
+    assert general_text.of(folder, llama, encoder) == first
+
+
+@pytest.mark.parametrize("spoiled", ["", "[", "[]", '{"a": 1}', '[["x"]]'])
+def test_what_is_spoiled_is_written_again(folder, llama, encoder, spoiled):
+    (folder / "general_text.json").write_text(spoiled)
+    assert len(general_text.of(folder, llama, encoder)) == TEXTS
+    assert len(json.loads((folder / "general_text.json").read_text())) == TEXTS
+
+
+def test_half_are_plain_and_half_are_questions_with_answers(folder, llama, encoder):
+    texts = [
+        encoder.tokenizer.decode(text.tokens, skip_special_tokens=False)
+        for text in general_text.of(folder, llama, encoder)
+    ]
+    asked = [text for text in texts if text.startswith("<|im_start|>user\n")]
+    assert len(asked) == TEXTS / 2
+    assert all(text.count("<|im_start|>assistant\n") >= 1 for text in asked)
+    longest = max(len(text.tokens) for text in general_text.of(folder, llama, encoder))
+    assert longest <= QUESTION + 2 * WRITTEN
+
+
+def test_a_base_without_a_template_writes_plain_texts(folder, llama):
+    (folder / "chat_template.jinja").write_text("")
+    texts = general_text.of(folder, llama, Encoder(folder))
+    assert len(texts) == TEXTS and all(len(text.tokens) <= WRITTEN + 1 for text in texts)
+
+
+def test_the_likeliest_tokens_are_those_of_a_whole_pass(llama, encoder):
+    """With keys and values kept, and beside other texts, as without both."""
+    starts = [encoder.tokens(text) for text in ("the sun", "What is the moon?")]
+    lanes = [Lane(list(start), None, 12) for start in starts]
+    grow(llama, lanes, encoder.end, 0.0)
+    for start, lane in zip(starts, lanes, strict=True):
+        tokens = list(start)
+        while len(tokens) < len(lane.tokens):
+            ids = torch.tensor(tokens)
+            mask = torch.full((len(ids), len(ids)), -torch.inf).triu(1)[None, None]
+            states = llama.embedding[ids]
+            for layer in llama.layers:
+                states = layer(states, mask, llama.angles(torch.arange(len(ids))))
+            tokens.append(int((llama.normalise(states)[-1] @ llama.head.T).argmax()))
+        assert tokens == lane.tokens
