@@ -12,28 +12,24 @@ def threads(most):
     return DataParallel(SimpleNamespace(device=torch.device("cpu")), 0.0, most, lambda: None)
 
 
-def length(example):
-    return len(example.tokens)
-
-
 def of(*lengths):
     return [Example([0] * length, [True] * length) for length in lengths]
 
 
 def test_everybody_gets_about_as_many_tokens():
-    dealt = shares(of(10, 90, 30, 60, 20), 2, length)
+    dealt = shares(of(10, 90, 30, 60, 20), 2)
     assert sorted(sum(len(e.tokens) for e in hand) for hand in dealt) == [100, 110]
     assert sum(map(len, dealt)) == 5
 
 
 def test_nobody_gets_nothing():
-    assert [len(hand) for hand in shares(of(5), 4, length)] == [1]
-    assert shares([], 4, length) == []
+    assert [len(hand) for hand in shares(of(5), 4)] == [1]
+    assert shares([], 4) == []
 
 
 def test_the_same_examples_are_always_dealt_alike():
     examples = of(7, 7, 7, 3, 3)
-    first, again = shares(examples, 3, length), shares(examples, 3, length)
+    first, again = shares(examples, 3), shares(examples, 3)
     assert [[id(e) for e in hand] for hand in first] == [[id(e) for e in hand] for hand in again]
 
 

@@ -19,9 +19,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from openai_local.errors import LocalError
 from openai_local.home import link
@@ -35,7 +33,7 @@ from openai_local.training.metrics import Classes, Score, write_table
 from openai_local.training.optimizer import AdamW, load_snapshot, save_snapshot
 from openai_local.training.tokenisation import Encoder, Example
 
-LEARNING_RATE = 0.004
+LEARNING_RATE = 0.006
 WARM_UP = 6
 DROPPED = 0.2
 """The share of the prompts' tokens that is dropped at first (word dropout: Iyyer et al., 2015). So an answer hangs
@@ -183,21 +181,16 @@ class Loop:
 
     def _go_on(self) -> bool:
         """Put back what the last snapshot holds, if there is one. A damaged one costs the steps, not the job."""
-        known = self._known()
         try:
-            found = load_snapshot(self.journal.snapshot, self.optimizer, known)
+            found = load_snapshot(self.journal.snapshot, self.optimizer)
         except LocalError as error:
             self.journal.event(f"{error}, so the training begins again with the first step.", level="warn")
             return False
         if found is None:
             return False
         self.done, self.epoch = found
-        self.parallel.known = dict(zip(map(id, self.data.training), known.tolist(), strict=True))
         self.journal.event(f"Going on after step {self.done}/{self.steps}")
         return True
-
-    def _known(self) -> Tensor:
-        return torch.tensor([self.parallel.known.get(id(example), False) for example in self.data.training])
 
     def _some_examples(self) -> list[Example]:
         """Examples of about `AIM_TOKENS` tokens together, which speak for all of them."""
@@ -220,9 +213,7 @@ class Loop:
             self.epoch = Score()
         valid = self.parallel.measure(self._validation_batch(step)) if self.data.validation else None
         score, gradients = self.parallel.learn(batch, self._dropped(step, batch))
-        if gradients:
-            rate = self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps)
-            self.optimizer.step(gradients, rate)
+        self.optimizer.step(gradients, self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
         self.done, self.epoch = step, self.epoch + score
         self._tell_step(step, score, valid)
         self._look_at_the_clock()
@@ -248,7 +239,7 @@ class Loop:
         """The steps that were told go to the disk first: else a power cut could take them from the table."""
         begun = time.monotonic()
         self.journal.sync()
-        save_snapshot(self.journal.snapshot, self.done, self.epoch, self.optimizer, self._known())
+        save_snapshot(self.journal.snapshot, self.done, self.epoch, self.optimizer)
         self.save_seconds = time.monotonic() - begun
 
     def _tell_step(self, step: int, score: Score, valid: Score | None) -> None:

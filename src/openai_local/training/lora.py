@@ -193,26 +193,24 @@ class AnswerLoss(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, targets: Tensor, weights: Tensor, head: Tensor, total: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The weighted sum of -log p(target) / `total`; for each target, whether it was likeliest, and its p."""
+    ) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum of -log p(target) / `total`, and whether each target was the likeliest word."""
         p = torch.softmax((hidden @ head.T).float(), dim=-1)
-        places = torch.arange(len(targets), device=targets.device)
-        found = p[places, targets]
+        rows = torch.arange(len(targets), device=targets.device)
+        found = p[rows, targets]
         loss = -(weights * found.clamp_min(1e-30).log()).sum() / total
         right = found >= p.amax(dim=-1)
         matters = p.amax(dim=0) > AnswerLoss.NEGLIGIBLE
         matters[targets] = True
         words = matters.nonzero()[:, 0]
-        if not ctx.needs_input_grad[0]:
-            return loss, right, found
-        p[places, targets] -= 1.0
+        p[rows, targets] -= 1.0
         gradient = (p[:, words] * weights[:, None]).to(head.dtype) @ head[words] / total
         ctx.save_for_backward(gradient)
-        ctx.mark_non_differentiable(right, found)
-        return loss, right, found
+        ctx.mark_non_differentiable(right)
+        return loss, right
 
     @staticmethod
-    def backward(ctx: Any, loss_gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Pass on what `forward` computed."""
         (gradient,) = ctx.saved_tensors
         return gradient * loss_gradient.to(gradient.dtype), None, None, None, None

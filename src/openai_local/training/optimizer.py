@@ -5,10 +5,9 @@ apart from that (Loshchilov & Hutter, 2019), and each column of B has its own: w
 text (`directions`). So a column that disturbs other text grows only as far as the examples really need it. The
 decay of a step is 1 / (1 + rate · decay), which is stable however large the cost is.
 
-A snapshot holds B, the directions, the optimizer's memory, which examples are known, the step, the epoch's score
-so far, and a checksum. What else a job needs (data, order of examples, learning rate) follows from ``job.json``
-and the step. A step done again after a crash gives the same numbers, so a snapshot need not be written at every
-one.
+A snapshot holds B, the directions, the optimizer's memory, the step, the epoch's score so far, and a checksum. What
+else a job needs (data, order of examples, learning rate) follows from ``job.json`` and the step. A step done again
+after a crash gives the same numbers, so a snapshot need not be written at every one.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from openai_local.training.metrics import Score
 
 _BETAS = 0.9, 0.99
 _EPSILON = 1e-8
-_DECAY = 10.0
+_DECAY = 8.0  # for a direction that costs 1, and a learning rate of 1
 
 
 class AdamW:
@@ -62,12 +61,9 @@ class AdamW:
             parameter.addcdiv_(mean, size, value=-lr / first).div_(1 + lr * _DECAY * direction.costs)
 
 
-def save_snapshot(path: Path, step: int, score: Score, optimizer: AdamW, known: Tensor) -> None:
-    """Write a snapshot, whole or not at all. Raises `OSError` if the disk does not take it.
-
-    `known` says of each example whether it is known, shape (examples,).
-    """
-    tensors = _tensors(optimizer, known)
+def save_snapshot(path: Path, step: int, score: Score, optimizer: AdamW) -> None:
+    """Write a snapshot, whole or not at all. Raises `OSError` if the disk does not take it."""
+    tensors = _tensors(optimizer)
     facts = {"step": str(step), "score": json.dumps(asdict(score)), "checksum": _checksum(tensors)}
     with arriving(path) as part:
         try:
@@ -78,13 +74,13 @@ def save_snapshot(path: Path, step: int, score: Score, optimizer: AdamW, known: 
             raise
 
 
-def load_snapshot(path: Path, optimizer: AdamW, known: Tensor) -> tuple[int, Score] | None:
-    """Put a snapshot's content back into an optimizer, its parameters and directions, and `known`.
+def load_snapshot(path: Path, optimizer: AdamW) -> tuple[int, Score] | None:
+    """Put a snapshot's content back into an optimizer, its parameters and its directions.
 
     Returns the step it was written after and the epoch's score so far; None if there is no snapshot. Raises
     `LocalError` if it is damaged, or one of other parameters. Nothing was put back then.
     """
-    own = _tensors(optimizer, known)
+    own = _tensors(optimizer)
     try:
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
@@ -101,8 +97,8 @@ def load_snapshot(path: Path, optimizer: AdamW, known: Tensor) -> tuple[int, Sco
     return step, score
 
 
-def _tensors(optimizer: AdamW, known: Tensor) -> dict[str, Tensor]:
-    tensors = {"steps": optimizer.steps, "known": known}
+def _tensors(optimizer: AdamW) -> dict[str, Tensor]:
+    tensors = {"steps": optimizer.steps}
     every = zip(optimizer.parameters, optimizer.means, optimizer.squares, optimizer.directions, strict=True)
     for number, (b, mean, square, direction) in enumerate(every):
         parts = {"a": direction.a, "b": b.data, "costs": direction.costs, "mean": mean, "square": square}
