@@ -10,7 +10,7 @@ from openai_local.models.base_models import SMOLLM2, Bases
 from openai_local.training.job_folder import EXAMPLE_TOKENS, Journal, settle
 
 TOKENS_PER_SECOND = 300.0
-START_SECONDS = 5.0
+START_SECONDS = 25.0
 MEASURED = "measured on two cores of 2021, as no job was trained here yet"
 UNKNOWN = "nobody has measured yet: the first job will tell"
 _ENOUGH_TOKENS = 5_000  # a shorter job says little of the speed

@@ -34,7 +34,14 @@ def added(service, folders):
 
 def test_adding_says_what_it_takes(added):
     assert "tiny-qwen2 is ready: qwen2, 0.1 million parameters" in added["qwen2"]
-    assert "takes about 0.8 GB of memory" in added["qwen2"]
+    assert "takes about 0.9 GB of memory" in added["qwen2"]
+
+
+def test_it_has_written_what_training_will_spare(service, added):
+    assert "writes some text" in added["qwen2"] and "writes some text" in added["qwen3"]
+    for name in ("tiny-qwen2", "tiny-qwen3"):
+        texts = json.loads((service.home / "bases" / name / "weights" / "general_text.json").read_text())
+        assert len(texts) > 10 and all(texts)
 
 
 def test_it_is_listed_at_once(service, added, client):

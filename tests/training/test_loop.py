@@ -140,3 +140,23 @@ def test_classification_metrics_stand_in_the_last_row_of_each_epoch(new_journal,
     accuracy = [line.split(",")[-7] for line in lines[1:]]
     assert [bool(cell) for cell in accuracy] == ([False] * 5 + [True]) * 12
     assert float(lines[-1].split(",")[header.index("classification/auroc")]) > 0.5
+
+
+def test_words_of_prompts_are_dropped_less_and_less(new_journal, monkeypatch):
+    seen = []
+
+    def learn(self, batch, dropped):
+        seen.append([(one, dropped[id(one)]) for one in batch])
+        return whole(self, batch, dropped)
+
+    whole = loop.DataParallel.learn
+    monkeypatch.setattr(loop.DataParallel, "learn", learn)
+    monkeypatch.setattr(loop, "DROPPED", 0.9)
+    for name in ("one", "again"):
+        train(new_journal(name, n_epochs=4))
+    once, again = ([own for step in half for _, own in step] for half in (seen[:24], seen[24:]))
+    assert once == again, "the same words each time"
+    for one, own in (pair for step in seen for pair in step):
+        assert not any(dropped and counts for dropped, counts in zip(own, one.counts, strict=True)), "no answers"
+    first, last = (sum(sum(own) for step in steps for _, own in step) for steps in (seen[:6], seen[18:24]))
+    assert first > 3 * last and not any(any(own) for _, own in seen[23])

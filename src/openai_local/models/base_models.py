@@ -96,7 +96,7 @@ class Base:
     @property
     def training_bytes(self) -> int:
         """About how much memory training takes: the weights in 16 and in 32 bits, and what comes with them."""
-        return 6 * self.parameters + 800_000_000
+        return 6 * self.parameters + 900_000_000
 
     def state(self) -> Literal["missing", "broken", "unfinished", "ready"]:
         """How the built-in one's files are; `unfinished` are those that were not unpacked for training.
