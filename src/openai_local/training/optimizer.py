@@ -5,9 +5,9 @@ apart from that (Loshchilov & Hutter, 2019), and each column of B has its own: w
 text (`directions`). So a column that disturbs other text grows only as far as the examples really need it. The
 decay of a step is 1 / (1 + rate · decay), which is stable however large the cost is.
 
-A snapshot holds B, the directions, the optimizer's memory, the step, the epoch's score so far, and a checksum. What
-else a job needs (data, order of examples, learning rate) follows from ``job.json`` and the step. A step done again
-after a crash gives the same numbers, so a snapshot need not be written at every one.
+A snapshot holds B, the directions, the optimizer's memory, the step, the epoch's score so far, and a checksum.
+What else a job needs (data, order of examples, learning rate) follows from ``job.json`` and the step. A step done
+again after a crash gives the same numbers, so a snapshot need not be written at every one.
 """
 
 from __future__ import annotations
