@@ -46,9 +46,10 @@ def test_no_other_directions_are_cheaper():
 
 
 def test_text_of_fewer_tokens_than_inputs_is_enough():
-    x = torch.randn(3, 10)
-    found = find(x.T @ x / 3, torch.zeros(10, 10), 10)
-    assert torch.isfinite(found.a).all() and torch.isfinite(found.costs).all()
+    x = torch.randn(3, 10, generator=torch.Generator().manual_seed(6))
+    found = find(x.T @ x / 3, moment(10, 7), 10)
+    assert found.a.abs().max() < 100 and torch.isfinite(found.costs).all(), "an adapter is written in 16 bits"
+    assert found.costs[3] > 100 * found.costs[2], "what the examples do not use is dear"
 
 
 @pytest.fixture

@@ -59,7 +59,8 @@ def find(task: Tensor, general: Tensor, rank: int) -> Directions:
     half = torch.linalg.solve_triangular(root, task, upper=False)
     whitened = torch.linalg.solve_triangular(root, half.T, upper=False)
     found, vectors = torch.linalg.eigh((whitened + whitened.T) / 2)
-    found, vectors = found[-rank:].flip(0).clamp_min(1e-6), vectors[:, -rank:].flip(1)
+    found, vectors = found[-rank:].flip(0), vectors[:, -rank:].flip(1)
+    found = found.clamp_min(1e-4 * found[0])  # few examples use few directions: the others would become huge
     a = torch.linalg.solve_triangular(root.T, vectors, upper=True).T
     size = task.diagonal().mean() / 3
     return Directions((a * (size / found).sqrt()[:, None]).contiguous(), 1 / found)
