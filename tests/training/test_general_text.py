@@ -62,6 +62,19 @@ def test_a_base_without_a_template_writes_plain_texts(folder, llama):
     assert len(texts) == TEXTS and all(len(text.tokens) <= WRITTEN + 1 for text in texts)
 
 
+def test_a_base_that_begins_each_text_with_a_token_begins_its_own_with_it(folder, llama):
+    encoder = Encoder(folder)
+    encoder.start = [1]
+    assert all(text.tokens[0] == 1 for text in general_text.of(folder, llama, encoder))
+    assert encoder.start == [1], "and goes on beginning other texts with it"
+
+
+def test_a_template_that_says_nothing_after_a_question_gives_plain_texts(folder, llama):
+    (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
+    texts = general_text.of(folder, llama, Encoder(folder))
+    assert len(texts) == TEXTS and all(len(text.tokens) <= WRITTEN + 1 for text in texts)
+
+
 def test_the_likeliest_tokens_are_those_of_a_whole_pass(llama, encoder):
     """With keys and values kept, and beside other texts, as without both."""
     starts = [encoder.tokens(text) for text in ("the sun", "What is the moon?")]

@@ -15,9 +15,9 @@ def test_it_is_adam_where_nothing_decays():
     found, optimizer = optimizer_of((6, 3), [0.0, 0.0, 0.0])
     expected = torch.zeros(6, 3, requires_grad=True)
     theirs = torch.optim.Adam([expected], betas=(0.9, 0.99))
-    for rate in (0.1, 0.05, 0.01, 0.02):
+    for number, rate in enumerate((0.1, 0.05, 0.01, 0.02), start=1):
         gradient = torch.randn(6, 3)
-        optimizer.step([gradient], rate)
+        optimizer.step([gradient], rate, number)
         expected.grad, theirs.param_groups[0]["lr"] = gradient.clone(), rate
         theirs.step()
     torch.testing.assert_close(found, expected)
@@ -27,8 +27,8 @@ def test_a_column_that_costs_more_stays_smaller():
     torch.manual_seed(0)
     found, optimizer = optimizer_of((8, 3), [0.0, 1.0, 100.0])
     goal = torch.randn(8, 1).expand(8, 3)
-    for _ in range(300):
-        optimizer.step(torch.autograd.grad((found - goal).square().sum(), [found]), 0.01)
+    for number in range(1, 301):
+        optimizer.step(torch.autograd.grad((found - goal).square().sum(), [found]), 0.01, number)
     free, some, none = (column.norm().item() for column in found.detach().T)
     assert free == pytest.approx(goal[:, 0].norm().item(), rel=0.05)
     assert some < 0.99 * free and none < 0.2 * free
@@ -36,6 +36,6 @@ def test_a_column_that_costs_more_stays_smaller():
 
 def test_the_highest_cost_is_stable():
     found, optimizer = optimizer_of((4, 2), [1e6, 1e6])
-    for _ in range(50):
-        optimizer.step([torch.randn(4, 2)], 0.1)
+    for number in range(1, 51):
+        optimizer.step([torch.randn(4, 2)], 0.1, number)
     assert found.abs().max() < 1e-3

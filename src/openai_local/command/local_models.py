@@ -11,7 +11,7 @@ import psutil
 from openai_local.errors import LocalError
 from openai_local.estimate import estimate
 from openai_local.home import Home, default_cache
-from openai_local.models.base_models import SMOLLM2, Base, Bases, fetch
+from openai_local.models.base_models import GENERAL_TEXT, SMOLLM2, Base, Bases, fetch
 
 
 def _fetch(_: Namespace) -> None:
@@ -23,7 +23,7 @@ def _fetch(_: Namespace) -> None:
 
 def _write_general_text(base: Base) -> None:
     """Let a base write what its training shall spare, if it has not yet. Else its first training does it."""
-    missing = not (base.weights / "general_text.json").exists()
+    missing = not (base.weights / GENERAL_TEXT).exists()
     if missing and psutil.virtual_memory().available > base.training_bytes:
         from openai_local.training import general_text  # late: it takes seconds
 

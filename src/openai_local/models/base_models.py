@@ -42,6 +42,8 @@ STAND_INS = frozenset(
 )
 FETCH_AGAIN = "Fetch it again with:  openai-local bases fetch  (a base of your own: remove it, and add it again)."
 """What to do about a base model's file that is damaged or gone."""
+GENERAL_TEXT = "general_text.json"
+"""What a base wrote by itself, in the folder of its weights (`training.general_text`)."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

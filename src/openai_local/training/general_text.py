@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from openai_local.home import write_whole
+from openai_local.models.base_models import GENERAL_TEXT
 from openai_local.training.network import Llama, Past
 from openai_local.training.tokenisation import Encoder, Example
 
-FILE = "general_text.json"
 TEXTS = 40
 QUESTION, WRITTEN = 24, 60  # tokens, at most: of a question, and of an answer or a plain text
 TEMPERATURE = 0.7
@@ -34,7 +34,7 @@ _MARK = "\u2063question\u2063"
 
 def of(folder: Path, llama: Llama, encoder: Encoder) -> list[Example]:
     """The texts, written now if nobody has done it yet, and kept in `folder`, which is `Base.weights`."""
-    path = folder / FILE
+    path = folder / GENERAL_TEXT
     try:
         texts = [[int(token) for token in text] for text in json.loads(path.read_text(encoding="utf-8")) if text]
     except (OSError, ValueError, TypeError):  # nobody has, or somebody has spoiled it
@@ -120,7 +120,7 @@ def _lanes(encoder: Encoder) -> Iterator[Lane]:
             before, turn = opening
             yield Lane([*encoder.start, *before], turn, QUESTION)
         else:
-            yield Lane(encoder.start or [encoder.end], None, WRITTEN)
+            yield Lane([*(encoder.start or [encoder.end])], None, WRITTEN)
 
 
 def _opening(encoder: Encoder) -> tuple[list[int], list[int]] | None:
@@ -133,4 +133,5 @@ def _opening(encoder: Encoder) -> tuple[list[int], list[int]] | None:
         before, after = whole.split(_MARK)
     except Exception:  # a template can do whatever Python can't
         return None
-    return encoder.tokens(before), encoder.tokens(after)
+    turn = encoder.tokens(after)
+    return (encoder.tokens(before), turn) if turn else None

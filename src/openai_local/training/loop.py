@@ -3,7 +3,7 @@
 The loop is the textbook's: for each epoch shuffle the examples, for each batch compute the loss of the answers'
 tokens, its gradient, one step of the optimizer. What makes it quick lies in `lora` and `data_parallel`, what
 spares the base's language in `directions` and `optimizer`. Every loss that is told is the mean over counted tokens
-and the whole vocabulary, before the step.
+and the whole vocabulary, before the step; that of the training is with the words left out that it drops.
 
 A job can be paused after any step and goes on there; one that was killed goes on from its last snapshot.
 """
@@ -37,7 +37,8 @@ LEARNING_RATE = 0.006
 WARM_UP = 6
 DROPPED = 0.2
 """The share of the prompts' tokens that is dropped at first (word dropout: Iyyer et al., 2015). So an answer hangs
-on all of its question, not on one word of it, and is found when the question is worded differently."""
+on all of its question, not on one word of it, and is found when the question is worded differently. Only the
+layers that learn do without them."""
 AIM_TOKENS = 8192
 """So many of the examples' tokens are looked at before the first step: more say nothing new, and cost time."""
 ESTIMATE_SECONDS = 5.0
@@ -213,7 +214,8 @@ class Loop:
             self.epoch = Score()
         valid = self.parallel.measure(self._validation_batch(step)) if self.data.validation else None
         score, gradients = self.parallel.learn(batch, self._dropped(step, batch))
-        self.optimizer.step(gradients, self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps))
+        rate = self.rate * min(step / WARM_UP, 1.0, (self.steps - step + 1) / self.steps)
+        self.optimizer.step(gradients, rate, step)
         self.done, self.epoch = step, self.epoch + score
         self._tell_step(step, score, valid)
         self._look_at_the_clock()

@@ -193,7 +193,9 @@ class Layer:
             q, mask = q[:, :, places], mask[:, :, places]
         k, v = (part.repeat_interleave(self.groups, dim=1) for part in (k, v))
         seen = F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask.to(q.dtype))
-        return self.linear["o"]((seen if past is None else seen.transpose(0, 2))[0].transpose(0, 1).flatten(1))
+        if past is not None:
+            seen = seen.transpose(0, 2)
+        return self.linear["o"](seen[0].transpose(0, 1).flatten(1))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(tokens, heads · width) to (1, heads, tokens, width)."""

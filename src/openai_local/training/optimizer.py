@@ -44,15 +44,16 @@ class AdamW:
     def __init__(self, parameters: Sequence[Tensor], directions: Sequence[Directions]) -> None:
         """`parameters` are the B's, each of shape (outputs, rank), and `directions` those of its A."""
         self.parameters, self.directions = parameters, directions
-        self.steps = torch.zeros((), dtype=torch.int64)
         self.means = [torch.zeros_like(parameter) for parameter in parameters]  # of the gradients
         self.squares = [torch.zeros_like(parameter) for parameter in parameters]  # of these, squared
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], lr: float) -> None:
-        """Update every parameter by its gradient; `lr` is about how far that moves each number."""
-        self.steps += 1
-        first, second = (1 - beta ** int(self.steps) for beta in _BETAS)
+    def step(self, gradients: Sequence[Tensor], lr: float, number: int) -> None:
+        """Update every parameter by its gradient, in the step `number`, from 1 on.
+
+        `lr` is about how far that moves each number.
+        """
+        first, second = (1 - beta**number for beta in _BETAS)
         every = zip(self.parameters, gradients, self.means, self.squares, self.directions, strict=True)
         for parameter, gradient, mean, square, direction in every:  # one by one: each fits the processor's cache
             mean.lerp_(gradient, 1 - _BETAS[0])
@@ -98,7 +99,7 @@ def load_snapshot(path: Path, optimizer: AdamW) -> tuple[int, Score] | None:
 
 
 def _tensors(optimizer: AdamW) -> dict[str, Tensor]:
-    tensors = {"steps": optimizer.steps}
+    tensors: dict[str, Tensor] = {}
     every = zip(optimizer.parameters, optimizer.means, optimizer.squares, optimizer.directions, strict=True)
     for number, (b, mean, square, direction) in enumerate(every):
         parts = {"a": direction.a, "b": b.data, "costs": direction.costs, "mean": mean, "square": square}
