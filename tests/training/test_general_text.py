@@ -7,6 +7,7 @@ import torch
 from openai_local.models.base_models import SMOLLM2
 from openai_local.training import general_text
 from openai_local.training.general_text import QUESTION, TEXTS, WRITTEN, Lane, grow
+from openai_local.training.lora import LoraModel
 from openai_local.training.network import Llama
 from openai_local.training.tokenisation import Encoder
 
@@ -90,3 +91,65 @@ def test_the_likeliest_tokens_are_those_of_a_whole_pass(llama, encoder):
                 states = layer(states, mask, llama.angles(torch.arange(len(ids))))
             tokens.append(int((llama.normalise(states)[-1] @ llama.head.T).argmax()))
         assert tokens == lane.tokens
+
+
+@pytest.fixture(scope="module")
+def made(tiny_cache, tmp_path_factory):
+    """A folder in which a base has written its texts."""
+    folder = shutil.copytree(SMOLLM2.at(tiny_cache).weights, tmp_path_factory.mktemp("made") / "weights")
+    general_text.make(folder)
+    return folder
+
+
+@pytest.fixture
+def written(made, tmp_path):
+    """Its copy, without the states."""
+    return shutil.copytree(made, tmp_path / "written", ignore=shutil.ignore_patterns("general_states*"))
+
+
+@pytest.fixture
+def model(written):
+    return LoraModel(written, device=CPU, dtype=torch.float32)
+
+
+@pytest.fixture
+def texts(written, model):
+    return general_text.of(written, model.llama, Encoder(written))
+
+
+def test_what_the_frozen_layers_make_of_it_is_kept_beside_it(made, model, texts, monkeypatch):
+    assert (made / "general_states.safetensors").exists()
+    found = [model.lower([text]) for text in texts]
+    other = LoraModel(made, device=CPU, dtype=torch.float32)
+    monkeypatch.setattr(other, "_below", lambda _: pytest.fail("it was there"))
+    general_text.recall(made, other, texts)
+    torch.testing.assert_close(torch.cat([other.lower([text]) for text in texts]), torch.cat(found))
+
+
+@pytest.mark.parametrize("spoil", ["cut", "empty", "of other texts", "of another processor"])
+def test_states_that_are_not_those_of_these_texts_are_found_again(written, model, texts, monkeypatch, spoil):
+    right = torch.cat([model.lower([text]) for text in texts])
+    path = written / "general_states.safetensors"
+    if spoil == "of other texts":
+        general_text.recall(written, model, texts[::-1])
+    elif spoil == "of another processor":
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ABACUS")
+            general_text.recall(written, model, texts)
+    else:
+        general_text.recall(written, model, texts)
+        path.write_bytes(path.read_bytes()[:-9] if spoil == "cut" else b"")
+    before = path.read_bytes()
+    general_text.recall(written, model, texts)
+    assert path.read_bytes() != before
+    torch.testing.assert_close(torch.cat([model.lower([text]) for text in texts]), right)
+
+
+def test_a_folder_that_nobody_can_write_to_costs_time_only(written, model, texts, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(general_text, "arriving", refuse)
+    general_text.recall(written, model, texts)
+    assert model.lower(texts[:1]).shape == (len(texts[0].tokens), model.head.shape[1])
+    assert not (written / "general_states.safetensors").exists()

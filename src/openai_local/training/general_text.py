@@ -2,7 +2,8 @@
 
 Training spares what this text uses (`directions`). Half of it are plain texts, half are questions with answers:
 given only the beginning of a user's turn, a chat model writes a question, and then answers it (Xu et al., 2024,
-"Magpie"). It is written once, when a base is fetched or added, and kept beside its weights.
+"Magpie"). It is written once, when a base is fetched or added, and kept beside its weights; so is what the layers
+that never learn make of it (four seconds with the lesson's base and two cores).
 
 All texts grow together, a token a step, each with the keys and values of the tokens before; a text whose next
 token is given (of the template) takes that one.
@@ -11,6 +12,7 @@ token is given (of the template) takes that one.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from openai_local.home import write_whole
+from openai_local.home import arriving, write_whole
 from openai_local.models.base_models import GENERAL_TEXT
+from openai_local.training.lora import LoraModel, choose_dtype
 from openai_local.training.network import Llama, Past
 from openai_local.training.tokenisation import Encoder, Example
 
@@ -30,6 +35,7 @@ QUESTION, WRITTEN = 24, 60  # tokens, at most: of a question, and of an answer o
 TEMPERATURE = 0.7
 SEED = 1648
 _MARK = "\u2063question\u2063"
+_STATES = "general_states.safetensors"
 
 
 def of(folder: Path, llama: Llama, encoder: Encoder) -> list[Example]:
@@ -50,8 +56,35 @@ def of(folder: Path, llama: Llama, encoder: Encoder) -> list[Example]:
 
 def make(folder: Path) -> None:
     """Let the base of these weights write its texts, before any job needs them."""
-    llama = Llama(folder, device=torch.device("cpu"), dtype=torch.float32)
-    of(folder, llama, Encoder(folder))
+    device = torch.device("cpu")
+    model = LoraModel(folder, device=device, dtype=choose_dtype(device))
+    recall(folder, model, of(folder, model.llama, Encoder(folder)))
+
+
+def recall(folder: Path, model: LoraModel, texts: Sequence[Example]) -> None:
+    """Give a model what its frozen layers make of the texts, found now if nobody has, and kept in `folder`."""
+    path, mark = folder / _STATES, _mark(model, texts)
+    states = _kept(path, mark)
+    if states is None:
+        states = torch.cat([model.lower([text]) for text in texts])
+        with contextlib.suppress(OSError, SafetensorError), arriving(path) as part:
+            save_file({"states": states.cpu()}, part, metadata={"of": mark})
+    model.know(texts, states)
+
+
+def _kept(path: Path, mark: str) -> Tensor | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.get_tensor("states") if file.metadata()["of"] == mark else None
+    except (OSError, SafetensorError, TypeError, KeyError):  # not there, or spoiled
+        return None
+
+
+def _mark(model: LoraModel, texts: Sequence[Example]) -> str:
+    """What the states hang on. Another kind of processor adds up in another order: it finds its own."""
+    machine = [model.device.type, str(model.head.dtype), torch.backends.cpu.get_cpu_capability()]
+    facts = [torch.__version__, *machine, model.frozen, [text.tokens for text in texts]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 @dataclass

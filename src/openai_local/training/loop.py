@@ -63,6 +63,7 @@ def train(journal: Journal) -> None:
 
     model = _model(job)
     general = general_text.of(Path(job.weights), model.llama, encoder)
+    general_text.recall(Path(job.weights), model, general)
     loop = Loop(journal, model, data, general, chosen, job.seed)
     loop.run()
 

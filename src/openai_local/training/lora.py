@@ -103,6 +103,7 @@ class LoraModel:
         layers, self.head = self.llama.layers, self.llama.head
         first = len(layers) - max(1, round(len(layers) * LEARNING))
         self._frozen, self._learning = layers[:first], layers[first:]
+        self.frozen = first  # so many layers never learn
         linears = [linear for layer in self._learning for linear in layer.linear.values()]
         self.rank = min(RANK, *(linear.weight.shape[1] for linear in linears))
         self.directions = [Directions.none(self.rank, linear.weight.shape[1], device) for linear in linears]
@@ -158,6 +159,11 @@ class LoraModel:
             found |= {id(example): piece for example, piece in zip(rest, states, strict=True)}
         return torch.cat([found[id(example)] for example in examples])
 
+    def know(self, examples: Sequence[Example], states: Tensor) -> None:
+        """Take what the frozen layers make of examples, one behind the other, as somebody has computed it."""
+        pieces = states.to(self.device).split([len(example.tokens) for example in examples])
+        self._kept |= {id(example): piece for example, piece in zip(examples, pieces, strict=True)}
+
     def _below(self, row: Row) -> Tensor:
         return self._pass(self.llama.embedding[row.ids], row, self._frozen)
 
@@ -175,7 +181,7 @@ class LoraModel:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
         return {
             (number, name): Factors(*(matrix.cpu().numpy() for matrix in pair))
-            for number, layer in enumerate(self._learning, start=len(self._frozen))
+            for number, layer in enumerate(self._learning, start=self.frozen)
             for name, pair in layer.factors().items()
         }
 
