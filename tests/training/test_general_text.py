@@ -122,7 +122,7 @@ def test_what_the_frozen_layers_make_of_it_is_kept_beside_it(made, model, texts,
     found = [model.lower([text]) for text in texts]
     other = LoraModel(made, device=CPU, dtype=torch.float32)
     monkeypatch.setattr(other, "_below", lambda _: pytest.fail("it was there"))
-    general_text.recall(made, other, texts)
+    general_text.recall(other, texts)
     torch.testing.assert_close(torch.cat([other.lower([text]) for text in texts]), torch.cat(found))
 
 
@@ -131,16 +131,16 @@ def test_states_that_are_not_those_of_these_texts_are_found_again(written, model
     right = torch.cat([model.lower([text]) for text in texts])
     path = written / "general_states.safetensors"
     if spoil == "of other texts":
-        general_text.recall(written, model, texts[::-1])
+        general_text.recall(model, texts[::-1])
     elif spoil == "of another processor":
         with monkeypatch.context() as patch:
             patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ABACUS")
-            general_text.recall(written, model, texts)
+            general_text.recall(model, texts)
     else:
-        general_text.recall(written, model, texts)
+        general_text.recall(model, texts)
         path.write_bytes(path.read_bytes()[:-9] if spoil == "cut" else b"")
     before = path.read_bytes()
-    general_text.recall(written, model, texts)
+    general_text.recall(model, texts)
     assert path.read_bytes() != before
     torch.testing.assert_close(torch.cat([model.lower([text]) for text in texts]), right)
 
@@ -150,6 +150,6 @@ def test_a_folder_that_nobody_can_write_to_costs_time_only(written, model, texts
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(general_text, "arriving", refuse)
-    general_text.recall(written, model, texts)
+    general_text.recall(model, texts)
     assert model.lower(texts[:1]).shape == (len(texts[0].tokens), model.head.shape[1])
     assert not (written / "general_states.safetensors").exists()

@@ -35,8 +35,8 @@ def test_a_dropped_token_is_as_if_it_were_another(model, examples):
     tokens = [first.tokens[0], first.tokens[1] + 1, *first.tokens[2:]]
     other = Example(tokens, first.counts)
     model._kept.clear()
-    frozen = model._frozen
-    model._frozen = []  # what the frozen layers see is not dropped
+    frozen = model.frozen
+    model.frozen = []  # what the frozen layers see is not dropped
     try:
         learned = [
             model.hidden(some, pack(some, CPU, dropped={**dropped, id(some[0]): dropped[id(first)]}))
@@ -45,7 +45,7 @@ def test_a_dropped_token_is_as_if_it_were_another(model, examples):
         torch.testing.assert_close(*learned)
         assert not torch.allclose(model.hidden(examples, pack(examples, CPU)), learned[0])
     finally:
-        model._frozen = frozen
+        model.frozen = frozen
         model._kept.clear()
 
 

@@ -3,7 +3,7 @@
 Training spares what this text uses (`directions`). Half of it are plain texts, half are questions with answers:
 given only the beginning of a user's turn, a chat model writes a question, and then answers it (Xu et al., 2024,
 "Magpie"). It is written once, when a base is fetched or added, and kept beside its weights; so is what the layers
-that never learn make of it (four seconds with the lesson's base and two cores).
+that never learn make of it.
 
 All texts grow together, a token a step, each with the keys and values of the tokens before; a text whose next
 token is given (of the template) takes that one.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,18 +59,18 @@ def make(folder: Path) -> None:
     """Let the base of these weights write its texts, before any job needs them."""
     device = torch.device("cpu")
     model = LoraModel(folder, device=device, dtype=choose_dtype(device))
-    recall(folder, model, of(folder, model.llama, Encoder(folder)))
+    recall(model, of(folder, model.llama, Encoder(folder)))
 
 
-def recall(folder: Path, model: LoraModel, texts: Sequence[Example]) -> None:
-    """Give a model what its frozen layers make of the texts, found now if nobody has, and kept in `folder`."""
-    path, mark = folder / _STATES, _mark(model, texts)
-    states = _kept(path, mark)
-    if states is None:
-        states = torch.cat([model.lower([text]) for text in texts])
-        with contextlib.suppress(OSError, SafetensorError), arriving(path) as part:
-            save_file({"states": states.cpu()}, part, metadata={"of": mark})
-    model.know(texts, states)
+def recall(model: LoraModel, texts: Sequence[Example]) -> None:
+    """Give a model what its frozen layers make of the texts, found now if nobody has, and kept beside it."""
+    path, mark = model.folder / _STATES, _mark(model, texts)
+    if (states := _kept(path, mark)) is not None:
+        model.know(texts, states)
+        return
+    states = torch.cat([model.lower([text]) for text in texts])
+    with contextlib.suppress(OSError, SafetensorError), arriving(path, f".{_STATES}.{os.getpid()}.part") as part:
+        save_file({"states": states.cpu()}, part, metadata={"of": mark})
 
 
 def _kept(path: Path, mark: str) -> Tensor | None:
@@ -83,7 +84,7 @@ def _kept(path: Path, mark: str) -> Tensor | None:
 def _mark(model: LoraModel, texts: Sequence[Example]) -> str:
     """What the states hang on. Another kind of processor adds up in another order: it finds its own."""
     machine = [model.device.type, str(model.head.dtype), torch.backends.cpu.get_cpu_capability()]
-    facts = [torch.__version__, *machine, model.frozen, [text.tokens for text in texts]]
+    facts = [torch.__version__, *machine, len(model.frozen), [text.tokens for text in texts]]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

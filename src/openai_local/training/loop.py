@@ -63,7 +63,6 @@ def train(journal: Journal) -> None:
 
     model = _model(job)
     general = general_text.of(Path(job.weights), model.llama, encoder)
-    general_text.recall(Path(job.weights), model, general)
     loop = Loop(journal, model, data, general, chosen, job.seed)
     loop.run()
 
@@ -163,6 +162,7 @@ class Loop:
     def run(self) -> None:
         """All epochs, from the last snapshot on if there is one. Raises `Paused` if the job was asked to pause."""
         if not self._go_on():
+            general_text.recall(self.model, self.general)
             self.parallel.aim(self._some_examples(), self.general)
         self.begun = self.estimated = self.saved = time.monotonic()
         self.save_seconds = 0.01  # a guess, until one was written

@@ -99,11 +99,11 @@ class LoraModel:
 
     def __init__(self, folder: Path, *, device: torch.device, dtype: torch.dtype) -> None:
         """Load the base from its Hugging Face folder and put LoRA on its upper layers."""
-        self.device, self.llama = device, Llama(folder, device=device, dtype=dtype)
+        self.folder, self.device = folder, device
+        self.llama = Llama(folder, device=device, dtype=dtype)
         layers, self.head = self.llama.layers, self.llama.head
         first = len(layers) - max(1, round(len(layers) * LEARNING))
-        self._frozen, self._learning = layers[:first], layers[first:]
-        self.frozen = first  # so many layers never learn
+        self.frozen, self._learning = layers[:first], layers[first:]
         linears = [linear for layer in self._learning for linear in layer.linear.values()]
         self.rank = min(RANK, *(linear.weight.shape[1] for linear in linears))
         self.directions = [Directions.none(self.rank, linear.weight.shape[1], device) for linear in linears]
@@ -163,9 +163,10 @@ class LoraModel:
         """Take what the frozen layers make of examples, one behind the other, as somebody has computed it."""
         pieces = states.to(self.device).split([len(example.tokens) for example in examples])
         self._kept |= {id(example): piece for example, piece in zip(examples, pieces, strict=True)}
+        self._room -= states.nbytes
 
     def _below(self, row: Row) -> Tensor:
-        return self._pass(self.llama.embedding[row.ids], row, self._frozen)
+        return self._pass(self.llama.embedding[row.ids], row, self.frozen)
 
     def _pass(self, states: Tensor, row: Row, layers: Iterable[Layer]) -> Tensor:
         angles = self.llama.angles(row.positions)
@@ -181,7 +182,7 @@ class LoraModel:
         """The LoRA matrices by layer number and module, for `adapter.write_adapter`."""
         return {
             (number, name): Factors(*(matrix.cpu().numpy() for matrix in pair))
-            for number, layer in enumerate(self._learning, start=self.frozen)
+            for number, layer in enumerate(self._learning, start=len(self.frozen))
             for name, pair in layer.factors().items()
         }
 
