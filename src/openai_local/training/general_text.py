@@ -36,7 +36,7 @@ QUESTION, WRITTEN = 24, 60  # tokens, at most: of a question, and of an answer o
 TEMPERATURE = 0.7
 SEED = 1648
 _MARK = "\u2063question\u2063"
-_STATES = "general_states.safetensors"
+_STATES = "general_text.states"  # not *.safetensors: those are taken for weights when the folder is registered
 
 
 def of(folder: Path, llama: Llama, encoder: Encoder) -> list[Example]:
