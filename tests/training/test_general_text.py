@@ -4,7 +4,9 @@ import shutil
 import pytest
 import torch
 
-from openai_local.models.base_models import SMOLLM2
+from openai_local.home import Home
+from openai_local.models.base_models import SMOLLM2, Bases
+from openai_local.registration import register
 from openai_local.training import general_text
 from openai_local.training.general_text import QUESTION, TEXTS, WRITTEN, Lane, grow
 from openai_local.training.lora import LoraModel
@@ -104,7 +106,7 @@ def made(tiny_cache, tmp_path_factory):
 @pytest.fixture
 def written(made, tmp_path):
     """Its copy, without the states."""
-    return shutil.copytree(made, tmp_path / "written", ignore=shutil.ignore_patterns("general_states*"))
+    return shutil.copytree(made, tmp_path / "written", ignore=shutil.ignore_patterns("general_text.states*"))
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def texts(written, model):
 
 
 def test_what_the_frozen_layers_make_of_it_is_kept_beside_it(made, model, texts, monkeypatch):
-    assert (made / "general_states.safetensors").exists()
+    assert (made / "general_text.states").exists()
     found = [model.lower([text]) for text in texts]
     other = LoraModel(made, device=CPU, dtype=torch.float32)
     monkeypatch.setattr(other, "_below", lambda _: pytest.fail("it was there"))
@@ -129,7 +131,7 @@ def test_what_the_frozen_layers_make_of_it_is_kept_beside_it(made, model, texts,
 @pytest.mark.parametrize("spoil", ["cut", "empty", "of other texts", "of another processor"])
 def test_states_that_are_not_those_of_these_texts_are_found_again(written, model, texts, monkeypatch, spoil):
     right = torch.cat([model.lower([text]) for text in texts])
-    path = written / "general_states.safetensors"
+    path = written / "general_text.states"
     if spoil == "of other texts":
         general_text.recall(model, texts[::-1])
     elif spoil == "of another processor":
@@ -152,4 +154,8 @@ def test_a_folder_that_nobody_can_write_to_costs_time_only(written, model, texts
     monkeypatch.setattr(general_text, "arriving", refuse)
     general_text.recall(model, texts)
     assert model.lower(texts[:1]).shape == (len(texts[0].tokens), model.head.shape[1])
-    assert not (written / "general_states.safetensors").exists()
+    assert not (written / "general_text.states").exists()
+
+
+def test_a_folder_that_has_them_is_registered_like_any_other(made, tmp_path, tiny_cache):
+    assert register(Bases(Home(tmp_path / "home"), tiny_cache), "mine", made).ready
