@@ -27,7 +27,7 @@ def _write_general_text(base: Base) -> None:
     if missing and psutil.virtual_memory().available > base.training_bytes:
         from openai_local.training import general_text  # late: it takes seconds
 
-        print(f"{base.title} writes some text, whose language training will spare. Once, about half a minute.")
+        print(f"{base.title} writes some text, whose language training will spare. Once, in about a minute.")
         general_text.make(base.weights)
 
 
